@@ -1,0 +1,1 @@
+"""The synthetic corpus of atoll-demo. `mixture.stream(seed, n)` is the way in."""

@@ -1,0 +1,8 @@
+//! Tokens in, tokens out: the engine of Atoll.
+//!
+//! It knows no HTTP, no WebAssembly and no network. Above it stand the gateway and the command
+//! line; below it stands an [`executor::Executor`].
+
+pub mod executor;
+pub mod model;
+pub mod sampling;
