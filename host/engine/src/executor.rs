@@ -144,6 +144,12 @@ impl TokenMask {
         Self { words }
     }
 
+    /// The bit words, as given to [`from_words`](Self::from_words).
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
     /// Whether `token` may be drawn.
     #[must_use]
     pub fn allows(&self, token: TokenId) -> bool {

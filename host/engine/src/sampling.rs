@@ -4,54 +4,267 @@
 //! here so that every executor without a sampler of its own draws the same token. Random numbers
 //! are counter-based: they depend on the request's seed and the position alone, so any machine
 //! draws the same one, in any batch, after any recovery.
+//!
+//! # The order of things
+//!
+//! 1. Log probabilities are taken from the raw logits: the model's own distribution.
+//! 2. Repetition penalty, presence and frequency penalty, logit bias, the grammar's mask.
+//! 3. Temperature 0: the largest logit wins, ties to the lowest id.
+//! 4. Otherwise temperature, then top-k, then top-p over what top-k left, then min-p, then one
+//!    inverse-CDF draw with [Philox](self::derive_seed) at (seed, position).
+//!
+//! The exponential is our own arithmetic ([`exp_nonpositive`]) instead of the platform's, because
+//! two machines of one cluster may have different C libraries and must still agree on every bit.
 
-use crate::executor::TokenId;
+mod adjust;
+mod params;
+mod random;
+mod select;
 
-/// Everything that shapes one sequence's draws. Validated once by [`SamplingParams::validate`];
-/// executors may rely on it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SamplingParams {
-    /// Divides the logits; 0 means greedy (ties go to the lowest id). Range 0 to 100.
-    pub temperature: f32,
-    /// Keep only the `k` most likely tokens; `None` keeps all.
-    pub top_k: Option<u32>,
-    /// Nucleus sampling (Holtzman et al. 2020): keep the smallest set whose mass reaches `top_p`.
-    /// In (0, 1]; 1 keeps all.
-    pub top_p: f32,
-    /// Drop tokens less likely than `min_p` times the most likely one. In [0, 1]; 0 keeps all.
-    pub min_p: f32,
-    /// CTRL's penalty (Keskar et al. 2019) on tokens of prompt and answer: positive logits are
-    /// divided by it, negative ones multiplied. 1 is off. Range (0, 100].
-    pub repetition_penalty: f32,
-    /// How far back `repetition_penalty` looks, in tokens; `None` looks at everything.
-    pub repeat_last_n: Option<usize>,
-    /// Subtracted once from tokens the answer already has. Range -100 to 100; 0 is off.
-    pub presence_penalty: f32,
-    /// Subtracted per occurrence in the answer so far. Range -100 to 100; 0 is off.
-    pub frequency_penalty: f32,
-    /// Added to single logits; `-inf` forbids a token. Sorted by token, no duplicates.
-    pub logit_bias: Vec<(TokenId, f32)>,
-    /// Seed of the counter-based generator.
-    pub seed: u64,
-    /// Report the drawn token's log probability and this many alternatives; `None` reports nothing.
-    pub logprobs: Option<u32>,
+pub use params::{MAX_LOGIT_BIAS, MAX_LOGPROBS, SamplingError, SamplingParams};
+pub use random::derive_seed;
+
+use self::select::{Candidate, argmax, top};
+use crate::executor::{RowError, SampledToken, TokenId, TokenMask};
+
+/// What a sequence consists of so far: the prompt, then the generated tokens that were fed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    /// How many of `tokens` are the prompt.
+    pub prompt_len: usize,
+    /// All tokens before the one to be drawn, from position 0.
+    pub tokens: Vec<TokenId>,
 }
 
-impl Default for SamplingParams {
-    /// Plain sampling from the model's distribution, seed 0.
-    fn default() -> Self {
+/// Draws the token that comes after `history`.
+///
+/// `logits` is one position's raw output, one per vocabulary entry; its contents are unspecified
+/// afterwards. `position` is the position the drawn token will have, that is, the number of tokens
+/// before it; with the seed it determines the random number. `params` has passed
+/// [`SamplingParams::validate`] (unvalidated ones give odd draws, never a panic).
+///
+/// Costs O(vocabulary), never a full sort. A greedy draw without penalties or log probabilities
+/// allocates nothing.
+///
+/// # Errors
+/// [`RowError::NotFinite`] if a logit is NaN or +inf, or none is finite; [`RowError::EmptyMask`] if
+/// the mask leaves no token.
+pub fn sample(
+    logits: &mut [f32],
+    params: &SamplingParams,
+    history: &History,
+    position: usize,
+    mask: Option<&TokenMask>,
+) -> Result<SampledToken, RowError> {
+    if logits.iter().any(|&logit| logit.is_nan() || logit == f32::INFINITY) {
+        return Err(RowError::NotFinite);
+    }
+    let (_, raw_max) = argmax(logits).ok_or(RowError::NotFinite)?;
+    let report = params
+        .logprobs
+        .map(|count| Report::new(logits, raw_max, count as usize));
+
+    adjust::penalise(logits, params, history);
+    if let Some(mask) = mask {
+        adjust::apply_mask(logits, mask);
+    }
+    let nothing_left = if mask.is_some() {
+        RowError::EmptyMask
+    } else {
+        RowError::NotFinite
+    };
+    let (best, max) = argmax(logits).ok_or(nothing_left)?;
+
+    let token = if params.temperature > 0.0 {
+        let uniform = random::uniform(params.seed, position as u64);
+        draw(logits, max, params, uniform).unwrap_or(best as TokenId)
+    } else {
+        best as TokenId
+    };
+    Ok(match report {
+        Some(report) => report.finish(token),
+        None => SampledToken {
+            token,
+            logprob: None,
+            top_logprobs: Vec::new(),
+        },
+    })
+}
+
+/// Log probabilities under the raw logits, which later steps overwrite.
+struct Report {
+    raw: Vec<f32>,
+    log_normaliser: f64,
+    top: Vec<Candidate>,
+}
+
+impl Report {
+    fn new(logits: &[f32], max: f32, count: usize) -> Self {
+        let sum: f64 = logits
+            .iter()
+            .map(|&logit| f64::from(exp_nonpositive(logit - max)))
+            .sum();
         Self {
-            temperature: 1.0,
-            top_k: None,
-            top_p: 1.0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
-            repeat_last_n: None,
-            presence_penalty: 0.0,
-            frequency_penalty: 0.0,
-            logit_bias: Vec::new(),
-            seed: 0,
-            logprobs: None,
+            raw: logits.to_vec(),
+            log_normaliser: f64::from(max) + sum.ln(),
+            top: top(logits, count),
+        }
+    }
+
+    fn logprob(&self, logit: f32) -> f32 {
+        (f64::from(logit) - self.log_normaliser) as f32
+    }
+
+    fn finish(self, token: TokenId) -> SampledToken {
+        SampledToken {
+            token,
+            logprob: self
+                .raw
+                .get(token as usize)
+                .map(|&logit| self.logprob(logit)),
+            top_logprobs: self
+                .top
+                .iter()
+                .map(|best| (best.token, self.logprob(best.score)))
+                .collect(),
         }
     }
 }
+
+/// Draws from `softmax(logits / temperature)` after truncation. `None` only if rounding left
+/// nothing to draw from.
+fn draw(logits: &mut [f32], max: f32, params: &SamplingParams, uniform: f64) -> Option<TokenId> {
+    let temperature = params.temperature;
+    let weight = |logit: f32| exp_nonpositive((logit - max) / temperature);
+    let top_k = params.top_k.map_or(usize::MAX, |k| k as usize);
+
+    let mut candidates = if top_k < logits.len() {
+        let mut best = top(logits, top_k);
+        for candidate in &mut best {
+            candidate.score = weight(candidate.score);
+        }
+        best
+    } else {
+        for logit in logits.iter_mut() {
+            *logit = weight(*logit);
+        }
+        if params.top_p >= 1.0 && params.min_p <= 0.0 {
+            return invert(logits.iter().copied(), uniform).map(|index| index as TokenId);
+        }
+        prefilter(logits, params)
+    };
+    truncate_top_p(
+        &mut candidates,
+        params.top_p,
+        if top_k < logits.len() {
+            None
+        } else {
+            Some(mass(logits))
+        },
+    );
+    // The best has weight 1, so `min_p` is the bar itself.
+    candidates.retain(|candidate| candidate.score >= params.min_p);
+    let index = invert(candidates.iter().map(|candidate| candidate.score), uniform)?;
+    candidates.get(index).map(|candidate| candidate.token)
+}
+
+fn mass(weights: &[f32]) -> f64 {
+    weights.iter().map(|&weight| f64::from(weight)).sum()
+}
+
+/// The weights that can survive top-p or min-p, best first. A token less likely than
+/// `(1 - top_p) / V` is outside the nucleus: all such tokens together have less than `1 - top_p`.
+fn prefilter(weights: &[f32], params: &SamplingParams) -> Vec<Candidate> {
+    let share = f64::from(1.0 - params.top_p) / weights.len() as f64 * mass(weights);
+    // A little below the bound, so that rounding never cuts what the exact rule keeps. min-p may
+    // only cut here when top-p is off, because top-p counts the mass that min-p would drop.
+    let bar = if params.top_p < 1.0 {
+        (share * 0.999) as f32
+    } else {
+        params.min_p
+    };
+    let mut candidates: Vec<Candidate> = weights
+        .iter()
+        .enumerate()
+        .filter(|&(_, &weight)| weight >= bar && weight > 0.0)
+        .map(|(index, &score)| Candidate {
+            token: index as TokenId,
+            score,
+        })
+        .collect();
+    candidates.sort_unstable_by(select::best_first);
+    candidates
+}
+
+/// Keeps the shortest head of `candidates` (best first) whose mass reaches `top_p` of `total`, by
+/// default of their own sum.
+fn truncate_top_p(candidates: &mut Vec<Candidate>, top_p: f32, total: Option<f64>) {
+    if top_p >= 1.0 {
+        return;
+    }
+    let total = total.unwrap_or_else(|| {
+        candidates
+            .iter()
+            .map(|candidate| f64::from(candidate.score))
+            .sum()
+    });
+    let goal = f64::from(top_p) * total;
+    let mut sum = 0.0;
+    let enough = candidates.iter().position(|candidate| {
+        sum += f64::from(candidate.score);
+        sum >= goal
+    });
+    if let Some(last) = enough {
+        candidates.truncate(last + 1);
+    }
+}
+
+/// The index at which the running sum of `weights` passes `uniform` of the total.
+fn invert(weights: impl Iterator<Item = f32> + Clone, uniform: f64) -> Option<usize> {
+    let total: f64 = weights.clone().map(f64::from).sum();
+    let goal = uniform * total;
+    let mut sum = 0.0;
+    let mut last_possible = None;
+    for (index, weight) in weights.enumerate() {
+        if weight > 0.0 {
+            sum += f64::from(weight);
+            last_possible = Some(index);
+            if sum > goal {
+                break;
+            }
+        }
+    }
+    last_possible
+}
+
+/// `e^x` for `x <= 0` within 2 units in the last place, the same on every machine: only IEEE
+/// additions and multiplications. Below -87 (where f32 would turn subnormal) it is 0.
+fn exp_nonpositive(x: f32) -> f32 {
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    // ln 2 in two parts: the first has few bits, so its product with an integer is exact.
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    if x < -87.0 || x.is_nan() {
+        return 0.0;
+    }
+    let exponent = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let r = x - exponent * LN_2_HIGH - exponent * LN_2_LOW;
+    // Taylor to degree 7: |r| <= ln(2) / 2 leaves an error below 6e-9.
+    let mut p = 1.0 / 5040.0;
+    for coefficient in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        p = p * r + coefficient;
+    }
+    p * f32::from_bits(((exponent as i32 + 127) as u32) << 23)
+}
+
+#[cfg(test)]
+mod tests;
