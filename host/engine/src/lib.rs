@@ -4,5 +4,6 @@
 //! line; below it stands an [`executor::Executor`].
 
 pub mod executor;
+pub mod files;
 pub mod model;
 pub mod sampling;

@@ -9,7 +9,12 @@
 //! sizes are non-zero, divisible where they must be, and bounded, so products of two of them fit
 //! in `usize` and executors may allocate by them.
 
+pub mod checkpoint;
+mod error;
+
 use std::ops::Range;
+
+pub use error::ModelError;
 
 /// What a model is, independent of any executor.
 #[derive(Debug, Clone, PartialEq)]
