@@ -236,6 +236,22 @@ LABELS = {
 }
 
 
+def article(template, value):
+    """`a {v}` becomes `an {v}` before a vowel."""
+    return template.replace(" a {v}", " an {v}") if value[:1] in "aeiou" and value else template
+
+
+def plural(noun):
+    """Regular English plural."""
+    if noun.endswith(("s", "sh", "ch", "x", "z")):
+        return noun + "es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    if noun.endswith("f") and not noun.endswith(("ff", "oof", "arf")):
+        return noun[:-1] + "ves"
+    return noun + "s"
+
+
 def opaque(d, pseudonyms=0.35):
     """(kind, string)."""
     kind = "pseudonym" if d.chance(pseudonyms) else d.of(tuple(KINDS))
@@ -260,7 +276,7 @@ def sentence(d):
         elif roll < 0.5:
             parts.append(f"{person(d)} wants to {d.of(W.VERB)} the {noun} in {d.new(W.CITY)}")
         elif roll < 0.65:
-            parts.append(f"we {d.of(W.VERB)} {d.between(2, 99)} {d.of(W.ADJ)} {noun}s on {d.of(W.DAY)}")
+            parts.append(f"we {d.of(W.VERB)} {d.between(2, 99)} {d.of(W.ADJ)} {plural(noun)} on {d.of(W.DAY)}")
         elif roll < 0.8:
             parts.append(f"please {d.of(W.VERB)} the {noun} {opaque(d)[1]}")
         else:
