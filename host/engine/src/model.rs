@@ -5,16 +5,26 @@
 //! layer kinds; loading a range of layers (pipeline) or a slice of one (tensor parallel), counting
 //! bytes and validating sizes are computed from the same description.
 //!
-//! Everything in a model folder is untrusted. A `ModelSpec` that exists has passed validation: all
-//! sizes are non-zero, divisible where they must be, and bounded, so products of two of them fit
-//! in `usize` and executors may allocate by them.
+//! Everything in a model folder is untrusted. A `ModelSpec` from [`ModelSpec::from_config`] has
+//! passed validation: all sizes are non-zero, divisible where they must be, and bounded (the bounds
+//! and their reasons are in `model/config.rs`), so a product of two of them fits in a 64-bit
+//! `usize`. Whether the memory exists is for the executor to find out.
 
+mod builder;
 pub mod checkpoint;
+mod config;
 mod error;
+mod families;
+mod quantization;
+mod rope;
+pub mod tensors;
 
-use std::ops::Range;
+use std::path::Path;
 
-pub use error::ModelError;
+use self::checkpoint::Checkpoint;
+pub use self::checkpoint::Dtype;
+pub use self::error::ModelError;
+use crate::files;
 
 /// What a model is, independent of any executor.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +37,11 @@ pub struct ModelSpec {
     pub hidden_size: usize,
     /// Longest sequence in positions.
     pub max_positions: usize,
+    /// How dense tensors are stored, as far as config.json says (else bf16). For counting bytes:
+    /// the checkpoint's own types are what is loaded.
+    pub dtype: Dtype,
+    /// How most weights are quantised, for people; each [`WeightSpec`] has its own answer.
+    pub quantization: Option<Quantization>,
     /// Token embedding, shape `[vocab_size, hidden_size]`.
     pub embedding: WeightSpec,
     /// The decoder layers, in order.
@@ -184,10 +199,32 @@ pub struct RopeSpec {
 }
 
 impl ModelSpec {
-    /// Every weight and norm that the layers `range` need, plus the embedding when the range starts
-    /// at 0 and the final norm and head when it ends at the last layer.
-    #[must_use]
-    pub fn layer_range(&self, range: Range<usize>) -> &[LayerSpec] {
-        self.layers.get(range).unwrap_or(&[])
+    /// The model that a `config.json` describes. Weights count as quantised when the configuration
+    /// says so; [`ModelSpec::read`] also asks the checkpoint.
+    ///
+    /// # Errors
+    /// [`ModelError`] naming the field that is missing, out of bounds or not supported.
+    pub fn from_config(json: &[u8]) -> Result<Self, ModelError> {
+        let value: serde_json::Value =
+            serde_json::from_slice(json).map_err(|error| ModelError::Json {
+                path: "config.json".into(),
+                reason: error.to_string(),
+            })?;
+        families::describe(config::Fields::root(&value)?)
+    }
+
+    /// The model in `folder`, whose `checkpoint` has been opened, checked against each other.
+    ///
+    /// # Errors
+    /// [`ModelError`]: the file, field or tensor at fault.
+    pub fn read(folder: &Path, checkpoint: &Checkpoint) -> Result<Self, ModelError> {
+        let json = files::read_bounded(&folder.join("config.json"), config::MAX_CONFIG_BYTES)?;
+        let mut spec = Self::from_config(&json)?;
+        spec.reconcile(checkpoint);
+        spec.check(checkpoint)?;
+        Ok(spec)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,591 @@
+//! Configurations of published models, hostile ones, and checkpoints against them.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn spec(config: &Value) -> Result<ModelSpec, ModelError> {
+    ModelSpec::from_config(&serde_json::to_vec(config).unwrap())
+}
+
+fn with(mut config: Value, changes: Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    config
+}
+
+fn llama_3_2_1b() -> Value {
+    json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 2048, "intermediate_size": 8192,
+        "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
+        "vocab_size": 128256, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "hidden_act": "silu",
+        "rope_theta": 500000.0, "tie_word_embeddings": true, "torch_dtype": "bfloat16", "attention_bias": false,
+        "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                         "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+    })
+}
+
+fn llama_3_1_8b() -> Value {
+    json!({
+        "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 131072,
+        "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "tie_word_embeddings": false,
+    })
+}
+
+fn mistral_7b() -> Value {
+    json!({
+        "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000, "max_position_embeddings": 32768,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "sliding_window": 4096, "tie_word_embeddings": false,
+    })
+}
+
+fn qwen2_5_0_5b() -> Value {
+    json!({
+        "model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24,
+        "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 32768,
+        "max_window_layers": 21, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "sliding_window": 32768,
+        "tie_word_embeddings": true, "use_sliding_window": false, "torch_dtype": "bfloat16",
+    })
+}
+
+fn qwen3_0_6b() -> Value {
+    json!({
+        "model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
+        "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936,
+        "max_position_embeddings": 40960, "max_window_layers": 28, "rms_norm_eps": 1e-6, "rope_theta": 1000000,
+        "rope_scaling": null, "sliding_window": null, "use_sliding_window": false, "tie_word_embeddings": true,
+        "attention_bias": false, "torch_dtype": "bfloat16",
+    })
+}
+
+fn gqa(layer: &LayerSpec) -> &GqaSpec {
+    let AttentionSpec::Gqa(gqa) = &layer.attention;
+    gqa
+}
+
+/// The published parameter counts: a shape or bias too many or too few would show.
+#[test]
+fn parameter_counts_are_the_published_ones() {
+    for (config, count) in [
+        (llama_3_2_1b(), 1_235_814_400),
+        (llama_3_1_8b(), 8_030_261_248),
+        (mistral_7b(), 7_241_732_096),
+        (qwen2_5_0_5b(), 494_032_768),
+        (qwen3_0_6b(), 596_049_920),
+    ] {
+        let spec = spec(&config).unwrap();
+        assert_eq!(spec.parameters(), count, "{}", spec.family);
+        assert_eq!(
+            spec.weight_bytes(0..spec.layers.len()),
+            count * 2,
+            "{}",
+            spec.family
+        );
+    }
+}
+
+#[test]
+fn families_differ_where_they_should() {
+    let qwen2 = spec(&qwen2_5_0_5b()).unwrap();
+    let attention = gqa(&qwen2.layers[0]);
+    assert!(
+        attention.q_proj.bias
+            && attention.k_proj.bias
+            && attention.v_proj.bias
+            && !attention.o_proj.bias
+    );
+    assert!(attention.q_norm.is_none() && attention.sliding_window.is_none());
+    assert_eq!(attention.head_dim, 64);
+
+    let qwen3 = spec(&qwen3_0_6b()).unwrap();
+    let attention = gqa(&qwen3.layers[27]);
+    assert_eq!(
+        attention.q_norm.as_ref().unwrap().name,
+        "model.layers.27.self_attn.q_norm"
+    );
+    assert_eq!(
+        (attention.q_proj.out_features, attention.k_proj.out_features),
+        (2048, 1024)
+    );
+    assert!(!attention.q_proj.bias && qwen3.head.is_none());
+    assert_eq!(qwen3.kv_bytes_per_position(0..28, 2), 28 * 2 * 8 * 128 * 2);
+
+    let mistral = spec(&mistral_7b()).unwrap();
+    assert!(
+        mistral
+            .layers
+            .iter()
+            .all(|layer| gqa(layer).sliding_window == Some(4096))
+    );
+    let unlimited = spec(&with(mistral_7b(), json!({"sliding_window": null}))).unwrap();
+    assert!(
+        unlimited
+            .layers
+            .iter()
+            .all(|layer| gqa(layer).sliding_window.is_none())
+    );
+
+    let llama = spec(&llama_3_1_8b()).unwrap();
+    assert_eq!(llama.head.unwrap().name, "lm_head");
+    let biased = spec(&with(
+        llama_3_2_1b(),
+        json!({"attention_bias": true, "mlp_bias": true}),
+    ))
+    .unwrap();
+    assert!(biased.layers[0].weights().iter().all(|weight| weight.bias));
+}
+
+#[test]
+fn sliding_layers_follow_layer_types_or_the_family_rule() {
+    let rule = json!({"use_sliding_window": true, "sliding_window": 1024, "max_window_layers": 20});
+    let by_rule = spec(&with(qwen2_5_0_5b(), rule)).unwrap();
+    let windows: Vec<_> = by_rule
+        .layers
+        .iter()
+        .map(|layer| gqa(layer).sliding_window)
+        .collect();
+    assert!(
+        windows[..20].iter().all(Option::is_none) && windows[20..].iter().all(|w| *w == Some(1024))
+    );
+
+    let mut types = vec!["full_attention"; 24];
+    types[3] = "sliding_attention";
+    let listed = json!({"use_sliding_window": true, "sliding_window": 1024, "layer_types": types});
+    let by_list = spec(&with(qwen2_5_0_5b(), listed)).unwrap();
+    let sliding: Vec<usize> = (0..24)
+        .filter(|&i| gqa(&by_list.layers[i]).sliding_window.is_some())
+        .collect();
+    assert_eq!(sliding, [3]);
+}
+
+/// Expected numbers computed with the published formulas in double precision, outside this code.
+#[test]
+fn rope_scalings_give_the_published_frequencies() {
+    let close = |spec: &ModelSpec, expected: &[(usize, f64)]| {
+        for &(i, value) in expected {
+            let own = f64::from(spec.rope.inverse_frequencies[i]);
+            assert!((own - value).abs() <= value * 2e-6, "{i}: {own} {value}");
+        }
+    };
+    let llama = spec(&llama_3_2_1b()).unwrap();
+    assert_eq!(
+        (
+            llama.rope.dim,
+            llama.rope.inverse_frequencies.len(),
+            llama.max_positions
+        ),
+        (64, 32, 131_072)
+    );
+    close(
+        &llama,
+        &[
+            (0, 1.0),
+            (5, 0.128_687_373_432_650_52),
+            (14, 0.003_211_445_994_752_591),
+            (15, 0.001_290_547_928_209_264),
+            (17, 9.708_287_802_627_67e-5),
+            (20, 8.570_255_489_881_478e-6),
+            (31, 9.418_306_725_434_909e-8),
+        ],
+    );
+    let scaling =
+        json!({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768});
+    let yarn = spec(&with(qwen3_0_6b(), json!({"rope_scaling": scaling}))).unwrap();
+    close(
+        &yarn,
+        &[
+            (0, 1.0),
+            (1, 0.805_842_187_761_481_9),
+            (20, 0.013_335_214_321_633_24),
+            (25, 0.004_131_738_022_518_394),
+            (35, 0.000_246_258_406_908_938_7),
+            (45, 1.510_740_975_595_331_9e-5),
+            (63, 3.102_344_401_879_299e-7),
+        ],
+    );
+    assert!((yarn.rope.attention_factor - 1.138_629_4).abs() < 1e-6);
+    assert_eq!(yarn.max_positions, 131_072);
+    let linear = json!({"rope_scaling": {"type": "linear", "factor": 2.0}});
+    let linear = spec(&with(mistral_7b(), linear)).unwrap();
+    close(&linear, &[(0, 0.5)]);
+    assert_eq!(linear.max_positions, 65_536);
+}
+
+#[test]
+fn both_rope_layouts_mean_the_same() {
+    let old = llama_3_2_1b();
+    let mut parameters = old["rope_scaling"].clone();
+    parameters["rope_theta"] = old["rope_theta"].clone();
+    let mut new = with(old.clone(), json!({"rope_parameters": parameters}));
+    new.as_object_mut().unwrap().remove("rope_theta");
+    new.as_object_mut().unwrap().remove("rope_scaling");
+    assert_eq!(spec(&new).unwrap(), spec(&old).unwrap());
+    let per_kind = with(
+        new,
+        json!({"rope_parameters": {"full_attention": parameters, "sliding_attention": parameters}}),
+    );
+    assert_eq!(spec(&per_kind).unwrap(), spec(&old).unwrap());
+}
+
+#[test]
+fn quantisation_has_a_default_and_exceptions() {
+    let quantization = json!({
+        "group_size": 64, "bits": 4, "mode": "affine",
+        "model.layers.1.mlp.down_proj": {"group_size": 32, "bits": 8},
+        "model.layers.2.mlp.down_proj": false, "model.embed_tokens": true,
+    });
+    let spec = spec(&with(
+        qwen3_0_6b(),
+        json!({"quantization": quantization, "quantization_config": quantization}),
+    ))
+    .unwrap();
+    let down = |layer: usize| spec.layers[layer].weights()[6].quantization;
+    assert_eq!(
+        down(0),
+        Some(Quantization {
+            bits: 4,
+            group_size: 64
+        })
+    );
+    assert_eq!(
+        down(1),
+        Some(Quantization {
+            bits: 8,
+            group_size: 32
+        })
+    );
+    assert_eq!(down(2), None);
+    assert_eq!(
+        spec.embedding.quantization,
+        Some(Quantization {
+            bits: 4,
+            group_size: 64
+        })
+    );
+    let tensors = spec.layers[1].weights()[6].tensors();
+    let shapes: Vec<(&str, &[usize])> = tensors
+        .iter()
+        .map(|tensor| {
+            (
+                tensor.name.rsplit('.').next().unwrap(),
+                tensor.shape.as_slice(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shapes,
+        [
+            ("weight", &[1024, 768][..]),
+            ("scales", &[1024, 96]),
+            ("biases", &[1024, 96])
+        ]
+    );
+    assert_eq!(spec.parameters(), 596_049_920);
+}
+
+#[test]
+fn ranges_partition_the_tensors() {
+    for config in [qwen3_0_6b(), llama_3_1_8b()] {
+        let spec = spec(&config).unwrap();
+        let layers = spec.layers.len();
+        let all = spec.tensors(0..layers);
+        let first = spec.tensors(0..5);
+        let middle = spec.tensors(5..6);
+        let last = spec.tensors(6..layers);
+        // A tied head makes the last stage hold the embedding a second time.
+        let twice = if spec.head.is_none() {
+            spec.embedding.tensors().len()
+        } else {
+            0
+        };
+        assert_eq!(first.len() + middle.len() + last.len(), all.len() + twice);
+        assert!(all.iter().all(|tensor| {
+            [&first, &middle, &last]
+                .iter()
+                .any(|part| part.contains(tensor))
+        }));
+    }
+}
+
+#[test]
+fn refusals_name_the_field_and_the_way_out() {
+    let cases = [
+        (
+            json!({"model_type": "gpt_oss"}),
+            "model_type",
+            "llama, mistral, qwen2, qwen3",
+        ),
+        (json!({"model_type": null}), "model_type", "missing"),
+        (json!({"hidden_size": null}), "hidden_size", "missing"),
+        (json!({"hidden_size": 0}), "hidden_size", "from 1 to"),
+        (json!({"hidden_size": -1}), "hidden_size", "from 1 to"),
+        (json!({"hidden_size": 1e30}), "hidden_size", "from 1 to"),
+        (json!({"hidden_size": "1024"}), "hidden_size", "from 1 to"),
+        (
+            json!({"num_hidden_layers": 1_000_000_000_000_u64}),
+            "num_hidden_layers",
+            "from 1 to 1024",
+        ),
+        (json!({"vocab_size": u64::MAX}), "vocab_size", "from 1 to"),
+        (
+            json!({"num_key_value_heads": 3}),
+            "num_key_value_heads",
+            "divide",
+        ),
+        (json!({"head_dim": 127}), "head_dim", "even"),
+        (json!({"hidden_act": "gelu"}), "hidden_act", "silu"),
+        (json!({"rms_norm_eps": "x"}), "rms_norm_eps", "number"),
+        (json!({"rope_theta": 0}), "rope_theta", "number from"),
+        (
+            json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
+            "rope_scaling.rope_type",
+            "yarn",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "linear"}}),
+            "rope_scaling.factor",
+            "missing",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "linear", "factor": 0}}),
+            "rope_scaling.factor",
+            "number",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "x"}}),
+            "rope_scaling.rope_type",
+            "llama3",
+        ),
+        (
+            json!({"partial_rotary_factor": 0.5}),
+            "partial_rotary_factor",
+            "whole heads",
+        ),
+        (
+            json!({"layer_types": ["full_attention"]}),
+            "layer_types",
+            "list of 28",
+        ),
+        (
+            json!({"layer_types": vec!["linear_attention"; 28]}),
+            "layer_types",
+            "linear_attention",
+        ),
+        (
+            json!({"quantization": {"bits": 0, "group_size": 64}}),
+            "quantization.bits",
+            "from 1",
+        ),
+        (
+            json!({"quantization": {"bits": 3, "group_size": 64}}),
+            "quantization.bits",
+            "4 or 8",
+        ),
+        (
+            json!({"quantization": {"bits": 4, "group_size": 16}}),
+            "quantization.group_size",
+            "32, 64 or 128",
+        ),
+        (
+            json!({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}),
+            "quantization.mode",
+            "affine",
+        ),
+        (
+            json!({"quantization_config": {"quant_method": "gptq", "bits": 4}}),
+            "quant_method",
+            "MLX build",
+        ),
+    ];
+    for (change, field, advice) in cases {
+        let error = spec(&with(qwen3_0_6b(), change)).unwrap_err().to_string();
+        assert!(
+            error.contains(field) && error.contains(advice),
+            "{field}, {advice}: {error}"
+        );
+    }
+    assert!(matches!(
+        ModelSpec::from_config(b"{"),
+        Err(ModelError::Json { .. })
+    ));
+    assert!(ModelSpec::from_config(b"[]").is_err());
+}
+
+/// A folder with a small model's tensors, all zeros, in the types `spec` asks for first.
+fn folder_of(config: &Value, skip: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    let spec = spec(config).unwrap();
+    for tensor in spec.tensors(0..spec.layers.len()) {
+        if skip.iter().any(|skip| tensor.name.contains(skip)) {
+            continue;
+        }
+        let bytes = tensor.bytes(Dtype::Bf16);
+        let dtype = tensor.dtypes[0].to_string();
+        header.insert(
+            tensor.name,
+            json!({"dtype": dtype, "shape": tensor.shape, "data_offsets": [end, end + bytes]}),
+        );
+        end += bytes;
+    }
+    header.insert(
+        "model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(),
+        json!({"dtype": "F32", "shape": [1], "data_offsets": [end, end + 4]}),
+    );
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(&header);
+    file.resize(file.len() + end as usize + 4, 0);
+    std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
+    std::fs::write(
+        folder.path().join("config.json"),
+        serde_json::to_vec(config).unwrap(),
+    )
+    .unwrap();
+    folder
+}
+
+fn tiny() -> Value {
+    let sizes = json!({"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 96, "quantization": {"bits": 4, "group_size": 64}});
+    with(qwen3_0_6b(), sizes)
+}
+
+fn read(folder: &Path) -> Result<ModelSpec, ModelError> {
+    ModelSpec::read(folder, &Checkpoint::open(folder).unwrap())
+}
+
+#[test]
+fn checkpoints_are_checked_against_the_description() {
+    let good = folder_of(&tiny(), &[]);
+    let spec = read(good.path()).unwrap();
+    assert_eq!(spec, super::tests::spec(&tiny()).unwrap());
+
+    let incomplete = folder_of(&tiny(), &["layers.1.mlp.up_proj"]);
+    let error = read(incomplete.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("model.layers.1.mlp.up_proj.weight"),
+        "{error}"
+    );
+
+    // Another shape in config.json than in the checkpoint.
+    let other = serde_json::to_vec(&with(tiny(), json!({"intermediate_size": 192}))).unwrap();
+    std::fs::write(good.path().join("config.json"), other).unwrap();
+    let error = read(good.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("has shape") && error.contains("192"),
+        "{error}"
+    );
+}
+
+/// MLX leaves some weights dense without saying so in config.json.
+#[test]
+fn weights_without_scales_are_dense() {
+    let folder = folder_of(&with(tiny(), json!({"quantization": null})), &[]);
+    std::fs::write(
+        folder.path().join("config.json"),
+        serde_json::to_vec(&tiny()).unwrap(),
+    )
+    .unwrap();
+    let spec = read(folder.path()).unwrap();
+    assert!(
+        spec.layers
+            .iter()
+            .flat_map(LayerSpec::weights)
+            .all(|weight| weight.quantization.is_none())
+    );
+    assert!(spec.embedding.quantization.is_none());
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (0_u64..300).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(vec![
+            "llama3",
+            "yarn",
+            "linear",
+            "default",
+            "sliding_attention",
+            "silu",
+            "affine",
+            ""
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 12, 4, |inner| {
+        let names = vec![
+            "factor",
+            "rope_type",
+            "rope_theta",
+            "bits",
+            "group_size",
+            "beta_fast",
+            "beta_slow",
+            "mscale",
+            "original_max_position_embeddings",
+            "full_attention",
+            "low_freq_factor",
+            "high_freq_factor",
+            "truncate",
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(
+                prop::sample::select(names).prop_map(str::to_owned),
+                inner,
+                0..6
+            )
+            .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// Whatever a config.json says: an error, or a spec that keeps its promises.
+    #[test]
+    fn hostile_configurations_never_panic(
+        family in prop::sample::select(vec!["llama", "mistral", "qwen2", "qwen3"]),
+        changes in prop::collection::vec((prop::sample::select(vec![
+            "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+            "head_dim", "vocab_size", "max_position_embeddings", "rms_norm_eps", "rope_theta", "rope_scaling",
+            "rope_parameters", "quantization", "quantization_config", "layer_types", "sliding_window",
+            "use_sliding_window", "max_window_layers", "attention_bias", "tie_word_embeddings", "dtype",
+        ]), any_value()), 0..4),
+    ) {
+        let mut config = with(tiny(), json!({"model_type": family}));
+        for (name, value) in changes {
+            config[name] = value;
+        }
+        if let Ok(spec) = spec(&config) {
+            for layer in &spec.layers {
+                let attention = gqa(layer);
+                prop_assert!(attention.num_heads % attention.num_kv_heads == 0 && attention.head_dim % 2 == 0);
+                for weight in layer.weights() {
+                    prop_assert!(weight.out_features > 0 && weight.in_features > 0);
+                    if let Some(quantization) = weight.quantization {
+                        prop_assert!(weight.in_features % quantization.group_size == 0);
+                    }
+                }
+            }
+            prop_assert!(spec.rope.inverse_frequencies.iter().all(|f| f.is_finite() && *f >= 0.0));
+            prop_assert!(spec.rope.attention_factor.is_finite() && spec.max_positions > 0);
+            let _ = (spec.parameters(), spec.weight_bytes(0..spec.layers.len()));
+        }
+    }
+
+    #[test]
+    fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        prop_assert!(ModelSpec::from_config(&bytes).is_err());
+    }
+}
