@@ -5,5 +5,10 @@
 
 pub mod executor;
 pub mod files;
+pub mod grammar;
+pub mod kv;
 pub mod model;
 pub mod sampling;
+pub mod scheduler;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
