@@ -106,8 +106,14 @@ impl GrammarCompiler {
                 VocabularyEntry::Unused => Vec::new(),
             })
             .collect();
-        if let Some(long) = words.iter().find(|word| word.len() > usize::from(u8::MAX) * 4) {
-            return Err(GrammarError::Vocabulary(format!("a token of {} bytes", long.len())));
+        if let Some(long) = words
+            .iter()
+            .find(|word| word.len() > usize::from(u8::MAX) * 4)
+        {
+            return Err(GrammarError::Vocabulary(format!(
+                "a token of {} bytes",
+                long.len()
+            )));
         }
         let trie = TokTrie::from(&TokRxInfo::new(size, first_eos), &words).with_eos_tokens(eos);
         let env: llguidance::toktrie::TokEnv = std::sync::Arc::new(ApproximateTokEnv::new(trie));
@@ -174,7 +180,9 @@ impl Grammar {
     #[must_use]
     pub fn start(&self) -> GrammarState {
         // Deep, so that two sequences never wait for each other's lexer cache.
-        GrammarState { matcher: self.matcher.deep_clone() }
+        GrammarState {
+            matcher: self.matcher.deep_clone(),
+        }
     }
 }
 
@@ -185,7 +193,9 @@ pub struct GrammarState {
 
 impl std::fmt::Debug for GrammarState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GrammarState").field("finished", &self.matcher.is_stopped()).finish()
+        f.debug_struct("GrammarState")
+            .field("finished", &self.matcher.is_stopped())
+            .finish()
     }
 }
 
@@ -272,7 +282,13 @@ fn brief(error: &impl std::fmt::Display) -> String {
 
 /// The parser's messages may go on with its state; the first line is for people.
 fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(300).collect()
+    message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(300)
+        .collect()
 }
 
 #[cfg(test)]
@@ -286,11 +302,15 @@ mod tests {
 
     /// Every byte is a token, then three special tokens and some multi-byte tokens.
     fn compiler() -> GrammarCompiler {
-        let mut vocabulary: Vec<_> = (0..=255u8).map(|b| VocabularyEntry::Bytes(vec![b])).collect();
+        let mut vocabulary: Vec<_> = (0..=255u8)
+            .map(|b| VocabularyEntry::Bytes(vec![b]))
+            .collect();
         for name in ["<|im_end|>", "<tool_call>", "</tool_call>"] {
             vocabulary.push(VocabularyEntry::Special(name.to_owned()));
         }
-        for text in ["\":", "\", \"", "true", "the ", "{\"", "\"}", "\n", "12", "مر"] {
+        for text in [
+            "\":", "\", \"", "true", "the ", "{\"", "\"}", "\n", "12", "مر",
+        ] {
             vocabulary.push(VocabularyEntry::Bytes(text.as_bytes().to_vec()));
         }
         vocabulary.push(VocabularyEntry::Unused);
@@ -307,8 +327,9 @@ mod tests {
         match token {
             0..=255 => vec![token as u8],
             EOS | TOOL_CALL | TOOL_CALL_END => Vec::new(),
-            _ => ["\":", "\", \"", "true", "the ", "{\"", "\"}", "\n", "12", "مر"]
-                [token as usize - 259]
+            _ => [
+                "\":", "\", \"", "true", "the ", "{\"", "\"}", "\n", "12", "مر",
+            ][token as usize - 259]
                 .as_bytes()
                 .to_vec(),
         }
@@ -321,7 +342,11 @@ mod tests {
         let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         for step in 0..limit {
             let choices = allowed(&state.mask().unwrap());
-            assert!(!choices.is_empty(), "an empty mask after {:?}", String::from_utf8_lossy(&text));
+            assert!(
+                !choices.is_empty(),
+                "an empty mask after {:?}",
+                String::from_utf8_lossy(&text)
+            );
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
@@ -330,7 +355,11 @@ mod tests {
                 .copied()
                 .filter(|&t| t == EOS || (t < 256 && b"\"}]".contains(&(t as u8))))
                 .collect();
-            let pool = if step > 20 && !closers.is_empty() { &closers } else { &choices };
+            let pool = if step > 20 && !closers.is_empty() {
+                &closers
+            } else {
+                &choices
+            };
             let token = pool[(random >> 11) as usize % pool.len()];
             if token == EOS {
                 return Some(String::from_utf8(text).unwrap());
@@ -357,13 +386,21 @@ mod tests {
                 "required": ["اسم"], "additionalProperties": false}),
         ];
         for schema in schemas {
-            let grammar = compiler.compile(&GrammarSpec::JsonSchema(schema.clone())).unwrap();
+            let grammar = compiler
+                .compile(&GrammarSpec::JsonSchema(schema.clone()))
+                .unwrap();
             let validator = jsonschema::validator_for(&schema).unwrap();
             let mut finished = 0;
             for seed in 1..40 {
-                let Some(text) = walk(&grammar, seed, 400) else { continue };
-                let value: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
-                assert!(validator.is_valid(&value), "{value} does not match {schema}");
+                let Some(text) = walk(&grammar, seed, 400) else {
+                    continue;
+                };
+                let value: Value =
+                    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+                assert!(
+                    validator.is_valid(&value),
+                    "{value} does not match {schema}"
+                );
                 finished += 1;
             }
             assert!(finished > 10, "only {finished} walks of {schema} ended");
@@ -373,7 +410,9 @@ mod tests {
     #[test]
     fn a_regex_and_a_grammar_with_special_tokens() {
         let compiler = compiler();
-        let phone = compiler.compile(&GrammarSpec::Regex(r"\+216 [0-9]{2} [0-9]{3}".into())).unwrap();
+        let phone = compiler
+            .compile(&GrammarSpec::Regex(r"\+216 [0-9]{2} [0-9]{3}".into()))
+            .unwrap();
         let text = walk(&phone, 7, 100).unwrap();
         assert!(text.starts_with("+216 ") && text.len() == 11, "{text}");
 
@@ -396,11 +435,16 @@ mod tests {
 
     #[test]
     fn states_of_one_grammar_are_independent() {
-        let grammar = compiler().compile(&GrammarSpec::Regex("ab|cd".into())).unwrap();
+        let grammar = compiler()
+            .compile(&GrammarSpec::Regex("ab|cd".into()))
+            .unwrap();
         let (mut one, mut two) = (grammar.start(), grammar.start());
         one.accept(u32::from(b'a')).unwrap();
         assert_eq!(allowed(&one.mask().unwrap()), [u32::from(b'b')]);
-        assert_eq!(allowed(&two.mask().unwrap()), [u32::from(b'a'), u32::from(b'c')]);
+        assert_eq!(
+            allowed(&two.mask().unwrap()),
+            [u32::from(b'a'), u32::from(b'c')]
+        );
         assert!(one.accept(u32::from(b'c')).is_err());
         two.accept(u32::from(b'c')).unwrap();
     }
@@ -415,8 +459,13 @@ mod tests {
             json!({"$ref": "https://example.com/schema.json"}),
             json!({"type": "integer", "minimum": 5, "maximum": 4}),
         ] {
-            let error = compiler.compile(&GrammarSpec::JsonSchema(schema.clone())).unwrap_err();
-            assert!(matches!(&error, GrammarError::Unsupported(why) if !why.is_empty()), "{schema}: {error:?}");
+            let error = compiler
+                .compile(&GrammarSpec::JsonSchema(schema.clone()))
+                .unwrap_err();
+            assert!(
+                matches!(&error, GrammarError::Unsupported(why) if !why.is_empty()),
+                "{schema}: {error:?}"
+            );
         }
         let mut deep = json!({"type": "string"});
         for _ in 0..100 {
@@ -430,7 +479,11 @@ mod tests {
             compiler.compile(&GrammarSpec::Lark("x".repeat(MAX_SOURCE_BYTES + 1))),
             Err(GrammarError::TooLarge(_))
         ));
-        assert!(compiler.compile(&GrammarSpec::Lark("start: <no_such_token>".into())).is_err());
+        assert!(
+            compiler
+                .compile(&GrammarSpec::Lark("start: <no_such_token>".into()))
+                .is_err()
+        );
     }
 
     #[test]

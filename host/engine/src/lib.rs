@@ -8,6 +8,7 @@ pub mod files;
 pub mod grammar;
 pub mod kv;
 pub mod model;
+pub mod output;
 pub mod sampling;
 pub mod scheduler;
 #[cfg(any(test, feature = "testing"))]

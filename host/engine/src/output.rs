@@ -1,0 +1,259 @@
+//! What the model wrote, split into reasoning, text and tool calls while it streams.
+//!
+//! Models mark reasoning and calls inside their text, each family in its own way. A [`ToolSyntax`] or
+//! [`ReasoningSyntax`] describes one way as data; [`OutputParser`] is the one state machine over them.
+//!
+//! Guarantees, tested on random text and random ways of cutting it into pieces:
+//! - the events do not depend on how the text was cut;
+//! - a call's name is known before the first byte of its arguments, and arguments are passed on as they
+//!   are written, never re-serialised, so key order and numbers survive;
+//! - malformed calls become text: nothing fails;
+//! - what is held back is bounded by a marker, white space, or a call's header.
+
+mod calls;
+mod scan;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod tool_grammar;
+
+pub use calls::MAX_HEADER_BYTES;
+pub use syntax::{CallHeader, OutputSyntax, ReasoningSyntax, ToolSyntax};
+pub use tool_grammar::{ToolDemand, ToolSpec, auto_call_grammar, demanded_call_grammar};
+
+use calls::{CallParser, Progress};
+use scan::held_suffix;
+
+/// One piece of the answer, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputEvent {
+    /// Visible text.
+    Text(String),
+    /// Reasoning text.
+    Reasoning(String),
+    /// A tool call begins. Calls are numbered from 0 and never overlap.
+    CallStarted {
+        /// Which call.
+        index: usize,
+        /// The tool's name.
+        name: String,
+    },
+    /// More of the current call's arguments, exactly as written.
+    CallArguments {
+        /// Which call.
+        index: usize,
+        /// JSON text.
+        fragment: String,
+    },
+    /// The current call is over.
+    CallFinished {
+        /// Which call.
+        index: usize,
+        /// False when the arguments were cut off or are not JSON.
+        complete: bool,
+    },
+}
+
+/// Where the parser is in the answer.
+#[derive(Debug)]
+enum State {
+    /// Nothing visible yet: reasoning or a bare call may open here. White space after reasoning is
+    /// dropped, white space at the very beginning is not.
+    Start {
+        after_reasoning: bool,
+    },
+    Reasoning,
+    Text,
+    Call(CallParser),
+}
+
+/// Splits one choice's text. Feed it with [`push`](Self::push), end with [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct OutputParser {
+    syntax: OutputSyntax,
+    /// Names that may be called; a call of anything else is text. Empty allows any name.
+    tools: Vec<String>,
+    state: State,
+    /// Text not decided on yet.
+    buffer: String,
+    /// Calls started so far.
+    calls: usize,
+}
+
+impl OutputParser {
+    /// A parser for one choice. `inside_reasoning` says that the prompt already opened the reasoning.
+    #[must_use]
+    pub fn new(syntax: OutputSyntax, tools: Vec<String>, inside_reasoning: bool) -> Self {
+        let state = if inside_reasoning && syntax.reasoning.is_some() {
+            State::Reasoning
+        } else {
+            State::Start { after_reasoning: false }
+        };
+        Self { syntax, tools, state, buffer: String::new(), calls: 0 }
+    }
+
+    /// Adds text and returns what is certain by now.
+    pub fn push(&mut self, text: &str) -> Vec<OutputEvent> {
+        let mut events = Vec::new();
+        if self.syntax.is_plain() {
+            emit_text(&mut events, text.to_owned());
+            return events;
+        }
+        self.buffer.push_str(text);
+        while self.advance(false, &mut events) {}
+        events
+    }
+
+    /// Ends the answer: what was held back is decided now.
+    pub fn finish(&mut self) -> Vec<OutputEvent> {
+        let mut events = Vec::new();
+        while self.advance(true, &mut events) {}
+        match std::mem::replace(&mut self.state, State::Text) {
+            // An unfinished header becomes text, which may hold further calls.
+            State::Call(call) => {
+                if let Some(text) = call.finish(&mut events) {
+                    emit_text(&mut events, text);
+                }
+            }
+            State::Reasoning => emit_reasoning(&mut events, std::mem::take(&mut self.buffer)),
+            State::Start { after_reasoning: true } => {}
+            // White space after the last call is not an answer.
+            State::Text if self.calls > 0 && self.buffer.trim().is_empty() => {}
+            State::Start { .. } | State::Text => {
+                emit_text(&mut events, std::mem::take(&mut self.buffer));
+            }
+        }
+        self.buffer.clear();
+        events
+    }
+
+    /// How many calls have started.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls
+    }
+
+    /// Takes one decision if the buffer allows it; `last` says that no more text will come.
+    fn advance(&mut self, last: bool, events: &mut Vec<OutputEvent>) -> bool {
+        match &self.state {
+            State::Start { after_reasoning } => {
+                let after_reasoning = *after_reasoning;
+                self.advance_start(after_reasoning, last)
+            }
+            State::Reasoning => self.advance_reasoning(events),
+            State::Text => self.advance_text(events),
+            State::Call(_) => self.advance_call(events),
+        }
+    }
+
+    fn advance_start(&mut self, after_reasoning: bool, last: bool) -> bool {
+        let visible = self.buffer.trim_start();
+        let leading = self.buffer.len() - visible.len();
+        if visible.is_empty() {
+            return false;
+        }
+        if let Some(reasoning) = self.syntax.reasoning
+            && !after_reasoning
+        {
+            if visible.starts_with(reasoning.open) {
+                self.buffer.drain(..leading + reasoning.open.len());
+                self.state = State::Reasoning;
+                return true;
+            }
+            if !last && reasoning.open.starts_with(visible) {
+                return false;
+            }
+        }
+        if let Some(tools) = self.syntax.tools
+            && tools.bare
+            && visible.starts_with('{')
+        {
+            let raw = self.buffer.drain(..leading).collect();
+            self.state = State::Call(CallParser::new(tools, raw, self.calls));
+            return true;
+        }
+        if after_reasoning {
+            self.buffer.drain(..leading);
+        }
+        self.state = State::Text;
+        true
+    }
+
+    fn advance_reasoning(&mut self, events: &mut Vec<OutputEvent>) -> bool {
+        let Some(reasoning) = self.syntax.reasoning else {
+            self.state = State::Text;
+            return true;
+        };
+        if let Some(at) = self.buffer.find(reasoning.close) {
+            let text: String = self.buffer.drain(..at).collect();
+            emit_reasoning(events, text);
+            self.buffer.drain(..reasoning.close.len());
+            self.state = State::Start { after_reasoning: true };
+            return true;
+        }
+        let keep = held_suffix(&self.buffer, reasoning.close);
+        let text = self.buffer.drain(..self.buffer.len() - keep).collect();
+        emit_reasoning(events, text);
+        false
+    }
+
+    fn advance_text(&mut self, events: &mut Vec<OutputEvent>) -> bool {
+        let Some(tools) = self.syntax.tools else {
+            emit_text(events, std::mem::take(&mut self.buffer));
+            return false;
+        };
+        if let Some(at) = self.buffer.find(tools.open) {
+            let visible = self.buffer[..at].trim_end().len();
+            let text: String = self.buffer.drain(..visible).collect();
+            emit_text(events, text);
+            let raw = self.buffer.drain(..at - visible + tools.open.len()).collect();
+            self.state = State::Call(CallParser::new(tools, raw, self.calls));
+            return true;
+        }
+        // White space before a call belongs to the call, so it waits until something follows.
+        let keep = held_suffix(&self.buffer, tools.open);
+        let visible = self.buffer[..self.buffer.len() - keep].trim_end().len();
+        let text = self.buffer.drain(..visible).collect();
+        emit_text(events, text);
+        false
+    }
+
+    fn advance_call(&mut self, events: &mut Vec<OutputEvent>) -> bool {
+        let State::Call(call) = &mut self.state else { return false };
+        let input = std::mem::take(&mut self.buffer);
+        let progress = call.push(&input, &self.tools, events);
+        self.calls = call.next_index();
+        match progress {
+            Progress::More => false,
+            Progress::Malformed { raw, rest } => {
+                // Only the marker is certainly text; what follows may hold a call of its own.
+                emit_text(events, raw);
+                self.buffer = rest;
+                self.state = State::Text;
+                true
+            }
+            Progress::Ended { rest } => {
+                self.buffer = rest;
+                self.state = State::Text;
+                true
+            }
+        }
+    }
+}
+
+fn emit_text(events: &mut Vec<OutputEvent>, text: String) {
+    if text.is_empty() {
+        return;
+    }
+    if let Some(OutputEvent::Text(before)) = events.last_mut() {
+        before.push_str(&text);
+    } else {
+        events.push(OutputEvent::Text(text));
+    }
+}
+
+fn emit_reasoning(events: &mut Vec<OutputEvent>, text: String) {
+    if !text.is_empty() {
+        events.push(OutputEvent::Reasoning(text));
+    }
+}

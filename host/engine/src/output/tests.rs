@@ -1,0 +1,398 @@
+//! Whole answers in, events out; and the guarantees of the module for random text and random cuts.
+
+use proptest::prelude::*;
+
+use super::OutputEvent::{CallArguments, CallFinished, CallStarted, Reasoning, Text};
+use super::*;
+
+fn syntax(tools: ToolSyntax) -> OutputSyntax {
+    OutputSyntax {
+        reasoning: Some(ReasoningSyntax::THINK),
+        tools: Some(tools),
+    }
+}
+
+fn names() -> Vec<String> {
+    vec!["get_weather".to_owned(), "send".to_owned()]
+}
+
+/// Joins neighbouring pieces of one kind, so that two ways of cutting can be compared.
+fn joined(events: Vec<OutputEvent>) -> Vec<OutputEvent> {
+    let mut whole: Vec<OutputEvent> = Vec::new();
+    for event in events {
+        match (whole.last_mut(), event) {
+            (Some(Text(before)), Text(text)) | (Some(Reasoning(before)), Reasoning(text)) => {
+                before.push_str(&text);
+            }
+            (
+                Some(CallArguments {
+                    fragment: before,
+                    index: i,
+                }),
+                CallArguments { fragment, index },
+            ) if *i == index => {
+                before.push_str(&fragment);
+            }
+            (_, event) => whole.push(event),
+        }
+    }
+    whole
+}
+
+fn parse<'a>(syntax: OutputSyntax, pieces: impl IntoIterator<Item = &'a str>) -> Vec<OutputEvent> {
+    let mut parser = OutputParser::new(syntax, names(), false);
+    let mut events: Vec<OutputEvent> = pieces.into_iter().flat_map(|p| parser.push(p)).collect();
+    events.extend(parser.finish());
+    joined(events)
+}
+
+fn call(index: usize, name: &str, arguments: &str) -> Vec<OutputEvent> {
+    vec![
+        CallStarted {
+            index,
+            name: name.to_owned(),
+        },
+        CallArguments {
+            index,
+            fragment: arguments.to_owned(),
+        },
+        CallFinished {
+            index,
+            complete: true,
+        },
+    ]
+}
+
+fn text(text: &str) -> Vec<OutputEvent> {
+    vec![Text(text.to_owned())]
+}
+
+/// Each answer, what it means, and in which syntax.
+fn cases() -> Vec<(ToolSyntax, &'static str, Vec<OutputEvent>)> {
+    let h = ToolSyntax::HERMES;
+    let l = ToolSyntax::LLAMA3;
+    let m = ToolSyntax::MISTRAL;
+    let n = ToolSyntax::MISTRAL_NAMED;
+    vec![
+        (h, "Hello there. ", text("Hello there. ")),
+        (h, "  \n leading stays", text("  \n leading stays")),
+        (h, "", vec![]),
+        (
+            h,
+            "<think>\nshort\n</think>\n\nAnswer",
+            vec![Reasoning("\nshort\n".into()), Text("Answer".into())],
+        ),
+        (h, "<think>cut off", vec![Reasoning("cut off".into())]),
+        (
+            h,
+            "a <think> later is text</think>",
+            text("a <think> later is text</think>"),
+        ),
+        (
+            h,
+            "<tool_call>\n{\"name\": \"send\", \"arguments\": {\"to\": \"a}b\", \"n\": 1.50}}\n</tool_call>",
+            call(0, "send", "{\"to\": \"a}b\", \"n\": 1.50}"),
+        ),
+        (
+            h,
+            "Let me look.\n<tool_call>\n{\"name\": \"send\", \"arguments\": {}}\n</tool_call>\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"تونس\"}}\n</tool_call>\n",
+            [
+                text("Let me look."),
+                call(0, "send", "{}"),
+                call(1, "get_weather", "{\"city\": \"تونس\"}"),
+            ]
+            .concat(),
+        ),
+        (
+            h,
+            "<tool_call>{\"arguments\": {\"b\": [1, 2]}, \"name\": \"send\", \"id\": 7}</tool_call> done",
+            [call(0, "send", "{\"b\": [1, 2]}"), text(" done")].concat(),
+        ),
+        (
+            h,
+            "<tool_call>{\"name\": \"send\", \"arguments\": \"{\\\"a\\\": 1}\"}</tool_call>",
+            call(0, "send", "{\"a\": 1}"),
+        ),
+        (
+            h,
+            "<tool_call>{\"name\": \"send\"}</tool_call>",
+            call(0, "send", "{}"),
+        ),
+        (
+            h,
+            "<tool_call>{\"name\": \"send\", \"arguments\": {\"a\": ",
+            vec![
+                CallStarted {
+                    index: 0,
+                    name: "send".into(),
+                },
+                CallArguments {
+                    index: 0,
+                    fragment: "{\"a\": ".into(),
+                },
+                CallFinished {
+                    index: 0,
+                    complete: false,
+                },
+            ],
+        ),
+        (
+            h,
+            "x <tool_call> not a call <tool_call>{\"name\": \"send\", \"arguments\": {}}</tool_call>",
+            [text("x <tool_call> not a call"), call(0, "send", "{}")].concat(),
+        ),
+        (
+            h,
+            "<tool_call>{\"name\": \"unknown\", \"arguments\": {}}</tool_call>",
+            text("<tool_call>{\"name\": \"unknown\", \"arguments\": {}}</tool_call>"),
+        ),
+        (
+            h,
+            "<tool_call>\n{\"name\": ",
+            text("<tool_call>\n{\"name\": "),
+        ),
+        (h, "a < b and <tool", text("a < b and <tool")),
+        (
+            l,
+            "{\"name\": \"send\", \"parameters\": {\"to\": \"x\"}}",
+            call(0, "send", "{\"to\": \"x\"}"),
+        ),
+        (
+            l,
+            "<|python_tag|>{\"name\": \"send\", \"parameters\": {}}; {\"name\": \"get_weather\", \"parameters\": {\"c\": 1}}",
+            [call(0, "send", "{}"), call(1, "get_weather", "{\"c\": 1}")].concat(),
+        ),
+        (l, "{\"answer\": 42}", text("{\"answer\": 42}")),
+        (l, "Text with {braces}", text("Text with {braces}")),
+        (
+            m,
+            "[TOOL_CALLS] [{\"name\": \"send\", \"arguments\": {\"a\": [1]}}, {\"name\": \"send\", \"arguments\": {}}]",
+            [call(0, "send", "{\"a\": [1]}"), call(1, "send", "{}")].concat(),
+        ),
+        (
+            n,
+            "[TOOL_CALLS]send[ARGS]{\"a\": 1}[TOOL_CALLS]get_weather[ARGS]{}",
+            [call(0, "send", "{\"a\": 1}"), call(1, "get_weather", "{}")].concat(),
+        ),
+    ]
+}
+
+#[test]
+fn answers_are_understood_whole_and_character_by_character() {
+    for (tools, answer, expected) in cases() {
+        assert_eq!(parse(syntax(tools), [answer]), expected, "whole: {answer}");
+        let mut buffer = [0; 4];
+        let pieces: Vec<String> = answer
+            .chars()
+            .map(|c| c.encode_utf8(&mut buffer).to_owned())
+            .collect();
+        assert_eq!(
+            parse(syntax(tools), pieces.iter().map(String::as_str)),
+            expected,
+            "by character: {answer}"
+        );
+    }
+}
+
+#[test]
+fn a_prompt_that_opened_the_reasoning() {
+    let mut parser = OutputParser::new(syntax(ToolSyntax::HERMES), names(), true);
+    let mut events = parser.push("because</th");
+    events.extend(parser.push("ink>\n\nSo"));
+    events.extend(parser.finish());
+    assert_eq!(
+        joined(events),
+        [Reasoning("because".into()), Text("So".into())]
+    );
+}
+
+#[test]
+fn without_markers_to_look_for_text_passes_unchanged() {
+    let mut parser = OutputParser::new(OutputSyntax::default(), vec![], false);
+    assert_eq!(
+        parser.push(" <tool_call> <think> "),
+        text(" <tool_call> <think> ")
+    );
+    assert!(parser.finish().is_empty());
+}
+
+#[test]
+fn templates_tell_their_syntax() {
+    for (template, tools) in [
+        ("{{ '<tool_call>' }}</think>", Some(ToolSyntax::HERMES)),
+        ("[TOOL_CALLS]{{ x }}", Some(ToolSyntax::MISTRAL)),
+        ("[TOOL_CALLS]{{ n }}[ARGS]", Some(ToolSyntax::MISTRAL_NAMED)),
+        (
+            "<|start_header_id|> {\"name\": function name, \"parameters\": ...}",
+            Some(ToolSyntax::LLAMA3),
+        ),
+        ("<|im_start|>{{ content }}", None),
+    ] {
+        assert_eq!(OutputSyntax::detect(template).tools, tools, "{template}");
+    }
+    assert!(OutputSyntax::detect("</think>").reasoning.is_some());
+}
+
+fn pieces_of_markup() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ a-zé\\n]{0,6}".prop_map(String::from),
+        prop::sample::select(vec![
+            "<tool_call>",
+            "</tool_call>",
+            "<think>",
+            "</think>",
+            "[TOOL_CALLS]",
+            "[ARGS]",
+            "<|python_tag|>",
+            "{\"name\": \"send\", \"arguments\": {\"a\": \"}\"}}",
+            "{\"name\": \"send\", \"parameters\": {}}",
+            "{\"name\":",
+            "\"arguments\":",
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            "\\",
+            ",",
+            ";",
+            ":",
+            "send",
+            "<",
+            "1.5",
+            "مرحبا",
+        ])
+        .prop_map(String::from),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn events_do_not_depend_on_the_cuts(
+        parts in prop::collection::vec(pieces_of_markup(), 0..14),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        which in 0usize..4,
+    ) {
+        let tools = [
+            ToolSyntax::HERMES, ToolSyntax::LLAMA3, ToolSyntax::MISTRAL, ToolSyntax::MISTRAL_NAMED,
+        ][which];
+        let answer = parts.concat();
+        let boundaries: Vec<usize> = answer.char_indices().map(|(at, _)| at).chain([answer.len()]).collect();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| boundaries[cut.index(boundaries.len())]).collect();
+        cuts.extend([0, answer.len()]);
+        cuts.sort_unstable();
+        let pieces = cuts.windows(2).map(|pair| &answer[pair[0]..pair[1]]);
+        let events = parse(syntax(tools), pieces);
+        prop_assert_eq!(&events, &parse(syntax(tools), [answer.as_str()]));
+
+        // Calls are numbered in order, never overlap, and always end.
+        let mut open = None;
+        let mut next = 0;
+        for event in &events {
+            match event {
+                CallStarted { index, name } => {
+                    prop_assert_eq!((open, *index), (None, next));
+                    prop_assert!(names().contains(name));
+                    open = Some(*index);
+                    next += 1;
+                }
+                CallArguments { index, .. } => prop_assert_eq!(open, Some(*index)),
+                CallFinished { index, .. } => {
+                    prop_assert_eq!(open, Some(*index));
+                    open = None;
+                }
+                Text(text) | Reasoning(text) => {
+                    prop_assert!(open.is_none());
+                    prop_assert!(!text.is_empty());
+                }
+            }
+        }
+        prop_assert_eq!(open, None);
+    }
+
+    #[test]
+    fn text_without_markers_is_untouched(answer in "[ a-zA-Zé{}\\[\\]:\",.\\n]{0,60}") {
+        let plain: String = parse(syntax(ToolSyntax::HERMES), [answer.as_str()])
+            .into_iter()
+            .map(|event| match event { Text(text) => text, other => format!("{other:?}") })
+            .collect();
+        prop_assert_eq!(plain, answer);
+    }
+}
+
+#[test]
+fn grammars_for_calls_compile_and_lead_back_to_the_parser() {
+    use crate::grammar::{GrammarCompiler, VocabularyEntry};
+    let mut vocabulary: Vec<_> = (0..=255u8)
+        .map(|b| VocabularyEntry::Bytes(vec![b]))
+        .collect();
+    for name in ["<|im_end|>", "<tool_call>", "</tool_call>"] {
+        vocabulary.push(VocabularyEntry::Special(name.to_owned()));
+    }
+    let compiler = GrammarCompiler::new(&vocabulary, &[256]).unwrap();
+    let is_special = |marker: &str| marker == "<tool_call>" || marker == "</tool_call>";
+    let tools = [
+        ToolSpec {
+            name: "send".into(),
+            parameters: serde_json::json!({"type": "object", "properties": {"to": {"enum": ["a", "b"]}},
+                "required": ["to"], "additionalProperties": false}),
+        },
+        ToolSpec {
+            name: "get_weather".into(),
+            parameters: serde_json::json!({}),
+        },
+    ];
+    for syntax in [
+        ToolSyntax::HERMES,
+        ToolSyntax::LLAMA3,
+        ToolSyntax::MISTRAL,
+        ToolSyntax::MISTRAL_NAMED,
+    ] {
+        for demand in [ToolDemand::One, ToolDemand::Several] {
+            let spec = demanded_call_grammar(&syntax, &tools[..1], demand, is_special);
+            let grammar = compiler
+                .compile(&spec)
+                .unwrap_or_else(|e| panic!("{spec:?}: {e}"));
+            // Always take the first allowed token: the shortest way through this small grammar.
+            let mut state = grammar.start();
+            let mut answer = String::new();
+            for _ in 0..200 {
+                let mask = state.mask().unwrap();
+                let token = (0..vocabulary.len() as u32)
+                    .rev()
+                    .find(|&id| mask[id as usize / 32] >> (id % 32) & 1 == 1)
+                    .unwrap();
+                if token == 256 {
+                    break;
+                }
+                state.accept(token).unwrap();
+                match &vocabulary[token as usize] {
+                    VocabularyEntry::Bytes(bytes) => {
+                        answer.push_str(std::str::from_utf8(bytes).unwrap())
+                    }
+                    VocabularyEntry::Special(name) => answer.push_str(name),
+                    VocabularyEntry::Unused => unreachable!(),
+                }
+                if demand == ToolDemand::Several && state.may_end() {
+                    break;
+                }
+            }
+            let events = parse(self::syntax(syntax), [answer.as_str()]);
+            assert!(
+                matches!(&events[..], [CallStarted { name, .. }, CallArguments { fragment, .. }, CallFinished { complete: true, .. }]
+                    if name == "send" && serde_json::from_str::<serde_json::Value>(fragment).unwrap()["to"].is_string()),
+                "{}: {answer:?} -> {events:?}",
+                syntax.name
+            );
+        }
+        let auto = auto_call_grammar(&syntax, &tools, is_special);
+        assert_eq!(auto.is_none(), !syntax.list && syntax.close.is_none());
+        if let Some(spec) = auto {
+            compiler
+                .compile(&spec)
+                .unwrap_or_else(|e| panic!("{spec:?}: {e}"));
+        }
+    }
+}
