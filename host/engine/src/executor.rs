@@ -32,7 +32,7 @@
 //! On an executor whose [`Capabilities::batch_invariant`] is true, a row's result depends neither
 //! on the rows beside it nor on how its prompt was cut into chunks, bit for bit.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::sampling::SamplingParams;
 
@@ -130,10 +130,12 @@ pub struct SampleRequest {
     pub mask: Option<Arc<TokenMask>>,
 }
 
-/// A set of allowed tokens, one bit per vocabulary entry.
+/// A set of allowed tokens, one bit per vocabulary entry. It may still be in the making while the
+/// step that carries it runs: the first look at it waits until it is there, so that a grammar's mask
+/// is computed beside the forward pass instead of before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenMask {
-    words: Vec<u32>,
+    words: OnceLock<Vec<u32>>,
 }
 
 impl TokenMask {
@@ -141,21 +143,51 @@ impl TokenMask {
     /// Tokens beyond the words are not allowed.
     #[must_use]
     pub fn from_words(words: Vec<u32>) -> Self {
-        Self { words }
+        Self {
+            words: OnceLock::from(words),
+        }
     }
 
-    /// The bit words, as given to [`from_words`](Self::from_words).
+    /// A mask that somebody else fills in. Dropping the [`PendingMask`] unfilled allows nothing,
+    /// which fails the row instead of blocking the executor for ever.
+    #[must_use]
+    pub fn pending() -> (Arc<Self>, PendingMask) {
+        let mask = Arc::new(Self {
+            words: OnceLock::new(),
+        });
+        (Arc::clone(&mask), PendingMask(mask))
+    }
+
+    /// The bit words; waits until they are known.
     #[must_use]
     pub fn words(&self) -> &[u32] {
-        &self.words
+        self.words.wait()
     }
 
-    /// Whether `token` may be drawn.
+    /// Whether `token` may be drawn; waits until the mask is known.
     #[must_use]
     pub fn allows(&self, token: TokenId) -> bool {
-        self.words
+        self.words()
             .get(token as usize / 32)
             .is_some_and(|word| word >> (token % 32) & 1 == 1)
+    }
+}
+
+/// The duty to fill a [`TokenMask`].
+#[derive(Debug)]
+pub struct PendingMask(Arc<TokenMask>);
+
+impl PendingMask {
+    /// Fills the mask; see [`TokenMask::from_words`].
+    pub fn fill(self, words: Vec<u32>) {
+        // Only this value can fill it, once, so nothing can be there yet.
+        let _ = self.0.words.set(words);
+    }
+}
+
+impl Drop for PendingMask {
+    fn drop(&mut self) {
+        let _ = self.0.words.set(Vec::new());
     }
 }
 
