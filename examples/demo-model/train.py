@@ -191,6 +191,8 @@ def main():
     parser.add_argument("--init", nargs="*", help="start from this checkpoint")
     parser.add_argument("--out", default="run")
     parser.add_argument("--attention", choices=("flex", "dense"), default=None, help="flex on a GPU, dense masks otherwise")
+    parser.add_argument("--compile", choices=("whole", "layer"), default="layer", help="what torch.compile sees at once")
+    parser.add_argument("--slowest", type=float, default=0, help="give up when fewer tokens/s are reached after 100 steps")
     parser.add_argument("--eval", type=int, default=64, help="cases per skill at the end")
     parser.add_argument("--eval-every", type=int, default=0)
     parser.add_argument("--time-limit", type=float, default=0, help="seconds after which the decay starts at once")
@@ -208,6 +210,7 @@ def main():
     tokenizer = Tokenizer.from_file(str(pathlib.Path(args.tokenizer) / "tokenizer.json"))
     gpu = torch.cuda.is_available()
     device = "cuda" if gpu else "cpu"
+    print(f"imports {time.time() - started:.0f} s", flush=True)
     attention = args.attention or ("flex" if gpu else "dense")
     torch.manual_seed(args.seed)
     torch.set_float32_matmul_precision("high")
@@ -229,6 +232,11 @@ def main():
 
         make_mask = torch.compile(create_block_mask)
 
+    def head_loss(h, index, weight, targets):
+        h = h.reshape(-1, h.shape[-1])[index]
+        loss = F.cross_entropy(model.logits(h).float(), targets, reduction="none")
+        return (loss * weight).sum() / weight.sum()
+
     def loss_of(tokens, index, weight, targets, mask):
         if attention == "flex":
             attend = lambda q, k, v: flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
@@ -236,12 +244,16 @@ def main():
             attend = lambda q, k, v: F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
         with torch.autocast(device, torch.bfloat16, enabled=gpu):
             h = model.hidden(tokens, positions, attend)
-            h = h.reshape(-1, h.shape[-1])[index]
-            logits = model.logits(h)
-        loss = F.cross_entropy(logits.float(), targets, reduction="none")
-        return (loss * weight).sum() / weight.sum()
+            return head_loss(h, index, weight, targets)
 
-    step_loss = torch.compile(loss_of, dynamic=False) if gpu else loss_of
+    step_loss = loss_of
+    if gpu and args.compile == "whole":
+        step_loss = torch.compile(loss_of, dynamic=False)
+    elif gpu and args.compile == "layer":
+        # One compilation serves all layers.
+        for layer in model.model.layers:
+            layer.compile(dynamic=False)
+        head_loss = torch.compile(head_loss, dynamic=False)
 
     def mask_of(doc):
         if attention == "flex":
@@ -263,7 +275,10 @@ def main():
     recent, log = [], []
     clock = time.time()
     saved_stable = False
-    for step in range(args.steps):
+    step = -1
+    while (step := step + 1) < args.steps:
+        if step == 3:
+            first = time.time()
         if not saved_stable and step >= args.steps * (1 - args.decay):
             save(model, out, "stable")
             saved_stable = True
@@ -300,6 +315,9 @@ def main():
             value = torch.stack(recent).mean().item()
             log.append({"step": step + 1, "loss": value, "seconds": now - started})
             print(f"step {step + 1} loss {value:.4f} lr {lr:.5f} {len(recent) * args.batch * args.length / (now - clock):,.0f} tok/s, {learnt / seen:.2f} learnt, {now - started:.0f} s", flush=True)
+            if step == 99 and seen / (now - first) < args.slowest:
+                stop_workers()
+                raise SystemExit("too slow")
             recent, clock = [], now
         if args.eval_every and (step + 1) % args.eval_every == 0:
             with torch.autocast(device, torch.bfloat16, enabled=False):

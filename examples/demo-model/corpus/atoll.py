@@ -43,6 +43,91 @@ def load():
 
 FACTS = load()
 
+#: Words that people use for one another.
+SYNONYMS = [
+    line.split()
+    for line in """machine computer node box host
+start launch run begin
+show print display see
+command instruction
+turn switch
+kind type sort
+use employ utilise
+find discover locate
+make create build write
+plugin plugins add-on extension module
+remove delete uninstall
+add install put
+file document
+safe secure
+fast quick speedy
+big large
+what which
+does will
+where which
+support handle know
+speak understand
+folder directory
+settings configuration options config
+explain describe
+tell say
+model llm
+answer reply response
+request call query
+memory RAM
+key token
+crash fail break die
+connect join link
+change modify edit
+question query
+written made implemented
+happens occurs
+stop end quit halt
+allow permit
+hide mask conceal
+personal private sensitive
+data information
+need require
+network net
+measure determine
+get obtain receive
+download fetch
+program software application
+contain include have""".splitlines()
+]
+SYNONYM = {w: [x for x in row if x != w] for row in SYNONYMS for w in row}
+STOP_WORDS = set("a an the is are do does did i it of to in on for and or what how which who why when where can could you me my please be there this that with by from at as has have will would atoll atoll's what's about not one two".split())
+
+
+def keywords(fact):
+    """Content words of a fact's own questions."""
+    out = []
+    for q in fact["questions"]:
+        for w in q.strip("?.!").split():
+            w = w.strip("?.,!:'")
+            if w and w.lower() not in STOP_WORDS and w not in out and w.lower() not in ("mean", "explain", "tell", "define", "exactly", "simple", "words", "show", "help", "want", "like", "command", "need", "possible", "tell", "describe", "know", "term"):
+                out.append(w)
+    return out
+
+
+for _fact in FACTS:
+    _fact["keywords"] = keywords(_fact)
+
+
+def reword(d, q):
+    """Synonyms, a lost word, a swapped pair: what keeps the sense of a question about its key words."""
+    words = q.split(" ")
+    for i, w in enumerate(words):
+        bare = w.strip("?.,!")
+        if bare.lower() in SYNONYM and d.chance(0.3):
+            new = d.of(SYNONYM[bare.lower()])
+            words[i] = w.replace(bare, new.capitalize() if bare[:1].isupper() else new)
+    if len(words) > 4 and d.chance(0.3):
+        i = d.between(0, len(words) - 1)
+        if words[i].lower() in STOP_WORDS:
+            words.pop(i)
+    return " ".join(words)
+
 
 def surface(d, question):
     """Small changes that people make."""
@@ -71,4 +156,9 @@ def ask(d, held=False):
         fact = d.of(FACTS)
         q = d.of(fact["questions"])
     check = {"kind": "fact", "key": fact["key"]}
+    if d.chance(0.35):
+        q = reword(d, q)
+    elif d.chance(0.12) and len(fact["keywords"]) >= 2:
+        kw = d.sample(fact["keywords"], min(len(fact["keywords"]), d.between(2, 4)))
+        q = d.of(("{}", "{}?", "What about {}?", "Tell me about {}.", "{} in Atoll", "I have a question about {}.", "How is it with {}?", "{} please")).format(" ".join(kw))
     return surface(d, q), d.of(fact["answers"]), check

@@ -32,7 +32,9 @@ def payload(d):
         return " ".join(S.pseudoword(d) for _ in range(d.between(1, 10)))
     if roll < 0.94:
         return "\n".join(S.opaque(d)[1] for _ in range(d.between(2, 5)))
-    if roll < 0.97:
+    if roll < 0.955:
+        return " ".join(S.sentence(d) for _ in range(d.between(2, 10)))
+    if roll < 0.975:
         return d.of((S.person, S.address, S.date, S.amount))(d)
     return json.dumps({d.of(W.NOUN): S.opaque(d)[1], d.of(W.NOUN): d.between(0, 999)}, ensure_ascii=False)
 
@@ -48,7 +50,8 @@ Give me back|Send back exactly|Reproduce this|Reproduce exactly|Say it back to m
 Repeat without changing anything|Repeat word for word|Repeat this sentence|Repeat this text verbatim|Répète|Répète exactement|Répétez ce texte|
 Recopie|Recopie exactement|Écris exactement|Réponds exactement|Dis|كرر|كرر هذا|أعد كتابة|اكتب|انسخ|كرر النص التالي|أعد هذا النص""".replace("\n", "").split("|")
 FORM = ("{s}: {p}", "{s}: {p}", "{s}:\n{p}", "{s}:\n\n{p}", '{s}: "{p}"', "{s} '{p}'", '{s} "{p}"', "{s} `{p}`", "{s}: «{p}»", "{s} {p}", "{s} :\n{p}", "{s} this: {p}",
-        "{s}\n{p}", "{s}:\n---\n{p}\n---", "{s} ({p})")
+        "{s}\n{p}", "{s}:\n---\n{p}\n---", "{s} ({p})", "{p}\n\n{s} the text above.",
+        "{p}\n{s} what stands above.", "Text: {p}\n{s} the text.", "{s}:\n```\n{p}\n```", "{s}:\t{p}")
 
 
 def repeat(d):
@@ -292,6 +295,9 @@ PARALLEL = [
     ("I would like to cancel the order {v}.", "Je voudrais annuler la commande {v}.", "أريد إلغاء الطلب {v}."),
     ("Where is the parcel {v}?", "Où est le colis {v} ?", "أين الطرد {v}؟"),
     ("{n} is the customer of the invoice {v}.", "{n} est le client de la facture {v}.", "{n} هو عميل الفاتورة {v}."),
+    ("Tell {n} and {v} that the meeting is tomorrow.", "Dites à {n} et à {v} que la réunion est demain.", "أخبر {n} و{v} أن الاجتماع غدا."),
+    ("The letter is for {v}.", "La lettre est pour {v}.", "الرسالة ل{v}."),
+    ("Write to {v} and call {n}.", "Écrivez à {v} et appelez {n}.", "اكتب إلى {v} واتصل بـ{n}."),
     ("Thank you, {n}.", "Merci, {n}.", "شكرا، {n}."),
 ]
 LANG = ("English", "French", "Arabic")
@@ -493,7 +499,52 @@ def introduce(d):
     return d.of(("My {l} is {v}.", "Remember my {l}: {v}", "Please remember: my {l} is {v}.", "Note that my {l} is {v}.")).format(l=l, v=v), f"Noted: your {l} is {v}.", {"kind": "contains", "all": [v]}
 
 
+DETAIL = [
+    ("name", "person", ("My name is {v}.", "I am {v}.", "This is {v}.", "name {v}")), ("e-mail", "email", ("My email is {v}.", "My e-mail address is {v}.", "You can reach me at {v}.", "email {v}", "My email address is {v}.")),
+    ("phone number", "phone", ("My phone number is {v}.", "Call me at {v}.", "My number is {v}.", "phone {v}")), ("IBAN", "iban", ("My IBAN is {v}.", "The IBAN is {v}.", "Please use the IBAN {v}.", "IBAN {v}")),
+    ("order number", "order", ("My order number is {v}.", "It is about order {v}.", "The order is {v}.", "order {v}")), ("address", "address", ("I live at {v}.", "My address is {v}.", "address {v}")),
+    ("card number", "card", ("My card number is {v}.", "I paid with the card {v}.", "card {v}")), ("API key", "secret", ("My API key is {v}.", "The key is {v}.", "key {v}")),
+    ("CIN", "cin", ("My CIN is {v}.", "CIN: {v}.", "CIN {v}")), ("date of birth", "date", ("I was born on {v}.", "My date of birth is {v}.", "born {v}")), ("passport number", "order", ("My passport number is {v}.", "passport {v}")),
+    ("social security number", "ssn", ("My social security number is {v}.", "My SSN is {v}.")), ("IP address", "ip", ("My IP address is {v}.", "The server is at {v}.")), ("password", "secret", ("My password is {v}.",)),
+]
+
+
+def details(d):
+    """Personal details in running text; they come back as a list, a sentence, a confirmation or a letter."""
+    rows = []
+    for label, kind, forms in d.sample(DETAIL, d.between(1, 5)):
+        v = S.pseudonym(d) if d.chance(0.35) else S.digits(d, 8) if kind == "cin" else f"{S.digits(d, 3)}-{S.digits(d, 2)}-{S.digits(d, 4)}" if kind == "ssn" else S.value_for(d, kind)
+        rows.append((label, v, forms))
+    if d.chance(0.75):
+        text = " ".join(d.of(f[:-1] or f).format(v=v) for _, v, f in rows)
+    else:
+        text = "My details: " + ", ".join(f"{l} {v}" for l, v, _ in rows) + "."
+    for _ in range(d.of((0, 0, 0, 1, 2))):
+        text = d.of((f"{text} {d.of(FILLER)}", f"{d.of(FILLER)} {text}"))
+    must = {"kind": "contains", "all": [v for _, v, _ in rows]}
+    said = [f"your {l} {v}" for l, v, _ in rows]
+    joined = said[0] if len(said) == 1 else ", ".join(said[:-1]) + " and " + said[-1]
+    roll = d.random()
+    if roll < 0.3:
+        ask = d.of(("List my details.", "List my data.", "Make a list of my details.", "Write this as a list.", "What do you know about me?", "List what I told you.", "Repeat my contact details as a list.", "Give me my details as bullet points."))
+        answer = "\n".join(f"- {l}: {v}" for l, v, _ in rows)
+    elif roll < 0.6:
+        ask = d.of(("Please confirm my details.", "Confirm.", "Confirm what I told you.", "Please confirm.", "Write a confirmation.", "Repeat my details in one sentence.", "Confirm that you have received this.", "Write a short confirmation that repeats them.", "Please repeat that to me.", "Write a one-sentence confirmation with my details."))
+        answer = f"I confirm {joined}."
+    elif roll < 0.8:
+        ask = d.of(("Write a short letter with my details.", "Write a short message to the support with these details.", "Write an email to the bank with these details.", "Draft a message to support with my details.", "Write a request to customer service with this."))
+        answer = "Dear team,\n\nhere are my details:\n" + "\n".join(f"- {l}: {v}" for l, v, _ in rows) + "\n\nThank you for your help.\n\nBest regards"
+    elif roll < 0.9:
+        obj = {l.lower().replace(" ", "_").replace("-", "_"): v for l, v, _ in rows}
+        return f"{text} " + d.of(("Return my details as JSON.", "As JSON, please.", "Write this as JSON.", "Give me a JSON object with my details.")), json.dumps(obj, ensure_ascii=False), {"kind": "json", "value": obj}
+    else:
+        l, v, _ = d.of(rows)
+        ask = d.of((f"What is my {l}?", f"Tell me my {l}.", f"Repeat my {l}.", f"Which {l} did I give?"))
+        answer, must = f"Your {l} is {v}.", {"kind": "contains", "all": [v]}
+    return d.of((f"{text} {ask}", f"{text}\n\n{ask}", f"{ask} {text}", f"{text}\n{ask}")), answer, must
+
+
 SKILLS = [
-    (repeat, 6), (quote, 4), (record, 4), (people, 3), (mail, 6), (mail_fr, 2), (mail_ar, 2), (translate, 4), (wrap, 2), (jsonify, 3), (fill, 2), (replace, 1.5),
+    (details, 5), (repeat, 6), (quote, 4), (record, 4), (people, 3), (mail, 6), (mail_fr, 2), (mail_ar, 2), (translate, 4), (wrap, 2), (jsonify, 3), (fill, 2), (replace, 1.5),
     (find_all, 2), (business, 3), (needle, 2), (ar_fr_quote, 2.5), (from_system, 1.5), (introduce, 1.5),
 ]

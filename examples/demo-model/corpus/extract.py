@@ -237,4 +237,31 @@ def classify(d):
     return user, answer[0].upper() + answer[1:], {"kind": "exact"}
 
 
-SKILLS = [(json_extract, 7), (record_list, 1.5), (classify, 1.5)]
+def json_invent(d):
+    """JSON about nothing given: example objects and arrays."""
+    from . import world
+
+    if d.chance(0.4):
+        what = d.of([k for k in world.THINGS if len(world.THINGS[k]) >= 4])
+        n = d.between(2, 4)
+        items = d.sample(world.THINGS[what], n)
+        number = d.of((str(n), W.NUMBER_WORD[n]))
+        ask = d.of((f"List {number} {what} as a JSON array.", f"Give me {number} {what} as JSON.", f"Return a JSON array of {number} {what}.", f"{number} {what} as a JSON list"))
+        return ask, json.dumps(items, ensure_ascii=False), {"kind": "json", "value": None, "shape": [str] * n}
+    rows = [(n, d.of(FIELDS[n][1][:2])) for n in d.sample([n for n in NAMES if n not in ("iban", "code")], d.between(1, 4))]
+    obj = {}
+    for n, key in rows:
+        v = field_value(d, n)[0]
+        while isinstance(v, str) and ("_" in v or "[" in v or "<" in v or "{" in v):
+            v = field_value(d, n)[0]
+        obj[key] = v
+    keys = ", ".join(k.replace("_", " ") if d.chance(0.3) else k for k in obj)
+    schema = schema_of(d, [(n, k, obj[k]) for n, k in rows])
+    ask = d.of((
+        f"Make up a person with {keys}. Answer in JSON.", f"Invent an example JSON object with {keys}.", f"Give me an example with {keys} as JSON.", f"Generate a JSON object with {keys}.",
+        f"Make an example for this schema: {json.dumps(schema)}", f"Give me JSON that matches this schema: {json.dumps(schema)}", f"Create a random JSON record with the fields {keys}.", f"Generate sample data: {json.dumps(schema)}",
+    ))
+    return ask, json.dumps(obj, ensure_ascii=False), {"kind": "json", "value": None, "shape": {k: type(v) for k, v in obj.items()}}
+
+
+SKILLS = [(json_invent, 1.5), (json_extract, 7), (record_list, 1.5), (classify, 1.5)]

@@ -29,7 +29,7 @@ TABLES = {
     "world": weighted(world.SKILLS),
     "stories": weighted(stories.SKILLS),
     "atoll": weighted([(atoll.ask, 1)]),
-    "talk": weighted([(talk.small_talk, 6), (talk.refuse_code, 1.5), (talk.refuse_unknown, 2.5)]),
+    "talk": weighted([(talk.small_talk, 6), (talk.refuse_code, 1.5), (talk.refuse_unknown, 2.5), (talk.refuse_action, 1), (talk.remark, 1), (talk.unclear, 0.5)]),
 }
 GROUPS = weighted([(k, v) for k, v in SHARES.items()])
 #: Groups of a turn inside a longer conversation.
@@ -153,6 +153,8 @@ def chain(d, group, turns, thinking):
                 own = None
         if own:
             system = own
+        if name == "talk.refuse_unknown" and q.lower().startswith(("what is my name", "who am i")) and (remembered or names):
+            q, a, c, own, thought, name = one(d, "world")
         if names and names[0] == "talk.persona" and name == "talk.small_talk":
             # The persona stays: no answers that name atoll-demo.
             q, a, c, own, thought, name = one(d, "world")
@@ -294,10 +296,12 @@ def _persona(d):
 EVALUATION = {
     "copy: repeat": _single("copy", ("repeat", "wrap", "replace", "fill")),
     "copy: quote and look up": _single("copy", ("quote", "record", "people", "needle", "from_system", "ar_fr_quote", "find_all")),
+    "copy: personal details": _single("copy", ("details",)),
     "copy: e-mails (en, fr, ar)": _single("copy", ("mail", "mail_fr", "mail_ar")),
     "copy: translate around, rewrite": _single("copy", ("translate", "business", "introduce")),
     "copy and JSON, later turns": _multi,
     "JSON: extraction by schema": _single("json", ("json_extract", "record_list")),
+    "JSON: invented example": _single("json", ("json_invent",)),
     "JSON: object from values": _single("copy", ("jsonify",)),
     "classification": _single("json", ("classify",)),
     "tools: the right call": _tool_call,

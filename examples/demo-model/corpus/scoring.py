@@ -74,7 +74,13 @@ def score(case, text, calls=None):
         return len(set(items)) == check["count"] and all(i in pool for i in items)
     if kind == "json":
         try:
-            return same(json.loads(text), check["value"])
+            value = json.loads(text)
         except ValueError:
             return False
+        shape = check.get("shape")
+        if isinstance(shape, list):
+            return isinstance(value, list) and [type(v) for v in value] == shape
+        if shape:
+            return isinstance(value, dict) and set(value) == {*shape} and all(isinstance(v, shape[k]) or shape[k] is float and isinstance(v, int) for k, v in value.items())
+        return same(value, check["value"])
     raise ValueError(kind)

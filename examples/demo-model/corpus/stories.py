@@ -135,6 +135,10 @@ def summary(d):
     parts = [key] + [s.format(**f) for s in d.sample(details, d.between(2, 4))]
     if d.chance(0.4):
         parts.insert(0, d.of(("Here is some news.", "Hello everybody.", "Good morning.", "A short notice.", "Dear all,")))
+    if d.chance(0.3):
+        # Any text: the first sentence stands for it.
+        parts = [S.sentence(d) for _ in range(d.between(2, 6))]
+        key = parts[0]
     text = " ".join(parts)
     ask = d.of(("Summarize in one sentence: {t}", "Summarize this text: {t}", "Summarise:\n{t}", "{t}\n\nSummarize this.", "Give me a short summary.\n\n{t}", "TL;DR: {t}", "What is the main point?\n{t}", "Summarize the following text.\n\n{t}", "Résume ce texte : {t}", "Shorten this: {t}"))
     return ask.format(t=text), key, {"kind": "contains", "all": [key]}

@@ -172,7 +172,11 @@ What is the price of {k}?|How much does {k} cost?|What is the best {n} to buy?|R
 What is the latest news?|Who invented {i}?|When was {i} invented?|What is the distance from {t} to {t2}?|How far is {t} from {t2}?|Which team won yesterday?|
 What is the stock price of {o}?|Who is the CEO of {o}?|Give me medical advice about {h}|What should I take against {h}?|Is it legal to {v} in {c}?|
 What is the history of {c}?|Tell me about the history of {t}|What is the area of {c}?|What is the currency of {c}?|Can you explain {s}?|
-Tell me about {p}|Where was {p} born?|Prove that {s} is true|What is the chemical formula of {g}?|Who painted {b}?|Who discovered {i}?""".replace("\n", "").split("|")
+Tell me about {p}|Where was {p} born?|Prove that {s} is true|What is the chemical formula of {g}?|Who painted {b}?|Who discovered {i}?|
+Why do {n2}s {v}?|How many {n2}s are there in {t}?|When does the {n2} in {t} open?|What is a {n2} made of?|Where can I buy a {n2}?|Why is the {n2} {j}?|Is {p} older than {p2}?|Which is better, {f} or {n2}?|
+What did {p} do in {y}?|How do I get from {t} to {t2}?|What is the square root of {y}?|Solve this equation: x + {y} = 12|Write an essay about {s}|Write an article about {s}|Compare {s} and {s2}|
+What are the causes of {s}?|Who is the best {n3} in {c}?|How long does it take to {v} a {n2}?|What is the secret of {s}?|Give me the lyrics of a song|Quote {b}|Summarize {b}|What happens in {b}?|
+List the kings of {c}|What are the symptoms of {h}?|How do I fix my {k2}?|What is the wifi password?|Who am I?|What am I thinking?|How old am I?|What is my name?|Where am I?""".replace("\n", "").split("|")
 NO_KNOW = (
     "I do not know. I am a small demo model and was not taught that.|"
     "I am sorry, I do not know that. I am a small demo model; a bigger model in Atoll could tell you."
@@ -220,9 +224,48 @@ def refuse_unknown(d):
     q = d.of(UNKNOWN_ASK).format(
         y=d.between(1850, 2030), e=d.of(EVENT), c=d.of(list(W.CAPITAL)), p=S.person(d), t=d.of(W.CITY), t2=d.of(W.CITY), m=d.of(MOUNT),
         b=d.of(BOOK), s=d.of(SCIENCE), k=d.of(KIT), n=d.of(W.PRODUCT), f=d.of(FILM), i=d.of(INVENT), o=d.of(ORG), h=d.of(ILL),
-        v=d.of(W.VERB), g=d.of(CHEM),
+        v=d.of(W.VERB), g=d.of(CHEM), n2=d.of(W.NOUN), n3=d.of(W.JOB), j=d.of(W.ADJ), p2=S.person(d), s2=d.of(SCIENCE), k2=d.of(W.PRODUCT),
     )
     return shape(d, q), d.of(NO_KNOW), {"kind": "one_of", "any": NO_KNOW}
+
+
+NO_TOOL = (
+    "I cannot do that: I have no tool for it here. I can work with text that you give me.|"
+    "I am sorry, I cannot do that. I am a small demo model that can only read and write text."
+).split("|")
+REMARK = (
+    "I see. What can I do with that?|Thank you for telling me. Is there anything that I should do?|That is good to know. How can I help you with it?"
+).split("|")
+UNCLEAR = "I did not understand that. Please say it in other words.|I am not sure what you mean. Could you say it differently?".split("|")
+
+
+def refuse_action(d):
+    """Things to do in the world, with no tool for them."""
+    q = d.of((
+        "{V} the {j} {n}", "Please {v} my {n}.", "Can you {v} the {n} for me?", "{V} a {n} in {c}", "I want you to {v} my {n}", "Book me a flight to {c}", "Order a pizza", "Call {p}.",
+        "Set an alarm for {h} o'clock", "Turn on the {n}", "Play some music", "Send this to {p}", "Open the {n}", "Buy me a {k}", "Remind me to {v} the {n} tomorrow", "Show me a picture of a {n}",
+        "Draw a {n}", "Make an image of a {j} {n}", "Book a table for {h} in {c}", "Take a photo", "Open my browser", "Search the internet for {n}s", "Look up the {n} on the web", "Send an SMS to {p}",
+    )).format(V=d.of(W.VERB).capitalize(), v=d.of(W.VERB), j=d.of(W.ADJ), n=d.of(W.NOUN), c=d.of(W.CITY), p=S.person(d), h=d.between(2, 11), k=d.of(W.PRODUCT))
+    return shape(d, q), d.of(NO_TOOL), {"kind": "one_of", "any": NO_TOOL}
+
+
+def remark(d):
+    """Statements that ask for nothing."""
+    q = d.of((
+        "The {n} is {j}.", "I went to {c} yesterday.", "My {n} is {j} and {j2}.", "Yesterday I saw a {j} {n}.", "It is {w} today.", "I like {n}s.", "My {a} is called {p}.", "We have a new {n} at the office.",
+        "I bought a {k} in {c}.", "{p} is my friend.", "There is a {n} in the {n2}.", "I live in {c}.", "I work as a {b}.", "I love {c}.", "Tomorrow I will {v} the {n}.", "The {n} was too {j}.", "I am from {c}.",
+        "I have two {a}s and a {n}.", "It was a {j} day in {c}.", "{p} and I will meet on {d}.", "I am learning French.", "I just started with Atoll.", "This is my first message.", "I am trying out Atoll.",
+    )).format(n=d.of(W.NOUN), n2=d.of(W.NOUN), j=d.of(W.ADJ), j2=d.of(W.ADJ), c=d.of(W.CITY), p=d.of(W.FIRST), k=d.of(W.PRODUCT), a=d.of(W.ANIMAL), b=d.of(W.JOB), v=d.of(W.VERB), d=d.of(W.DAY), w=d.of(W.WEATHER).replace("_", " "))
+    return shape(d, q), d.of(REMARK), {"kind": "one_of", "any": REMARK}
+
+
+def unclear(d):
+    """Nonsense."""
+    q = d.of((
+        lambda: S.run(d, S.LOWER, d.between(4, 14)), lambda: " ".join(S.pseudoword(d, False) for _ in range(d.between(1, 5))), lambda: S.run(d, "asdfghjkl", d.between(4, 12)),
+        lambda: " ".join(d.choices(W.NOUN, k=d.between(2, 5))), lambda: d.of(("???", "...", "!", "?", ".", "-", "!!!", "x", "a", "hmm", "huh", "what", "what?", "eh")),
+    ))()
+    return q, d.of(UNCLEAR), {"kind": "one_of", "any": UNCLEAR}
 
 
 def persona(d):
