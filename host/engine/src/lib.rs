@@ -13,3 +13,4 @@ pub mod sampling;
 pub mod scheduler;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;

@@ -570,11 +570,11 @@ proptest! {
         if let Ok(spec) = spec(&config) {
             for layer in &spec.layers {
                 let attention = gqa(layer);
-                prop_assert!(attention.num_heads % attention.num_kv_heads == 0 && attention.head_dim % 2 == 0);
+                prop_assert!(attention.num_heads.is_multiple_of(attention.num_kv_heads) && attention.head_dim.is_multiple_of(2));
                 for weight in layer.weights() {
                     prop_assert!(weight.out_features > 0 && weight.in_features > 0);
                     if let Some(quantization) = weight.quantization {
-                        prop_assert!(weight.in_features % quantization.group_size == 0);
+                        prop_assert!(weight.in_features.is_multiple_of(quantization.group_size));
                     }
                 }
             }
