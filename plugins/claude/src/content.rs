@@ -1,0 +1,196 @@
+//! Content blocks of messages, into canonical parts.
+
+use atoll_sdk::json::{Field, Fields, Kind};
+use atoll_sdk::types::{
+    Error, Media, MediaSource, Message, Opaque, Part, PartContent, Reasoning, ResultContent, Role,
+    ToolCall, ToolResult,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A volatile line that agents put first into their system prompt. It changes with every session and
+/// would defeat the prefix cache, and it says nothing to a model.
+const BILLING_HEADER: &str = "x-anthropic-billing-header:";
+
+/// The system prompt: a string or text blocks.
+///
+/// # Errors
+/// Anything else.
+pub fn system(field: &Field) -> Result<Vec<Part>, Error> {
+    if field.kind() == Kind::String {
+        return Ok(vec![Part::text(field.string()?)]);
+    }
+    let mut parts = Vec::new();
+    for block in field.array()? {
+        let mut block = block.object()?;
+        let kind = block.require("type")?;
+        if kind.string()? != "text" {
+            return Err(kind.wrong("'text'"));
+        }
+        let text = block.require("text")?.string()?;
+        if text.starts_with(BILLING_HEADER) {
+            continue;
+        }
+        let cache_ttl = cache_ttl(&mut block)?;
+        parts.push(Part {
+            cache_ttl,
+            ..Part::text(text)
+        });
+    }
+    Ok(parts)
+}
+
+/// The messages, in canonical roles: tool results become messages of the tool, and neighbours of one
+/// role become one message.
+///
+/// # Errors
+/// Names the block at fault.
+pub fn messages(field: &Field) -> Result<Vec<Message>, Error> {
+    let mut messages: Vec<Message> = Vec::new();
+    for item in field.array()? {
+        let mut message = item.object()?;
+        let role_field = message.require("role")?;
+        let role = match role_field.string()?.as_str() {
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            "system" => Role::System,
+            _ => return Err(role_field.wrong("'user', 'assistant' or 'system'")),
+        };
+        let content = message.require("content")?;
+        let parts = if content.kind() == Kind::String {
+            vec![Part::text(content.string()?)]
+        } else {
+            content
+                .array()?
+                .iter()
+                .map(block)
+                .collect::<Result<_, _>>()?
+        };
+        for part in parts {
+            let role = match part.content {
+                PartContent::ToolResult(_) => Role::Tool,
+                _ => role,
+            };
+            match messages.last_mut() {
+                // Each result is a message of its own, as templates want them.
+                Some(last) if last.role == role && role != Role::Tool => last.parts.push(part),
+                _ => messages.push(Message::new(role, vec![part])),
+            }
+        }
+    }
+    if messages.is_empty() {
+        return Err(Error::invalid(
+            field.path(),
+            "at least one message is required",
+        ));
+    }
+    Ok(messages)
+}
+
+fn block(field: &Field) -> Result<Part, Error> {
+    let mut block = field.object()?;
+    let kind = block.require("type")?.string()?;
+    let content = match kind.as_str() {
+        "text" => PartContent::Text(block.require("text")?.string()?),
+        "image" => PartContent::Image(media(&mut block)?),
+        "document" => PartContent::Document(media(&mut block)?),
+        "thinking" => PartContent::Reasoning(Reasoning {
+            text: block.require("thinking")?.string()?,
+            summary: vec![],
+            signature: block.string("signature")?,
+            encrypted: None,
+        }),
+        "redacted_thinking" => PartContent::Reasoning(Reasoning {
+            text: String::new(),
+            summary: vec![],
+            signature: None,
+            encrypted: Some(block.require("data")?.string()?),
+        }),
+        "tool_use" => PartContent::ToolCall(ToolCall {
+            call_id: block.require("id")?.string()?,
+            name: block.require("name")?.string()?,
+            namespace: None,
+            arguments: block
+                .object_json("input")?
+                .unwrap_or_else(|| "{}".to_owned()),
+            custom: false,
+        }),
+        "tool_result" => PartContent::ToolResult(ToolResult {
+            call_id: block.require("tool_use_id")?.string()?,
+            name: None,
+            content: block
+                .take("content")
+                .map_or_else(|| Ok(vec![]), |f| result_content(&f))?,
+            is_error: block.bool("is_error")?.unwrap_or(false),
+        }),
+        // Results of tools that only the original service runs, search results, and what comes next.
+        _ => PartContent::Other(Opaque {
+            kind,
+            value: field.json().to_owned(),
+        }),
+    };
+    Ok(Part {
+        content,
+        cache_ttl: cache_ttl(&mut block)?,
+        ext: None,
+    })
+}
+
+fn result_content(field: &Field) -> Result<Vec<ResultContent>, Error> {
+    if field.kind() == Kind::String {
+        return Ok(vec![ResultContent::Text(field.string()?)]);
+    }
+    field
+        .array()?
+        .iter()
+        .map(|item| {
+            let mut block = item.object()?;
+            let kind = block.require("type")?.string()?;
+            Ok(match kind.as_str() {
+                "text" => ResultContent::Text(block.require("text")?.string()?),
+                "image" => ResultContent::Image(media(&mut block)?),
+                "document" => ResultContent::Document(media(&mut block)?),
+                _ => ResultContent::Other(Opaque {
+                    kind,
+                    value: item.json().to_owned(),
+                }),
+            })
+        })
+        .collect()
+}
+
+fn media(block: &mut Fields) -> Result<Media, Error> {
+    let detail = block.string("title")?;
+    let source_field = block.require("source")?;
+    let mut source = source_field.object()?;
+    let kind = source.require("type")?;
+    let media_type = source.string("media_type")?.unwrap_or_default();
+    let source = match kind.string()?.as_str() {
+        "base64" => {
+            let data = source.require("data")?;
+            let bytes = STANDARD
+                .decode(data.string()?)
+                .map_err(|_| data.wrong("base64"))?;
+            MediaSource::Bytes(bytes)
+        }
+        "text" => MediaSource::Bytes(source.require("data")?.string()?.into_bytes()),
+        "url" => MediaSource::Url(source.require("url")?.string()?),
+        "file" => MediaSource::FileId(source.require("file_id")?.string()?),
+        _ => return Err(kind.wrong("'base64', 'text', 'url' or 'file'")),
+    };
+    Ok(Media {
+        source,
+        media_type,
+        detail,
+    })
+}
+
+/// A cache boundary's time to live.
+pub(crate) fn cache_ttl(block: &mut Fields) -> Result<Option<String>, Error> {
+    let Some(mut control) = block.object("cache_control")? else {
+        return Ok(None);
+    };
+    Ok(Some(
+        control.string("ttl")?.unwrap_or_else(|| "5m".to_owned()),
+    ))
+}

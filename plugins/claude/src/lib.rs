@@ -1,0 +1,160 @@
+//! The Claude dialect: `POST /v1/messages`, `POST /v1/messages/count_tokens` and the Models list, as
+//! Anthropic's SDKs and agents speak them.
+//!
+//! [`request`] and [`content`] read what clients send, [`answer`] writes what they get back, streamed or
+//! whole, from the same events; [`models`] and [`error`] are the rest of the API's surface.
+//!
+//! `GET /v1/models` is shared with the OpenAI dialect: requests that carry `anthropic-version` come here.
+
+pub mod answer;
+pub mod content;
+pub mod error;
+pub mod models;
+pub mod request;
+
+use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
+use atoll_sdk::types::{
+    Descriptor, Error, Event, Header, HttpRequest, HttpResponse, Operation, OperationResult,
+    ResponseHead,
+};
+use atoll_sdk::{json, sse};
+use serde_json::json;
+
+use answer::Answer;
+
+/// The API as a plugin.
+pub struct Claude;
+
+/// One request and its answer.
+pub struct ClaudeExchange {
+    request: HttpRequest,
+    answer: Answer,
+}
+
+impl Dialect for Claude {
+    type Exchange = ClaudeExchange;
+
+    fn describe() -> DialectDescriptor {
+        let of_claude = |path: &str| Route {
+            header: Some("anthropic-version".to_owned()),
+            ..Route::new("GET", path)
+        };
+        DialectDescriptor {
+            plugin: Descriptor::new(
+                "claude",
+                env!("CARGO_PKG_VERSION"),
+                "Claude: Messages, token counting, Models.",
+            ),
+            routes: vec![
+                Route::new("POST", "/v1/messages"),
+                Route::new("POST", "/v1/messages/count_tokens"),
+                of_claude("/v1/models"),
+                of_claude("/v1/models/{id...}"),
+            ],
+        }
+    }
+}
+
+impl ClaudeExchange {
+    /// Headers of every answer: what it is, and the id that the SDKs read as `_request_id`.
+    fn headers(&self, content_type: &str) -> Vec<Header> {
+        vec![
+            Header::new("content-type", content_type),
+            Header::new("request-id", format!("req_{}", self.request.id)),
+        ]
+    }
+
+    fn whole(&self, status: u16, body: &serde_json::Value) -> Result<HttpResponse, Error> {
+        Ok(HttpResponse {
+            head: ResponseHead {
+                status,
+                headers: self.headers("application/json"),
+            },
+            body: json::to_vec(body)?,
+        })
+    }
+}
+
+impl Exchange for ClaudeExchange {
+    fn new(request: HttpRequest) -> Self {
+        Self {
+            request,
+            answer: Answer::default(),
+        }
+    }
+
+    fn decode(&mut self) -> Result<Operation, Error> {
+        if self.request.method == "GET" {
+            return Ok(match self.request.path_param("id") {
+                Some(id) => Operation::ShowModel(id.to_owned()),
+                None => Operation::ListModels,
+            });
+        }
+        let counting = self
+            .request
+            .path
+            .trim_end_matches('/')
+            .ends_with("/count_tokens");
+        let body = std::mem::take(&mut self.request.body);
+        let (generate, shape) = request::decode(&body, counting)?;
+        self.answer = Answer::new(shape);
+        Ok(if counting {
+            Operation::CountTokens(generate)
+        } else {
+            Operation::Generate(generate)
+        })
+    }
+
+    fn head(&mut self) -> ResponseHead {
+        let content_type = if self.answer.streams() {
+            sse::CONTENT_TYPE
+        } else {
+            "application/json"
+        };
+        let mut headers = self.headers(content_type);
+        if self.answer.streams() {
+            headers.push(Header::new("cache-control", "no-cache"));
+        }
+        ResponseHead {
+            status: 200,
+            headers,
+        }
+    }
+
+    fn encode(&mut self, events: Vec<Event>) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
+        for event in events {
+            self.answer.encode(event, &self.request.id, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn reply(&mut self, outcome: OperationResult) -> Result<HttpResponse, Error> {
+        let body = match outcome {
+            OperationResult::TokenCount(tokens) => json!({ "input_tokens": tokens }),
+            OperationResult::Models(list) => models::page(&list, &self.request)?,
+            OperationResult::Model(model) => models::entry(&model),
+            _ => {
+                return Err(Error::internal(
+                    "this operation has no answer in the Messages API",
+                ));
+            }
+        };
+        self.whole(200, &body)
+    }
+
+    fn fail(&mut self, reason: Error) -> HttpResponse {
+        let status = error::status(&reason);
+        let body = error::body(&reason, &self.request.id);
+        let mut headers = self.headers("application/json");
+        if let Some(wait) = reason.retry_after_ms {
+            headers.push(Header::new("retry-after", wait.div_ceil(1000).to_string()));
+        }
+        HttpResponse {
+            head: ResponseHead { status, headers },
+            body: body.to_string().into_bytes(),
+        }
+    }
+}
+
+atoll_sdk::export_dialect!(Claude);

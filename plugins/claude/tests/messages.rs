@@ -1,0 +1,410 @@
+//! The dialect as the host drives it: bodies in, canonical requests out; canonical events in, bytes out.
+
+use atoll_plugin_claude::ClaudeExchange;
+use atoll_sdk::dialect::Exchange;
+use atoll_sdk::types::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn http(path: &str, body: &Value) -> HttpRequest {
+    HttpRequest {
+        id: "7".into(),
+        method: "POST".into(),
+        path: path.into(),
+        path_params: vec![],
+        query: vec![],
+        headers: vec![],
+        body: body.to_string().into_bytes(),
+        received_at: 0,
+        ext: None,
+    }
+}
+
+fn decode(body: &Value) -> Result<GenerateRequest, Error> {
+    match ClaudeExchange::new(http("/v1/messages", body)).decode()? {
+        Operation::Generate(request) => Ok(request),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The smallest body, changed.
+fn with(change: Value) -> Value {
+    let mut body =
+        json!({"model": "m", "max_tokens": 64, "messages": [{"role": "user", "content": "Hi"}]});
+    for (key, value) in change.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    body
+}
+
+fn conversation(request: &GenerateRequest) -> &[Message] {
+    match &request.prompt {
+        Prompt::Conversation(messages) => messages,
+        Prompt::Completion(_) => panic!("not a conversation"),
+    }
+}
+
+#[test]
+fn an_agents_conversation_keeps_everything() {
+    let request = decode(&with(json!({
+        "system": [
+            {"type": "text", "text": "x-anthropic-billing-header: cc_version=1.0e0; volatile"},
+            {"type": "text", "text": "You help.", "cache_control": {"type": "ephemeral"}},
+        ],
+        "messages": [
+            {"role": "user", "content": "Weather?"},
+            {"role": "system", "content": "Be brief."},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "I should look.", "signature": "s"},
+                {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"z": 1.50, "a": "تونس"}},
+                {"type": "tool_use", "id": "toolu_2", "name": "weather", "input": {}},
+            ]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"},
+                {"type": "tool_result", "tool_use_id": "toolu_2", "is_error": true,
+                 "content": [{"type": "text", "text": "no"}]},
+                {"type": "text", "text": "So?"},
+            ]},
+            {"role": "user", "content": "Well?"},
+        ],
+        "tools": [
+            {"name": "weather", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral"}},
+            {"name": "later", "defer_loading": true, "input_schema": {}},
+            {"type": "web_search_20260209", "name": "web_search"},
+        ],
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
+        "thinking": {"type": "adaptive", "display": "omitted"},
+        "output_config": {"effort": "high"},
+        "metadata": {"user_id": "u"},
+        "context_management": {"edits": []},
+        "stop_sequences": ["END"],
+    })))
+    .unwrap();
+    let messages = conversation(&request);
+    let roles: Vec<Role> = messages.iter().map(|m| m.role).collect();
+    assert_eq!(
+        roles,
+        [
+            Role::System,
+            Role::User,
+            Role::System,
+            Role::Assistant,
+            Role::Tool,
+            Role::Tool,
+            Role::User
+        ]
+    );
+    assert_eq!(messages[0].parts.len(), 1, "the volatile header is gone");
+    assert_eq!(messages[0].parts[0].cache_ttl.as_deref(), Some("5m"));
+    assert!(matches!(&messages[3].parts[1].content,
+        PartContent::ToolCall(call) if call.arguments == "{\"z\":1.5,\"a\":\"تونس\"}" || call.arguments.contains("1.50")));
+    assert!(
+        matches!(&messages[5].parts[0].content, PartContent::ToolResult(result) if result.is_error)
+    );
+    assert_eq!(
+        messages[6].parts.len(),
+        2,
+        "neighbours of one role are one message"
+    );
+    assert_eq!(request.tools.len(), 2);
+    assert!(
+        matches!(&request.tools[1].kind, ToolKind::Hosted(kind) if kind == "web_search_20260209")
+    );
+    assert!(matches!(request.tool_choice, ToolChoice::Required));
+    assert_eq!(request.parallel_tool_calls, Some(false));
+    assert_eq!(request.reasoning.mode, ReasoningMode::Adaptive);
+    assert_eq!(request.reasoning.visibility, ReasoningVisibility::Omitted);
+    assert_eq!(request.reasoning.effort.as_deref(), Some("high"));
+    assert_eq!(request.end_user.as_deref(), Some("u"));
+    assert_eq!(
+        request.unconsumed.as_deref(),
+        Some("{\"context_management\":{\"edits\":[]}}")
+    );
+}
+
+#[test]
+fn what_is_wrong_names_its_field() {
+    for (change, param) in [
+        (json!({"max_tokens": null}), "max_tokens"),
+        (json!({"max_tokens": -1}), "max_tokens"),
+        (json!({"model": null}), "model"),
+        (json!({"messages": []}), "messages"),
+        (
+            json!({"messages": [{"role": "wizard", "content": ""}]}),
+            "messages[0].role",
+        ),
+        (
+            json!({"messages": [{"role": "user"}]}),
+            "messages[0].content",
+        ),
+        (
+            json!({"messages": [{"role": "user", "content": [{"type": "text"}]}]}),
+            "messages[0].content[0].text",
+        ),
+        (
+            json!({"messages": [{"role": "user", "content": [
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "%%"}}]}]}),
+            "messages[0].content[0].source.data",
+        ),
+        (json!({"temperature": 1.5}), "temperature"),
+        (json!({"stop_sequences": [""]}), "stop_sequences[0]"),
+        (json!({"system": [{"type": "image"}]}), "system[0].type"),
+        (json!({"tools": [{"name": "a"}]}), "tools[0].input_schema"),
+        (json!({"tool_choice": {"type": "any"}}), "tool_choice"),
+        (
+            json!({"tool_choice": {"type": "tool", "name": "x"}}),
+            "tool_choice.name",
+        ),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 5}}),
+            "thinking.budget_tokens",
+        ),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 2048}}),
+            "thinking.budget_tokens",
+        ),
+        (
+            json!({"output_config": {"format": {"type": "yaml"}}}),
+            "output_config.format.type",
+        ),
+    ] {
+        let error = decode(&with(change.clone())).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(param), "{change}");
+        let answer = ClaudeExchange::new(http("/v1/messages", &json!({}))).fail(error);
+        assert_eq!(answer.head.status, 400);
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["type"], "error");
+        assert_eq!(body["error"]["type"], "invalid_request_error");
+        assert_eq!(
+            body.as_object().unwrap().len(),
+            3,
+            "clients refuse further keys"
+        );
+    }
+}
+
+#[test]
+fn counting_needs_no_max_tokens_and_answers_only_the_count() {
+    let mut body = with(json!({}));
+    body.as_object_mut().unwrap().remove("max_tokens");
+    let mut exchange = ClaudeExchange::new(http("/v1/messages/count_tokens", &body));
+    assert!(matches!(exchange.decode(), Ok(Operation::CountTokens(_))));
+    let reply = exchange.reply(OperationResult::TokenCount(12)).unwrap();
+    assert_eq!(reply.body, b"{\"input_tokens\":12}");
+}
+
+/// The events of an answer made of these items.
+fn answer_events(items: &[(u8, Vec<String>)], reason: FinishReason) -> Vec<Event> {
+    let mut events = vec![Event::Started(Started {
+        response_id: "9".into(),
+        created_at: 1,
+        model: "m".into(),
+        prompt_tokens: 20,
+        cached_tokens: 16,
+        fingerprint: None,
+    })];
+    for (index, (kind, pieces)) in items.iter().enumerate() {
+        let index = index as u32;
+        let kind_of_item = match kind {
+            0 => ItemKind::Message,
+            1 => ItemKind::Reasoning,
+            _ => ItemKind::ToolCall(ToolCallStart {
+                call_id: format!("c{index}"),
+                name: "tool".into(),
+                namespace: None,
+                custom: false,
+            }),
+        };
+        events.push(Event::ItemStarted(Item {
+            choice: 0,
+            index,
+            kind: kind_of_item,
+        }));
+        let pieces: Vec<String> = if *kind == 2 {
+            // Arguments are one JSON object, cut anywhere.
+            let text = json!({ "text": pieces.concat() }).to_string();
+            text.chars().map(String::from).collect()
+        } else {
+            pieces.clone()
+        };
+        for text in pieces {
+            let delta = Delta {
+                choice: 0,
+                item: index,
+                text,
+                tokens: vec![],
+            };
+            events.push(match kind {
+                0 => Event::TextDelta(delta),
+                1 => Event::ReasoningDelta(delta),
+                _ => Event::ArgumentsDelta(delta),
+            });
+        }
+        events.push(Event::ItemFinished(ItemEnd {
+            choice: 0,
+            item: index,
+            complete: true,
+            signature: None,
+        }));
+    }
+    events.push(Event::ChoiceFinished(ChoiceEnd { choice: 0, reason }));
+    events.push(Event::Finished(Finished {
+        usage: Usage {
+            prompt_tokens: 20,
+            cached_tokens: 16,
+            cache_written_tokens: 0,
+            output_tokens: 7,
+            reasoning_tokens: 2,
+        },
+        timings: Timings {
+            queued: 0,
+            load: 0,
+            prefill: 0,
+            decode: 0,
+            total: 0,
+        },
+    }));
+    events
+}
+
+fn run(stream: bool, batches: impl IntoIterator<Item = Vec<Event>>) -> Vec<u8> {
+    let mut exchange = ClaudeExchange::new(http(
+        "/v1/messages",
+        &with(json!({
+            "stream": stream, "thinking": {"type": "adaptive"},
+        })),
+    ));
+    exchange.decode().unwrap();
+    exchange.head();
+    batches
+        .into_iter()
+        .flat_map(|batch| exchange.encode(batch).unwrap())
+        .collect()
+}
+
+/// Puts a message together from its stream by the rules of the official client, and checks them.
+fn accumulate(bytes: &[u8]) -> Value {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let mut message = Value::Null;
+    let mut open = None;
+    let mut partial = String::new();
+    let mut stopped = false;
+    for event in text.split_terminator("\n\n") {
+        let (name, data) = event.split_once('\n').unwrap();
+        let name = name.strip_prefix("event: ").unwrap();
+        let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!(data["type"], name);
+        assert!(!stopped, "nothing follows message_stop");
+        let index = || data["index"].as_u64().unwrap() as usize;
+        match name {
+            "ping" => {}
+            "message_start" => {
+                assert!(message.is_null());
+                message = data["message"].clone();
+            }
+            "content_block_start" => {
+                assert_eq!(
+                    (open, index()),
+                    (None, message["content"].as_array().unwrap().len())
+                );
+                open = Some(index());
+                partial.clear();
+                message["content"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(data["content_block"].clone());
+            }
+            "content_block_delta" => {
+                assert_eq!(open, Some(index()));
+                let block = &mut message["content"][index()];
+                let delta = &data["delta"];
+                let add = |block: &mut Value, key: &str| {
+                    let more = delta[key].as_str().unwrap();
+                    block[key] = json!(format!("{}{more}", block[key].as_str().unwrap()));
+                };
+                match delta["type"].as_str().unwrap() {
+                    "text_delta" => add(block, "text"),
+                    "thinking_delta" => add(block, "thinking"),
+                    "signature_delta" => add(block, "signature"),
+                    "input_json_delta" => partial.push_str(delta["partial_json"].as_str().unwrap()),
+                    other => panic!("{other}"),
+                }
+            }
+            "content_block_stop" => {
+                assert_eq!(open.take(), Some(index()));
+                let block = &mut message["content"][index()];
+                if block["type"] == "tool_use" && !partial.is_empty() {
+                    block["input"] = serde_json::from_str(&partial).unwrap();
+                }
+                if block["type"] == "thinking" {
+                    assert!(!block["signature"].as_str().unwrap().is_empty());
+                }
+            }
+            "message_delta" => {
+                for key in ["stop_reason", "stop_sequence"] {
+                    message[key] = data["delta"][key].clone();
+                }
+                message["usage"] = data["usage"].clone();
+            }
+            "message_stop" => stopped = true,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(stopped && open.is_none());
+    message
+}
+
+#[test]
+fn thinking_then_a_tool_call() {
+    let events = answer_events(
+        &[(1, vec!["hm".into()]), (2, vec!["x".into()])],
+        FinishReason::ToolCalls,
+    );
+    let body: Value = serde_json::from_slice(&run(false, [events])).unwrap();
+    assert_eq!(body["stop_reason"], "tool_use");
+    assert_eq!(body["content"][0]["type"], "thinking");
+    assert_eq!(body["content"][1]["id"], "toolu_c1");
+    assert_eq!(body["content"][1]["input"], json!({"text": "x"}));
+    assert_eq!(body["usage"]["input_tokens"], 4);
+    assert_eq!(body["usage"]["cache_read_input_tokens"], 16);
+}
+
+#[test]
+fn a_failure_in_the_stream_is_an_error_event() {
+    let started = answer_events(&[], FinishReason::Stop).remove(0);
+    let bytes = run(
+        true,
+        [vec![
+            started,
+            Event::Failed(Error::new(ErrorKind::Overloaded, "full")),
+        ]],
+    );
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains(
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\""
+    ));
+}
+
+proptest! {
+    #[test]
+    fn the_stream_adds_up_to_the_whole_answer(
+        items in prop::collection::vec((0u8..3, prop::collection::vec("[a-zé\"\\\\\\n]{0,5}", 0..4)), 0..5),
+        cuts in prop::collection::vec(1usize..6, 1..40),
+        stop in prop_oneof![Just(FinishReason::Stop), Just(FinishReason::Length),
+            Just(FinishReason::StopSequence("X".into())), Just(FinishReason::ToolCalls)],
+    ) {
+        let events = answer_events(&items, stop);
+        let whole: Value = serde_json::from_slice(&run(false, [events.clone()])).unwrap();
+        let mut batches = Vec::new();
+        let mut rest = events;
+        for cut in cuts.into_iter().cycle() {
+            if rest.is_empty() { break }
+            let tail = rest.split_off(cut.min(rest.len()));
+            batches.push(std::mem::replace(&mut rest, tail));
+            batches.push(vec![Event::Progress(Progress { phase: Phase::Decode, done: 0, total: 0, detail: None })]);
+        }
+        batches.pop();
+        let streamed = accumulate(&run(true, batches));
+        prop_assert_eq!(&streamed, &whole);
+    }
+}
