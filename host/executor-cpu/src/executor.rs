@@ -1,0 +1,397 @@
+//! [`CpuExecutor`]: the engine's trait over the forward pass.
+//!
+//! `submit` stores a step and `complete` computes it on the calling thread and the pool. Every row
+//! is validated here, so that kernels may trust ids and positions; a row that breaks a rule fails
+//! alone. Steps are cut into chunks of bounded size, in row order, which changes no result.
+
+mod plan;
+
+use crate::forward::{Chunk, Forward, HEAD_ROWS, Segment};
+use crate::history::Sequence;
+use crate::kernels::Kernels;
+use crate::kv::{PageShape, Pages};
+use crate::load::CheckpointSource;
+use crate::pool::{Pool, physical_parallelism};
+use crate::synthetic::SyntheticSource;
+use crate::weights::Model;
+use crate::{CpuOptions, KvMemory, LoadError};
+use atoll_engine::executor::{
+    Capabilities, Executor, ExecutorError, Row, RowError, RowOutput, SampledToken, SequenceId,
+    SequenceSpec, Step, StepOutput,
+};
+use atoll_engine::model::ModelSpec;
+use atoll_engine::model::checkpoint::Checkpoint;
+use atoll_engine::sampling::{SamplingParams, sample};
+use plan::Plan;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Most tokens that pass through the layers together. Enough that reading the weights is a small
+/// part of the work, few enough that activations stay in a core's second-level cache.
+const MAX_CHUNK: usize = 128;
+
+/// One model on this machine's CPU.
+pub struct CpuExecutor {
+    model: Model,
+    pages: Pages,
+    forward: Forward,
+    capabilities: Capabilities,
+    sequences: HashMap<SequenceId, Sequence>,
+    pending: Option<Step>,
+    plan: Plan,
+    chunk: Chunk,
+}
+
+impl CpuExecutor {
+    /// Loads the model that `spec` describes from `checkpoint`.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the tensor, option or file at fault.
+    pub fn load(
+        spec: &ModelSpec,
+        checkpoint: &Checkpoint,
+        options: &CpuOptions,
+    ) -> Result<Self, LoadError> {
+        let mut pool = pool(options)?;
+        let model = Model::build(spec, &mut CheckpointSource::new(checkpoint, &mut pool))?;
+        Self::new(model, pool, options)
+    }
+
+    /// A model of `spec`'s shapes with invented weights, the same for the same seed: bf16, or
+    /// quantised where the description says so. For benchmarks and tests.
+    ///
+    /// # Errors
+    /// [`LoadError`] as for [`CpuExecutor::load`].
+    pub fn synthetic(spec: &ModelSpec, options: &CpuOptions, seed: u64) -> Result<Self, LoadError> {
+        let mut pool = pool(options)?;
+        let model = Model::build(spec, &mut SyntheticSource::new(seed, &mut pool))?;
+        Self::new(model, pool, options)
+    }
+
+    fn new(model: Model, pool: Pool, options: &CpuOptions) -> Result<Self, LoadError> {
+        let kernels = Kernels::detect(options.kernels.as_deref()).ok_or(LoadError::Option {
+            name: "kernels",
+            reason: "this machine has no such kernels".to_owned(),
+        })?;
+        let shapes: Vec<PageShape> = model
+            .layers
+            .iter()
+            .map(|layer| PageShape {
+                kv_heads: layer.attention.kv_heads,
+                head_dim: layer.attention.head_dim,
+                block_size: options.block_size,
+            })
+            .collect();
+        let float = options.kv_type.float();
+        let block_bytes = Pages::block_bytes(&shapes, float);
+        let num_blocks = match options.kv {
+            KvMemory::Blocks(blocks) => blocks,
+            // A model without layers has free blocks; as many as ids is not useful.
+            KvMemory::Bytes(bytes) => bytes / block_bytes.max(1),
+        };
+        if num_blocks == 0 || u32::try_from(num_blocks).is_err() {
+            return Err(LoadError::Option {
+                name: "kv",
+                reason: format!("gives {num_blocks} blocks of {block_bytes} bytes"),
+            });
+        }
+        let pages = Pages::new(&shapes, float, num_blocks)?;
+        let max_positions = num_blocks
+            .saturating_mul(options.block_size)
+            .min(model.max_positions);
+        let capabilities = Capabilities {
+            name: "cpu".to_owned(),
+            block_size: options.block_size,
+            num_blocks,
+            max_steps_in_flight: 1,
+            max_rows: options.max_rows,
+            max_tokens: options.max_tokens,
+            max_positions,
+            vocab_size: model.vocab,
+            batch_invariant: true,
+            weight_bytes: model.weight_bytes(),
+            kv_bytes: (num_blocks as u64).saturating_mul(block_bytes as u64),
+        };
+        let chunk = options.max_tokens.min(MAX_CHUNK);
+        let forward = Forward::new(&model, pool, kernels, chunk, max_positions)?;
+        tracing::info!(
+            kernels = forward.kernel_name(),
+            threads = forward.threads(),
+            weight_bytes = capabilities.weight_bytes,
+            num_blocks,
+            "model loaded on the CPU"
+        );
+        Ok(Self {
+            model,
+            pages,
+            forward,
+            plan: Plan::new(num_blocks),
+            capabilities,
+            sequences: HashMap::new(),
+            pending: None,
+            chunk: Chunk::default(),
+        })
+    }
+
+    /// The kernels chosen for this machine: `avx512-vnni`, `avx2`, `neon` or `portable`.
+    #[must_use]
+    pub fn kernel_name(&self) -> &'static str {
+        self.forward.kernel_name()
+    }
+
+    /// Threads that compute.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.forward.threads()
+    }
+
+    /// Runs one row now and returns the raw logits of its last `sample.positions` positions, one
+    /// vocabulary after the other, without drawing. For evaluation and tests; keys and values are
+    /// written as in a step.
+    ///
+    /// # Errors
+    /// [`RowError::Invalid`] if the row breaks a rule.
+    pub fn logits(&mut self, row: &Row) -> Result<Vec<f32>, RowError> {
+        let rows = std::slice::from_ref(row);
+        let mut verdicts = Vec::new();
+        self.check(rows, &mut verdicts);
+        verdicts.into_iter().collect::<Result<(), _>>()?;
+        let mut all = Vec::new();
+        self.pass(rows, |_| true, |_, draw| all.extend_from_slice(draw.logits));
+        Ok(all)
+    }
+
+    fn check(&mut self, rows: &[Row], verdicts: &mut Vec<Result<(), RowError>>) {
+        self.plan
+            .check(rows, &self.sequences, &self.capabilities, verdicts);
+    }
+
+    /// Feeds the rows that may `run`, chunk by chunk, and hands each wanted position's logits to
+    /// `draw`, in order.
+    fn pass(
+        &mut self,
+        rows: &[Row],
+        run: impl Fn(usize) -> bool,
+        mut draw: impl FnMut(&mut HashMap<SequenceId, Sequence>, Draw<'_>),
+    ) {
+        let capacity = self.forward.capacity();
+        // What of the chunk wants logits: token of the chunk, row, position.
+        let mut wanted: Vec<(usize, usize, usize)> = Vec::new();
+        self.chunk.clear();
+        for (index, row) in rows.iter().enumerate() {
+            if !run(index) {
+                continue;
+            }
+            if let Some(sequence) = self.sequences.get_mut(&row.sequence) {
+                sequence.feed(row.start, &row.tokens);
+            }
+            let sampled = row.sample.as_ref().map_or(0, |sample| sample.positions);
+            let mut done = 0;
+            while done < row.tokens.len() {
+                if self.chunk.tokens.len() == capacity {
+                    self.flush(&mut wanted, &mut draw);
+                }
+                let first = self.chunk.tokens.len();
+                let count = (row.tokens.len() - done).min(capacity - first);
+                let part = row.tokens.get(done..done + count).unwrap_or(&[]);
+                self.chunk.segments.push(Segment {
+                    start: row.start + done,
+                    first,
+                    count,
+                    table: self.chunk.tables.len(),
+                });
+                self.chunk.tokens.extend_from_slice(part);
+                let blocks = row.block_table.iter().map(|block| block.0);
+                let used = (row.start + done + count).div_ceil(self.capabilities.block_size);
+                self.chunk.tables.extend(blocks.take(used));
+                let unsampled = row.tokens.len() - sampled;
+                for token in unsampled.max(done)..done + count {
+                    wanted.push((first + token - done, index, row.start + token));
+                }
+                done += count;
+            }
+        }
+        self.flush(&mut wanted, &mut draw);
+    }
+
+    /// Runs the chunk collected so far and draws what it wants.
+    fn flush(
+        &mut self,
+        wanted: &mut Vec<(usize, usize, usize)>,
+        draw: &mut impl FnMut(&mut HashMap<SequenceId, Sequence>, Draw<'_>),
+    ) {
+        self.forward.run(&self.model, &mut self.pages, &self.chunk);
+        for wanted in wanted.chunks(HEAD_ROWS) {
+            let mut indices = [0; HEAD_ROWS];
+            for (index, (token, _, _)) in indices.iter_mut().zip(wanted) {
+                *index = *token;
+            }
+            let logits = self.forward.logits(&self.model, &indices[..wanted.len()]);
+            for (&(_, row, position), logits) in
+                wanted.iter().zip(logits.chunks_exact_mut(self.model.vocab))
+            {
+                draw(
+                    &mut self.sequences,
+                    Draw {
+                        row,
+                        position,
+                        logits,
+                    },
+                );
+            }
+        }
+        wanted.clear();
+        self.chunk.clear();
+    }
+
+    fn compute(&mut self, step: &Step) -> Result<StepOutput, ExecutorError> {
+        if !plan::copies_valid(step, self.capabilities.num_blocks) {
+            return Err(ExecutorError::Failed(
+                "a block copy names a block that does not exist".to_owned(),
+            ));
+        }
+        for copy in &step.block_copies {
+            self.pages.copy(copy.from.0 as usize, copy.to.0 as usize);
+        }
+        let mut verdicts = Vec::with_capacity(step.rows.len());
+        self.check(&step.rows, &mut verdicts);
+        let allowed: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
+        let mut results: Vec<Result<Vec<SampledToken>, RowError>> = verdicts
+            .into_iter()
+            .map(|verdict| verdict.map(|()| Vec::new()))
+            .collect();
+        self.pass(
+            &step.rows,
+            |row| allowed.get(row).copied().unwrap_or(false),
+            |sequences, draw| {
+                let (Some(row), Some(result)) =
+                    (step.rows.get(draw.row), results.get_mut(draw.row))
+                else {
+                    return;
+                };
+                let Ok(tokens) = result else { return };
+                match draw_token(sequences, row, draw) {
+                    Ok(token) => tokens.push(token),
+                    Err(error) => *result = Err(error),
+                }
+            },
+        );
+        Ok(StepOutput {
+            id: step.id,
+            epoch: step.epoch,
+            rows: step
+                .rows
+                .iter()
+                .zip(results)
+                .map(|(row, result)| RowOutput {
+                    sequence: row.sequence,
+                    result,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// Logits of one position of one row.
+struct Draw<'a> {
+    row: usize,
+    position: usize,
+    logits: &'a mut [f32],
+}
+
+fn draw_token(
+    sequences: &mut HashMap<SequenceId, Sequence>,
+    row: &Row,
+    draw: Draw<'_>,
+) -> Result<SampledToken, RowError> {
+    let sequence = sequences
+        .get_mut(&row.sequence)
+        .ok_or_else(|| RowError::Invalid(format!("{:?} is not open", row.sequence)))?;
+    let sampling = Arc::clone(&sequence.sampling);
+    let mask = row
+        .sample
+        .as_ref()
+        .and_then(|sample| sample.mask.as_deref());
+    let next = draw.position + 1;
+    sequence.with_prefix(next, |history| {
+        sample(draw.logits, &sampling, history, next, mask)
+    })
+}
+
+fn pool(options: &CpuOptions) -> Result<Pool, LoadError> {
+    options.validate()?;
+    let threads = options.threads.unwrap_or_else(physical_parallelism);
+    Ok(Pool::new(threads)?)
+}
+
+impl Executor for CpuExecutor {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn open(&mut self, sequence: SequenceId, spec: SequenceSpec) -> Result<(), ExecutorError> {
+        if self.sequences.contains_key(&sequence) {
+            return Err(ExecutorError::Sequence(sequence));
+        }
+        let state = Sequence::new(&spec.prompt, spec.sampling);
+        self.sequences.insert(sequence, state);
+        Ok(())
+    }
+
+    fn fork(
+        &mut self,
+        parent: SequenceId,
+        child: SequenceId,
+        sampling: Arc<SamplingParams>,
+    ) -> Result<(), ExecutorError> {
+        if self.sequences.contains_key(&child) {
+            return Err(ExecutorError::Sequence(child));
+        }
+        let state = self
+            .sequences
+            .get(&parent)
+            .ok_or(ExecutorError::Sequence(parent))?
+            .fork(sampling);
+        self.sequences.insert(child, state);
+        Ok(())
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), ExecutorError> {
+        self.sequences
+            .get_mut(&sequence)
+            .ok_or(ExecutorError::Sequence(sequence))?
+            .truncate(len);
+        Ok(())
+    }
+
+    fn close(&mut self, sequence: SequenceId) -> Result<(), ExecutorError> {
+        self.sequences
+            .remove(&sequence)
+            .map(drop)
+            .ok_or(ExecutorError::Sequence(sequence))
+    }
+
+    fn submit(&mut self, step: Step) -> Result<(), ExecutorError> {
+        if self.pending.is_some() {
+            return Err(ExecutorError::TooManySteps { limit: 1 });
+        }
+        self.pending = Some(step);
+        Ok(())
+    }
+
+    fn complete(&mut self) -> Result<StepOutput, ExecutorError> {
+        let step = self.pending.take().ok_or(ExecutorError::Idle)?;
+        // A panic would be a bug of this crate; it ends this executor's work, not the process.
+        catch_unwind(AssertUnwindSafe(|| self.compute(&step))).unwrap_or_else(|panic| {
+            let reason = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("unknown");
+            Err(ExecutorError::Failed(format!(
+                "a kernel panicked: {reason}"
+            )))
+        })
+    }
+}

@@ -1,0 +1,531 @@
+//! One pass of some tokens through the model.
+//!
+//! [`Forward::run`] takes segments (consecutive positions of one sequence each), at most
+//! [`Forward::capacity`] tokens in all, writes their keys and values, and leaves their final hidden
+//! states; [`Forward::logits`] turns chosen ones into logits. It trusts what it is given: rows were
+//! validated by [`crate::executor`].
+//!
+//! All buffers are made once. Each operation is at most one fork-join, and small ones run on the
+//! calling thread.
+
+use crate::kernels::attention::{AttentionTask, MAX_QUERIES, Query};
+use crate::kernels::elementwise::NormTask;
+use crate::kernels::{FloatType, Kernels};
+use crate::kv::{LayerPages, PageWriter, Pages};
+use crate::linear::{Compute, Target};
+use crate::memory::{Buffer, Shared};
+use crate::pool::share;
+use crate::simd::LANES;
+use crate::weights::{Attention, Layer, Model, Norm};
+
+/// Positions of logits computed at once; bounds the logits buffer.
+pub(crate) const HEAD_ROWS: usize = 16;
+
+/// Multiply-adds below which an operation runs on the calling thread.
+const PARALLEL_WORK: usize = 64 * 1024;
+
+/// Consecutive positions of one sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// First position.
+    pub(crate) start: usize,
+    /// Index of its first token in the chunk.
+    pub(crate) first: usize,
+    /// How many tokens.
+    pub(crate) count: usize,
+    /// Where its block table starts in the chunk's tables.
+    pub(crate) table: usize,
+}
+
+/// What passes through the model together.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) segments: Vec<Segment>,
+    /// Block tables of all segments, one after the other.
+    pub(crate) tables: Vec<u32>,
+}
+
+impl Chunk {
+    pub(crate) fn clear(&mut self) {
+        self.tokens.clear();
+        self.segments.clear();
+        self.tables.clear();
+    }
+}
+
+/// Buffers of the forward pass and the threads that fill them.
+pub(crate) struct Forward {
+    compute: Compute,
+    capacity: usize,
+    /// The residual stream.
+    x: Vec<f32>,
+    /// A norm's output.
+    normed: Vec<f32>,
+    /// Queries, keys and values of a token side by side.
+    qkv: Vec<f32>,
+    /// Attention's output before `o_proj`.
+    mixed: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    /// Cosines then sines of each token's position.
+    rotations: Vec<f32>,
+    logits: Vec<f32>,
+    /// Per thread: attention scores, packed queries.
+    scores: Vec<Buffer<f32>>,
+    packed: Vec<Vec<f32>>,
+}
+
+impl Forward {
+    /// Buffers for chunks of up to `capacity` tokens and sequences of up to `max_positions`.
+    pub(crate) fn new(
+        model: &Model,
+        pool: crate::pool::Pool,
+        kernels: Kernels,
+        capacity: usize,
+        max_positions: usize,
+    ) -> std::io::Result<Self> {
+        let widest = |f: &dyn Fn(&Layer) -> usize| model.layers.iter().map(f).max().unwrap_or(0);
+        let qkv = widest(&|l| qkv_width(&l.attention));
+        let mixed = widest(&|l| l.attention.o.k);
+        let mlp = widest(&|l| l.mlp.gate.n);
+        let head_dim = widest(&|l| l.attention.head_dim);
+        let range = max_positions.next_multiple_of(LANES) + LANES;
+        let threads = pool.threads();
+        Ok(Self {
+            compute: Compute::new(
+                pool,
+                kernels,
+                capacity.max(HEAD_ROWS) * model.widest_input(),
+            ),
+            capacity,
+            x: vec![0.0; capacity * model.hidden],
+            normed: vec![0.0; capacity.max(HEAD_ROWS) * model.hidden],
+            qkv: vec![0.0; capacity * qkv],
+            mixed: vec![0.0; capacity * mixed],
+            gate: vec![0.0; capacity * mlp],
+            up: vec![0.0; capacity * mlp],
+            rotations: vec![0.0; capacity * model.rope.dim],
+            logits: vec![0.0; HEAD_ROWS * model.vocab],
+            scores: (0..threads)
+                .map(|_| Buffer::zeroed(MAX_QUERIES * range))
+                .collect::<std::io::Result<_>>()?,
+            packed: (0..threads)
+                .map(|_| vec![0.0; MAX_QUERIES * head_dim])
+                .collect(),
+        })
+    }
+
+    /// Most tokens of one chunk.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.compute.pool.threads()
+    }
+
+    pub(crate) fn kernel_name(&self) -> &'static str {
+        self.compute.kernels.name
+    }
+
+    /// Runs all layers over `chunk`.
+    pub(crate) fn run(&mut self, model: &Model, pages: &mut Pages, chunk: &Chunk) {
+        let (rows, hidden) = (chunk.tokens.len(), model.hidden);
+        assert!(rows <= self.capacity, "chunk larger than the buffers");
+        if rows == 0 {
+            return;
+        }
+        for (token, x) in chunk.tokens.iter().zip(self.x.chunks_exact_mut(hidden)) {
+            model.embedding.row(*token as usize, x);
+        }
+        self.rotate(model, chunk);
+        let float = pages.float;
+        for (layer, pages) in model.layers.iter().zip(&mut pages.layers) {
+            self.normalise(&layer.input_norm, rows);
+            self.attend(model, &layer.attention, pages, float, chunk);
+            self.normalise(&layer.post_attention_norm, rows);
+            let mlp = &layer.mlp;
+            let wide = mlp.gate.n;
+            let gate = target(&mlp.gate, Shared::new(&mut self.gate), wide);
+            let up = target(&mlp.up, Shared::new(&mut self.up), wide);
+            self.compute.gated(&self.normed, rows, gate, up);
+            let x = Target {
+                accumulate: true,
+                ..target(&mlp.down, Shared::new(&mut self.x), hidden)
+            };
+            self.compute.project(&self.gate, rows, &[x]);
+        }
+    }
+
+    /// Logits of the hidden states at `indices` (at most [`HEAD_ROWS`]) of the last chunk, one
+    /// vocabulary after the other.
+    pub(crate) fn logits(&mut self, model: &Model, indices: &[usize]) -> &mut [f32] {
+        let hidden = model.hidden;
+        let rows = indices.len().min(HEAD_ROWS);
+        if rows == 0 {
+            return &mut [];
+        }
+        let kernels = &self.compute.kernels;
+        for (index, out) in indices.iter().zip(self.normed.chunks_exact_mut(hidden)) {
+            let x = &self.x[index * hidden..(index + 1) * hidden];
+            norm_vector(kernels, &model.final_norm, x, out);
+        }
+        let head = target(model.head(), Shared::new(&mut self.logits), model.vocab);
+        self.compute.project(&self.normed, rows, &[head]);
+        &mut self.logits[..rows * model.vocab]
+    }
+
+    /// Cosine and sine of every position in the chunk.
+    fn rotate(&mut self, model: &Model, chunk: &Chunk) {
+        let rope = &model.rope;
+        if rope.dim == 0 {
+            return;
+        }
+        let positions = chunk
+            .segments
+            .iter()
+            .flat_map(|segment| segment.start..segment.start + segment.count);
+        for (position, out) in positions.zip(self.rotations.chunks_exact_mut(rope.dim)) {
+            let (cosines, sines) = out.split_at_mut(rope.dim / 2);
+            for ((frequency, cosine), sine) in
+                rope.inverse_frequencies.iter().zip(cosines).zip(sines)
+            {
+                let angle = position as f32 * frequency;
+                *cosine = angle.cos() * rope.attention_factor;
+                *sine = angle.sin() * rope.attention_factor;
+            }
+        }
+    }
+
+    /// `normed = norm(x)`.
+    fn normalise(&mut self, norm: &Norm, rows: usize) {
+        let hidden = norm.weight.len();
+        let (x, kernels) = (&self.x, &self.compute.kernels);
+        let normed = Shared::new(&mut self.normed);
+        let threads = self.compute.pool.threads();
+        let part = |rows: std::ops::Range<usize>| {
+            for row in rows {
+                let columns = row * hidden..(row + 1) * hidden;
+                // SAFETY: threads have disjoint rows.
+                let out = unsafe { normed.slice(columns.clone()) };
+                norm_vector(kernels, norm, &x[columns], out);
+            }
+        };
+        if rows * hidden < PARALLEL_WORK {
+            part(0..rows);
+        } else {
+            self.compute
+                .pool
+                .run(&|thread| part(share(rows, threads, thread)));
+        }
+    }
+
+    /// `x += o_proj(attention(normed))`.
+    fn attend(
+        &mut self,
+        model: &Model,
+        attention: &Attention,
+        pages: &mut LayerPages,
+        float: FloatType,
+        chunk: &Chunk,
+    ) {
+        let rows = chunk.tokens.len();
+        let stride = qkv_width(attention);
+        let qkv = Shared::new(&mut self.qkv);
+        let keys_at = attention.q.n;
+        let part = |linear, column| Target {
+            column,
+            ..target(linear, qkv, stride)
+        };
+        let targets = [
+            part(&attention.q, 0),
+            part(&attention.k, keys_at),
+            part(&attention.v, keys_at + attention.k.n),
+        ];
+        self.compute.project(&self.normed, rows, &targets);
+
+        let threads = self.compute.pool.threads();
+        let kernels = &self.compute.kernels;
+        {
+            let block_size = pages.shape.block_size;
+            let prepare = Prepare {
+                kernels,
+                attention,
+                rope_dim: model.rope.dim,
+                rotations: &self.rotations,
+                qkv: Shared::new(&mut self.qkv),
+                pages: pages.writer(float),
+                block_size,
+                chunk,
+            };
+            if rows * stride < PARALLEL_WORK / 4 {
+                prepare.tokens(0..rows);
+            } else {
+                self.compute
+                    .pool
+                    .run(&|thread| prepare.tokens(share(rows, threads, thread)));
+            }
+        }
+
+        let mix = Mix {
+            kernels,
+            attention,
+            float,
+            pages,
+            qkv: &self.qkv,
+            mixed: Shared::new(&mut self.mixed),
+            chunk,
+        };
+        let scores = Shared::new(&mut self.scores);
+        let packed = Shared::new(&mut self.packed);
+        let share_of = |thread: usize, threads: usize| {
+            // SAFETY: each thread has its own scratch.
+            let (scores, packed) = unsafe {
+                (
+                    scores.slice(thread..thread + 1),
+                    packed.slice(thread..thread + 1),
+                )
+            };
+            if let (Some(scores), Some(packed)) = (scores.first_mut(), packed.first_mut()) {
+                mix.items(thread, threads, scores.as_mut_slice(), packed);
+            }
+        };
+        if mix.work() < PARALLEL_WORK {
+            share_of(0, 1);
+        } else {
+            self.compute.pool.run(&|thread| share_of(thread, threads));
+        }
+
+        let x = Target {
+            accumulate: true,
+            ..target(&attention.o, Shared::new(&mut self.x), model.hidden)
+        };
+        self.compute.project(&self.mixed, rows, &[x]);
+    }
+}
+
+fn target<'a>(
+    linear: &'a crate::linear::Linear,
+    out: Shared<'a, f32>,
+    stride: usize,
+) -> Target<'a> {
+    Target {
+        linear,
+        out,
+        column: 0,
+        stride,
+        accumulate: false,
+    }
+}
+
+fn qkv_width(attention: &Attention) -> usize {
+    attention.q.n + attention.k.n + attention.v.n
+}
+
+fn norm_vector(kernels: &Kernels, norm: &Norm, x: &[f32], out: &mut [f32]) {
+    assert!(
+        x.len() == norm.weight.len() && out.len() == x.len(),
+        "a norm"
+    );
+    let task = NormTask {
+        x: x.as_ptr(),
+        weight: norm.weight.as_ptr(),
+        out: out.as_mut_ptr(),
+        size: x.len(),
+        epsilon: norm.epsilon,
+    };
+    // SAFETY: all three have `size` elements.
+    unsafe { (kernels.rms_norm)(&task) };
+}
+
+/// Head norms, rotation, and storing keys and values.
+struct Prepare<'a> {
+    kernels: &'a Kernels,
+    attention: &'a Attention,
+    rope_dim: usize,
+    rotations: &'a [f32],
+    qkv: Shared<'a, f32>,
+    pages: PageWriter<'a>,
+    block_size: usize,
+    chunk: &'a Chunk,
+}
+
+impl Prepare<'_> {
+    fn tokens(&self, range: std::ops::Range<usize>) {
+        for segment in &self.chunk.segments {
+            let begin = range.start.max(segment.first);
+            let end = range.end.min(segment.first + segment.count);
+            for token in begin..end {
+                self.token(segment, token);
+            }
+        }
+    }
+
+    fn token(&self, segment: &Segment, token: usize) {
+        let attention = self.attention;
+        let head_dim = attention.head_dim;
+        let stride = qkv_width(attention);
+        // SAFETY: threads have disjoint tokens.
+        let row = unsafe { self.qkv.slice(token * stride..(token + 1) * stride) };
+        let (queries, rest) = row.split_at_mut(attention.q.n);
+        let (keys, values) = rest.split_at_mut(attention.k.n);
+        let rotation = &self.rotations[token * self.rope_dim..(token + 1) * self.rope_dim];
+        for query in queries.chunks_exact_mut(head_dim) {
+            self.normalise(attention.q_norm.as_ref(), query);
+            rotate_head(rotation, query);
+            for x in query {
+                *x *= attention.scale;
+            }
+        }
+        let position = segment.start + token - segment.first;
+        let block = self.chunk.tables[segment.table + position / self.block_size];
+        let slot = position % self.block_size;
+        let heads = keys
+            .chunks_exact_mut(head_dim)
+            .zip(values.chunks_exact(head_dim));
+        for (head, (key, value)) in heads.enumerate() {
+            self.normalise(attention.k_norm.as_ref(), key);
+            rotate_head(rotation, key);
+            // SAFETY: rows of a step never share a position's page, checked with the block ids;
+            // threads have disjoint tokens.
+            unsafe {
+                self.pages.write(block as usize, slot, head, key, value);
+            }
+        }
+    }
+
+    fn normalise(&self, norm: Option<&Norm>, head: &mut [f32]) {
+        let Some(norm) = norm else { return };
+        assert!(norm.weight.len() == head.len(), "a head norm");
+        let task = NormTask {
+            x: head.as_ptr(),
+            weight: norm.weight.as_ptr(),
+            out: head.as_mut_ptr(),
+            size: head.len(),
+            epsilon: norm.epsilon,
+        };
+        // SAFETY: both have `size` elements; the kernel allows `out` to be `x`.
+        unsafe { (self.kernels.rms_norm)(&task) };
+    }
+}
+
+/// Rotates the first `rotation.len()` elements of a head, half-split.
+fn rotate_head(rotation: &[f32], head: &mut [f32]) {
+    let (cosines, sines) = rotation.split_at(rotation.len() / 2);
+    let (first, rest) = head.split_at_mut(cosines.len());
+    for (((a, b), cosine), sine) in first.iter_mut().zip(rest).zip(cosines).zip(sines) {
+        (*a, *b) = (*a * cosine - *b * sine, *b * cosine + *a * sine);
+    }
+}
+
+/// Attention over pages, divided into items: some tokens of a segment times a key/value head.
+struct Mix<'a> {
+    kernels: &'a Kernels,
+    attention: &'a Attention,
+    float: FloatType,
+    pages: &'a LayerPages,
+    qkv: &'a [f32],
+    mixed: Shared<'a, f32>,
+    chunk: &'a Chunk,
+}
+
+impl Mix<'_> {
+    /// Multiply-adds of all items, about.
+    fn work(&self) -> usize {
+        let segments = &self.chunk.segments;
+        let pairs: usize = segments.iter().map(|s| s.count * (s.start + s.count)).sum();
+        pairs * self.attention.q.n * 2
+    }
+
+    /// Every `threads`-th item, beginning with number `thread`: later tokens see more positions,
+    /// so neighbours are dealt out like cards.
+    fn items(&self, thread: usize, threads: usize, scores: &mut [f32], packed: &mut [f32]) {
+        let per_head = self.attention.heads / self.attention.kv_heads;
+        let tokens = (MAX_QUERIES / per_head).max(1);
+        let mut item = 0;
+        for segment in &self.chunk.segments {
+            for first in (0..segment.count).step_by(tokens) {
+                for kv_head in 0..self.attention.kv_heads {
+                    if item % threads == thread {
+                        let count = tokens.min(segment.count - first);
+                        self.item(segment, first..first + count, kv_head, scores, packed);
+                    }
+                    item += 1;
+                }
+            }
+        }
+    }
+
+    fn item(
+        &self,
+        segment: &Segment,
+        tokens: std::ops::Range<usize>,
+        kv_head: usize,
+        scores: &mut [f32],
+        packed: &mut [f32],
+    ) {
+        let attention = self.attention;
+        let (head_dim, stride, out_stride) =
+            (attention.head_dim, qkv_width(attention), attention.o.k);
+        let per_head = attention.heads / attention.kv_heads;
+        let shape = self.pages.shape;
+        let (keys, values) = self.pages.head(kv_head, self.float);
+        let unused = Query {
+            q: std::ptr::null(),
+            out: std::ptr::null_mut(),
+            begin: 0,
+            end: 0,
+        };
+        let mut task = AttentionTask {
+            queries: [unused; MAX_QUERIES],
+            count: 0,
+            head_dim,
+            value_stride: shape.value_stride(),
+            block_size: shape.block_size,
+            table: self.chunk.tables[segment.table..].as_ptr(),
+            keys,
+            values,
+            key_page: shape.key_page(),
+            value_page: shape.value_page(),
+            scores: scores.as_mut_ptr(),
+            packed: packed.as_mut_ptr(),
+        };
+        let all = tokens.flat_map(|token| (0..per_head).map(move |head| (token, head)));
+        let mut longest = 0;
+        for (token, head) in all {
+            let position = segment.start + token;
+            let row = segment.first + token;
+            let head = kv_head * per_head + head;
+            let at = row * out_stride + head * head_dim;
+            let query = Query {
+                q: self.qkv[row * stride + head * head_dim..][..head_dim].as_ptr(),
+                out: self.mixed.at(at),
+                begin: attention
+                    .window
+                    .map_or(0, |window| (position + 1).saturating_sub(window)),
+                end: position + 1,
+            };
+            longest = longest.max(query.end);
+            task.queries[task.count] = query;
+            task.count += 1;
+            if task.count == MAX_QUERIES {
+                self.call(&task, longest, scores.len());
+                task.count = 0;
+            }
+        }
+        if task.count > 0 {
+            self.call(&task, longest, scores.len());
+        }
+    }
+
+    fn call(&self, task: &AttentionTask, longest: usize, room: usize) {
+        assert!(
+            (longest.next_multiple_of(LANES)) * MAX_QUERIES <= room,
+            "no room for scores"
+        );
+        // SAFETY: tables reach the last token's position and hold valid ids (validated with the
+        // row); positions before it are written; items have disjoint outputs.
+        unsafe { (self.kernels.attention.get(self.float))(task) };
+    }
+}

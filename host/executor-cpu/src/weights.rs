@@ -1,0 +1,253 @@
+//! A model's weights in memory, built from a [`ModelSpec`] and a source of tensors.
+//!
+//! [`Model::build`] walks the description once; a [`Source`] answers for each weight and norm. One
+//! source reads a checkpoint ([`crate::load`]), another invents numbers ([`crate::synthetic`]), so
+//! both give exactly the same structure.
+
+use crate::LoadError;
+use crate::linear::Linear;
+use atoll_engine::model::{
+    Activation, AttentionSpec, GatedMlpSpec, GqaSpec, MlpSpec, ModelSpec, NormSpec, RopeSpec,
+    WeightSpec,
+};
+
+/// Where weights come from.
+pub(crate) trait Source {
+    fn linear(&mut self, spec: &WeightSpec) -> Result<Linear, LoadError>;
+    /// `spec.size` multipliers.
+    fn norm_weight(&mut self, spec: &NormSpec) -> Result<Vec<f32>, LoadError>;
+}
+
+/// RMSNorm.
+pub(crate) struct Norm {
+    pub(crate) weight: Vec<f32>,
+    pub(crate) epsilon: f32,
+}
+
+/// Grouped-query attention.
+pub(crate) struct Attention {
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) q: Linear,
+    pub(crate) k: Linear,
+    pub(crate) v: Linear,
+    pub(crate) o: Linear,
+    pub(crate) q_norm: Option<Norm>,
+    pub(crate) k_norm: Option<Norm>,
+    pub(crate) window: Option<usize>,
+    pub(crate) scale: f32,
+}
+
+/// `down(silu(gate(x)) * up(x))`.
+pub(crate) struct Mlp {
+    pub(crate) gate: Linear,
+    pub(crate) up: Linear,
+    pub(crate) down: Linear,
+}
+
+/// One decoder layer.
+pub(crate) struct Layer {
+    pub(crate) input_norm: Norm,
+    pub(crate) attention: Attention,
+    pub(crate) post_attention_norm: Norm,
+    pub(crate) mlp: Mlp,
+}
+
+/// The whole model.
+pub(crate) struct Model {
+    pub(crate) vocab: usize,
+    pub(crate) hidden: usize,
+    pub(crate) max_positions: usize,
+    pub(crate) embedding: Linear,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) final_norm: Norm,
+    /// `None` if tied to the embedding.
+    pub(crate) head: Option<Linear>,
+    pub(crate) rope: RopeSpec,
+}
+
+impl Model {
+    /// All weights of `spec`.
+    pub(crate) fn build(spec: &ModelSpec, source: &mut impl Source) -> Result<Self, LoadError> {
+        let norm = |source: &mut _, spec| norm(source, spec);
+        let model = Self {
+            vocab: spec.vocab_size,
+            hidden: spec.hidden_size,
+            max_positions: spec.max_positions,
+            embedding: source.linear(&spec.embedding)?,
+            layers: spec
+                .layers
+                .iter()
+                .map(|layer| {
+                    Ok(Layer {
+                        input_norm: norm(source, &layer.input_norm)?,
+                        attention: attention(source, &layer.attention)?,
+                        post_attention_norm: norm(source, &layer.post_attention_norm)?,
+                        mlp: mlp(source, &layer.mlp)?,
+                    })
+                })
+                .collect::<Result<_, LoadError>>()?,
+            final_norm: norm(source, &spec.final_norm)?,
+            head: spec
+                .head
+                .as_ref()
+                .map(|head| source.linear(head))
+                .transpose()?,
+            rope: spec.rope.clone(),
+        };
+        model.check()?;
+        Ok(model)
+    }
+
+    /// The matrix that makes logits.
+    pub(crate) fn head(&self) -> &Linear {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Every matrix.
+    fn linears(&self) -> impl Iterator<Item = &Linear> {
+        let layers = self.layers.iter().flat_map(|layer| {
+            let (a, m) = (&layer.attention, &layer.mlp);
+            [&a.q, &a.k, &a.v, &a.o, &m.gate, &m.up, &m.down]
+        });
+        [&self.embedding]
+            .into_iter()
+            .chain(&self.head)
+            .chain(layers)
+    }
+
+    /// Bytes of all matrices.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.linears().map(Linear::bytes).sum()
+    }
+
+    /// Widest input of any matrix.
+    pub(crate) fn widest_input(&self) -> usize {
+        self.linears().map(|linear| linear.k).max().unwrap_or(0)
+    }
+
+    /// Shapes that the forward pass relies on. A validated spec has them; this crate's memory
+    /// safety should not rest on another crate's validation.
+    fn check(&self) -> Result<(), LoadError> {
+        let shape = |linear: &Linear, n, k, what: &str| {
+            if linear.n == n && linear.k == k {
+                return Ok(());
+            }
+            Err(LoadError::Spec(format!(
+                "{what} is {} x {} instead of {n} x {k}",
+                linear.n, linear.k
+            )))
+        };
+        let length = |norm: &Norm, size, what: &str| {
+            if norm.weight.len() == size {
+                return Ok(());
+            }
+            Err(LoadError::Spec(format!(
+                "{what} has {} elements instead of {size}",
+                norm.weight.len()
+            )))
+        };
+        let hidden = self.hidden;
+        shape(&self.embedding, self.vocab, hidden, "the embedding")?;
+        shape(self.head(), self.vocab, hidden, "the head")?;
+        length(&self.final_norm, hidden, "the final norm")?;
+        let rope = &self.rope;
+        if rope.dim % 2 != 0 || rope.inverse_frequencies.len() != rope.dim / 2 {
+            return Err(LoadError::Spec(
+                "rope frequencies do not fit its width".to_owned(),
+            ));
+        }
+        for layer in &self.layers {
+            let (a, m) = (&layer.attention, &layer.mlp);
+            let fits = a.head_dim > 0
+                && a.kv_heads > 0
+                && a.heads > 0
+                && a.heads % a.kv_heads == 0
+                && rope.dim <= a.head_dim
+                && a.window != Some(0);
+            if !fits {
+                return Err(LoadError::Spec(
+                    "attention heads do not fit together".to_owned(),
+                ));
+            }
+            shape(&a.q, a.heads * a.head_dim, hidden, "q_proj")?;
+            shape(&a.k, a.kv_heads * a.head_dim, hidden, "k_proj")?;
+            shape(&a.v, a.kv_heads * a.head_dim, hidden, "v_proj")?;
+            shape(&a.o, hidden, a.heads * a.head_dim, "o_proj")?;
+            let wide = m.gate.n;
+            shape(&m.gate, wide, hidden, "gate_proj")?;
+            shape(&m.up, wide, hidden, "up_proj")?;
+            shape(&m.down, hidden, wide, "down_proj")?;
+            length(&layer.input_norm, hidden, "the input norm")?;
+            length(
+                &layer.post_attention_norm,
+                hidden,
+                "the post-attention norm",
+            )?;
+            for norm in a.q_norm.iter().chain(&a.k_norm) {
+                length(norm, a.head_dim, "a head norm")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn norm(source: &mut impl Source, spec: &NormSpec) -> Result<Norm, LoadError> {
+    Ok(Norm {
+        weight: source.norm_weight(spec)?,
+        epsilon: spec.epsilon,
+    })
+}
+
+fn attention(source: &mut impl Source, spec: &AttentionSpec) -> Result<Attention, LoadError> {
+    let AttentionSpec::Gqa(GqaSpec {
+        num_heads,
+        num_kv_heads,
+        head_dim,
+        q_proj,
+        k_proj,
+        v_proj,
+        o_proj,
+        q_norm,
+        k_norm,
+        sliding_window,
+        scale,
+    }) = spec
+    else {
+        return Err(LoadError::Unsupported("this kind of attention".to_owned()));
+    };
+    let mut head_norm =
+        |spec: &Option<NormSpec>| spec.as_ref().map(|spec| norm(source, spec)).transpose();
+    let (q_norm, k_norm) = (head_norm(q_norm)?, head_norm(k_norm)?);
+    Ok(Attention {
+        heads: *num_heads,
+        kv_heads: *num_kv_heads,
+        head_dim: *head_dim,
+        q: source.linear(q_proj)?,
+        k: source.linear(k_proj)?,
+        v: source.linear(v_proj)?,
+        o: source.linear(o_proj)?,
+        q_norm,
+        k_norm,
+        window: *sliding_window,
+        scale: *scale,
+    })
+}
+
+fn mlp(source: &mut impl Source, spec: &MlpSpec) -> Result<Mlp, LoadError> {
+    let MlpSpec::Gated(GatedMlpSpec {
+        gate_proj,
+        up_proj,
+        down_proj,
+        activation: Activation::Silu,
+    }) = spec
+    else {
+        return Err(LoadError::Unsupported("this kind of MLP".to_owned()));
+    };
+    Ok(Mlp {
+        gate: source.linear(gate_proj)?,
+        up: source.linear(up_proj)?,
+        down: source.linear(down_proj)?,
+    })
+}

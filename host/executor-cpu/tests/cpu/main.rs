@@ -1,0 +1,9 @@
+//! The executor as the engine sees it: golden logits, invariance, sequences, hostile rows.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a broken fixture should stop the test"
+)]
+
+mod golden;
+mod support;
