@@ -3,6 +3,8 @@
 //! It knows no HTTP, no WebAssembly and no network. Above it stand the gateway and the command
 //! line; below it stands an [`executor::Executor`].
 
+pub mod engine;
+pub mod error;
 pub mod executor;
 pub mod files;
 pub mod grammar;

@@ -1,0 +1,402 @@
+//! [`Engine`]: one loaded model that answers many requests at once.
+//!
+//! One OS thread owns the executor, the scheduler and every request's text state; nothing else
+//! touches them. Commands come in over a bounded channel. Events leave through a mailbox per
+//! request that merges what nobody has read yet (see [`Generation`]), so a slow reader costs the
+//! loop nothing and memory stays bounded.
+//!
+//! Guarantees:
+//!
+//! - every accepted request gets exactly one terminal event, [`GenerationEvent::Done`] or
+//!   [`GenerationEvent::Failed`], whatever happens: a panic, a failed device, a shutdown;
+//! - dropping a [`Generation`] cancels it before the next step is put together, and its KV blocks
+//!   come back at the latest when the step in flight completes;
+//! - usage counts what the model did: prompt tokens, those found in the cache, tokens drawn;
+//! - text is whole code points, and nothing of a stop string ever leaves.
+
+mod answer;
+mod mailbox;
+mod pool;
+mod request;
+mod text;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use crate::error::EngineError;
+pub use mailbox::Generation;
+pub use pool::{EngineFactory, EngineGuard, ModelPool, ModelState, ModelStatus, PoolOptions};
+pub use request::{
+    ChatPrompt, FinishReason, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
+    Timings, TokenEvent, Usage,
+};
+pub use text::{ModelText, TextStream};
+
+use crate::executor::{Executor, TokenId};
+use crate::scheduler::{
+    FirstComeFirstServed, QueuePolicy, Scheduler, SchedulerConfig, SchedulerLoad,
+};
+use crate::text::stop::StopMatcher;
+use worker::{Command, Worker};
+
+/// Commands that may wait for the loop. It takes all of them between two steps, so a full channel
+/// means that many requests arrived during one step; their callers then wait here, in order.
+const COMMAND_CAPACITY: usize = 256;
+
+/// Habits of one engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineOptions {
+    /// Most requests that wait beyond those that run; more are refused with
+    /// [`EngineError::Overloaded`].
+    pub max_waiting: usize,
+    /// Most prompt tokens in one step while answers are streaming: small keeps streams smooth,
+    /// large lets a new prompt answer sooner.
+    pub prefill_chunk: usize,
+    /// Whether KV blocks of finished requests serve later prompts that begin the same way.
+    pub prefix_cache: bool,
+    /// Tokens an unread answer may grow to before it is given up with
+    /// [`EngineError::SlowReader`]. At some 50 bytes a token, or 500 with many alternatives, the
+    /// default costs a stalled client at most 8 MB.
+    pub max_unread_tokens: usize,
+    /// Most choices of one request, if fewer than the executor could run.
+    pub max_choices: u32,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            max_waiting: 256,
+            prefill_chunk: 256,
+            prefix_cache: true,
+            max_unread_tokens: 16 * 1024,
+            max_choices: 128,
+        }
+    }
+}
+
+/// How busy an engine is; a snapshot taken after each step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EngineLoad {
+    /// Requests accepted and not ended.
+    pub requests: usize,
+    /// Sequences waiting for rows or memory, preempted ones included.
+    pub waiting: usize,
+    /// Sequences running.
+    pub running: usize,
+    /// KV blocks there are.
+    pub total_blocks: usize,
+    /// KV blocks free, or cached and unreferenced.
+    pub available_blocks: usize,
+    /// Tokens whose keys and values a later prompt may reuse.
+    pub cached_tokens: usize,
+    /// Prompt tokens admitted since the start.
+    pub prompt_tokens_total: u64,
+    /// Of those, found in the prefix cache.
+    pub cached_prompt_tokens_total: u64,
+    /// Tokens drawn since the start.
+    pub output_tokens_total: u64,
+    /// Sequences that gave their blocks up to older ones since the start.
+    pub preemptions_total: u64,
+    /// Cached blocks overwritten since the start.
+    pub evictions_total: u64,
+    /// Steps since the start.
+    pub steps_total: u64,
+}
+
+impl EngineLoad {
+    fn new(requests: usize, load: &SchedulerLoad) -> Self {
+        Self {
+            requests,
+            waiting: load.waiting,
+            running: load.running,
+            total_blocks: load.total_blocks,
+            available_blocks: load.available_blocks,
+            cached_tokens: load.cached_tokens,
+            prompt_tokens_total: load.prompt_tokens,
+            cached_prompt_tokens_total: load.hit_tokens,
+            output_tokens_total: load.output_tokens,
+            preemptions_total: load.preemptions,
+            evictions_total: load.evictions,
+            steps_total: load.steps,
+        }
+    }
+}
+
+/// What handles and the loop thread both see.
+#[derive(Debug, Default)]
+struct Shared {
+    load: Mutex<EngineLoad>,
+    /// No new requests.
+    draining: AtomicBool,
+    /// End running requests too.
+    stopping: AtomicBool,
+    /// Why the loop ended, once it has by failure.
+    failure: OnceLock<EngineError>,
+}
+
+impl Shared {
+    fn load(&self) -> EngineLoad {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_load(&self, load: EngineLoad) {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = load;
+    }
+
+    /// Why no request is taken.
+    fn refusal(&self) -> EngineError {
+        self.failure
+            .get()
+            .cloned()
+            .unwrap_or(EngineError::ShuttingDown)
+    }
+}
+
+/// A handle to one loaded model; clones share it. The model is freed when the last handle and the
+/// last [`Generation`] are gone, or by [`shutdown`](Self::shutdown).
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    text: Arc<dyn ModelText>,
+    vocab_size: usize,
+    max_positions: usize,
+    max_choices: u32,
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Engine {
+    /// Starts the loop thread with any text side; see `start` for a model folder's own.
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] if the executor holds nothing to work with, or the system gives no
+    /// thread.
+    pub fn with_text(
+        text: Arc<dyn ModelText>,
+        executor: Box<dyn Executor>,
+        options: EngineOptions,
+    ) -> Result<Self, EngineError> {
+        Self::with_policy(text, executor, options, Box::new(FirstComeFirstServed))
+    }
+
+    /// As [`with_text`](Self::with_text), with a waiting order of one's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_policy(
+        text: Arc<dyn ModelText>,
+        executor: Box<dyn Executor>,
+        options: EngineOptions,
+        policy: Box<dyn QueuePolicy>,
+    ) -> Result<Self, EngineError> {
+        let capabilities = executor.capabilities().clone();
+        // An answer can be no longer than what the whole KV memory holds; clients see one limit.
+        let memory = capabilities
+            .num_blocks
+            .saturating_mul(capabilities.block_size);
+        let max_positions = capabilities
+            .max_positions
+            .min(text.context_length())
+            .min(memory);
+        if max_positions < 2 || capabilities.vocab_size == 0 {
+            return Err(EngineError::Internal(format!(
+                "executor `{}` has room for {max_positions} positions and {} tokens",
+                capabilities.name, capabilities.vocab_size
+            )));
+        }
+        let config = SchedulerConfig {
+            prefill_chunk: options.prefill_chunk,
+            max_waiting: options.max_waiting,
+            prefix_cache: options.prefix_cache,
+            cache_salt: text.model_id().to_owned(),
+            max_positions,
+            ..SchedulerConfig::new(&capabilities)
+        };
+        let scheduler = Scheduler::new(config, policy);
+        let shared = Arc::new(Shared::default());
+        shared.set_load(EngineLoad::new(0, &scheduler.load()));
+        let (commands, inbox) = mpsc::channel(COMMAND_CAPACITY);
+        let (stopped_tx, stopped) = watch::channel(false);
+        let worker = Worker::new(
+            executor,
+            scheduler,
+            Arc::clone(&text),
+            Arc::clone(&shared),
+            options.max_unread_tokens,
+        );
+        std::thread::Builder::new()
+            .name(format!("engine {}", text.model_id()))
+            .spawn(move || {
+                worker.run(inbox);
+                stopped_tx.send_replace(true);
+            })
+            .map_err(|error| EngineError::Internal(format!("no thread for the engine: {error}")))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                text,
+                vocab_size: capabilities.vocab_size,
+                max_positions,
+                max_choices: options.max_choices,
+                commands,
+                shared,
+                stopped,
+            }),
+        })
+    }
+
+    /// The model's text side: tokenizer, template, detokenizer.
+    #[must_use]
+    pub fn text(&self) -> &Arc<dyn ModelText> {
+        &self.inner.text
+    }
+
+    /// Most tokens of prompt and answer together: the model's context, or less if the KV memory
+    /// is smaller.
+    #[must_use]
+    pub fn max_positions(&self) -> usize {
+        self.inner.max_positions
+    }
+
+    /// Renders and tokenizes a prompt. CPU-bound, about a millisecond per thousand tokens: call it
+    /// off the async runtime for long inputs.
+    ///
+    /// # Errors
+    /// A template that refuses the messages, a token outside the vocabulary, or
+    /// [`EngineError::ContextOverflow`].
+    pub fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError> {
+        let text = &self.inner.text;
+        let continues = match input {
+            PromptInput::Chat(chat) => chat.continue_final_message,
+            PromptInput::Text { .. } | PromptInput::Tokens(_) => true,
+        };
+        let tokens = match input {
+            PromptInput::Chat(chat) => text.encode_chat(&text.render(chat)?)?,
+            PromptInput::Text {
+                text: prompt,
+                add_special_tokens,
+            } => text.encode(prompt, *add_special_tokens)?,
+            PromptInput::Tokens(tokens) => tokens.clone(),
+        };
+        if tokens.is_empty() {
+            return Err(EngineError::invalid("prompt", "has no tokens"));
+        }
+        self.check_tokens("prompt", &tokens)?;
+        let maximum = self.inner.max_positions - 1;
+        if tokens.len() > maximum {
+            return Err(EngineError::ContextOverflow {
+                tokens: tokens.len(),
+                maximum,
+            });
+        }
+        Ok(PreparedPrompt::new(tokens, continues))
+    }
+
+    /// Queues a request. Returns as soon as it is accepted; its events follow.
+    ///
+    /// # Errors
+    /// A parameter out of range, a full queue ([`EngineError::Overloaded`]), a shutdown, or the
+    /// failure that ended the engine.
+    pub async fn generate(&self, request: GenerateRequest) -> Result<Generation, EngineError> {
+        self.check(&request)?;
+        let stops = StopMatcher::new(&request.stop)?;
+        let inner = &self.inner;
+        if inner.shared.draining.load(Ordering::Acquire) {
+            return Err(inner.shared.refusal());
+        }
+        let (reply, accepted) = oneshot::channel();
+        let command = Command::Generate {
+            request: Box::new(request),
+            stops,
+            reply,
+        };
+        if inner.commands.send(command).await.is_err() {
+            return Err(inner.shared.refusal());
+        }
+        accepted
+            .await
+            .unwrap_or_else(|_| Err(inner.shared.refusal()))
+    }
+
+    /// How busy it is.
+    #[must_use]
+    pub fn load(&self) -> EngineLoad {
+        self.inner.shared.load()
+    }
+
+    /// Why the engine no longer works, if it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<EngineError> {
+        self.inner.shared.failure.get().cloned()
+    }
+
+    /// Refuses new requests, lets accepted ones finish, then frees the model. Returns when the
+    /// thread has ended. Cancel-safe: the drain goes on if the caller stops waiting, for instance
+    /// to call [`stop`](Self::stop) after a grace period.
+    pub async fn shutdown(&self) {
+        self.inner.shared.draining.store(true, Ordering::Release);
+        self.wake().await;
+        self.stopped().await;
+    }
+
+    /// Ends every request with [`EngineError::ShuttingDown`] and frees the model. Returns when the
+    /// thread has ended, which takes at most the step in flight.
+    pub async fn stop(&self) {
+        self.inner.shared.draining.store(true, Ordering::Release);
+        self.inner.shared.stopping.store(true, Ordering::Release);
+        self.wake().await;
+        self.stopped().await;
+    }
+
+    /// Makes an idle loop look at its flags. A closed channel means that it has ended.
+    async fn wake(&self) {
+        self.inner.commands.send(Command::Wake).await.ok();
+    }
+
+    async fn stopped(&self) {
+        // An error means that the sender is gone, and with it the thread.
+        self.inner
+            .stopped
+            .clone()
+            .wait_for(|stopped| *stopped)
+            .await
+            .ok();
+    }
+
+    fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
+        request.sampling.validate(self.inner.vocab_size)?;
+        if request.choices == 0 || request.choices > self.inner.max_choices {
+            return Err(EngineError::invalid(
+                "choices",
+                format!("must be between 1 and {}", self.inner.max_choices),
+            ));
+        }
+        self.check_tokens("prompt", request.prompt.tokens())
+    }
+
+    fn check_tokens(&self, param: &str, tokens: &[TokenId]) -> Result<(), EngineError> {
+        let size = self.inner.vocab_size;
+        match tokens.iter().find(|&&token| token as usize >= size) {
+            Some(bad) => Err(EngineError::invalid(
+                param,
+                format!("token {bad} is outside the vocabulary of {size}"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("model", &self.inner.text.model_id())
+            .field("load", &self.load())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,561 @@
+//! [`ModelPool`]: engines by model name, loaded when asked for and unloaded when in the way.
+//!
+//! - Requests for one model share one load, and a load goes on when the request that began it has
+//!   gone, because the others still want it.
+//! - Loads and unloads take turns. What is about to be unloaded therefore never counts as free
+//!   before it is, and a disk or a memory bus is not shared by two loads that would both be slower.
+//! - A model in use is never unloaded: an [`EngineGuard`] is held for the length of a request.
+//!   Idle ones go after [`PoolOptions::idle_unload`], or earlier, least recently used first, when
+//!   another model needs their memory. Pinned ones stay.
+//! - An engine that failed is replaced by a fresh load at the next request.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{Engine, EngineError, EngineLoad};
+
+/// Where engines come from: a model store and an executor. Called on blocking threads.
+pub trait EngineFactory: Send + Sync + 'static {
+    /// Names of all models that could be loaded, sorted.
+    fn known(&self) -> Vec<String>;
+
+    /// Bytes the model will hold once loaded, weights and KV memory together.
+    ///
+    /// # Errors
+    /// [`EngineError::ModelNotFound`], or what is wrong with the model folder.
+    fn bytes(&self, name: &str) -> Result<u64, EngineError>;
+
+    /// Loads a model and starts its engine.
+    ///
+    /// # Errors
+    /// [`EngineError::ModelNotFound`], or why it cannot be loaded.
+    fn load(&self, name: &str) -> Result<Engine, EngineError>;
+}
+
+/// Habits of a pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Most bytes held by loaded models; `None` is no limit.
+    pub memory_budget: Option<u64>,
+    /// Unload what nobody has used for so long; `None` keeps models until memory is needed.
+    pub idle_unload: Option<Duration>,
+    /// Models never unloaded for either reason.
+    pub pinned: BTreeSet<String>,
+}
+
+/// Whether a model is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelState {
+    /// Only on disk.
+    Unloaded,
+    /// On its way into memory.
+    Loading,
+    /// Ready.
+    Loaded {
+        /// Requests using it.
+        users: usize,
+        /// Since when nobody has, if nobody does.
+        idle: Option<Duration>,
+    },
+}
+
+/// One known model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it is in memory.
+    pub state: ModelState,
+    /// Bytes it holds, once loading.
+    pub bytes: u64,
+    /// Whether it may not be unloaded.
+    pub pinned: bool,
+}
+
+/// How a load ended; `None` while it goes on.
+type Outcome = Option<Result<(), EngineError>>;
+
+enum Slot {
+    Loading {
+        bytes: u64,
+        done: watch::Receiver<Outcome>,
+    },
+    Loaded {
+        engine: Engine,
+        bytes: u64,
+        users: usize,
+        last_used: Instant,
+        /// Tells this load from an earlier one of the same name.
+        generation: u64,
+    },
+}
+
+impl Slot {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Loading { bytes, .. } | Self::Loaded { bytes, .. } => *bytes,
+        }
+    }
+}
+
+struct State {
+    slots: BTreeMap<String, Slot>,
+    pinned: BTreeSet<String>,
+    generation: u64,
+    closed: bool,
+    /// Loads and unloads under way.
+    tasks: JoinSet<()>,
+}
+
+struct Inner {
+    factory: Arc<dyn EngineFactory>,
+    options: PoolOptions,
+    state: Mutex<State>,
+    /// Held by the one load or unload that runs.
+    turn: Mutex<()>,
+}
+
+/// See the [module documentation](self). Clones share the pool.
+#[derive(Clone)]
+pub struct ModelPool {
+    inner: Arc<Inner>,
+}
+
+/// An engine that stays loaded while this exists.
+pub struct EngineGuard {
+    engine: Engine,
+    pool: Arc<Inner>,
+    name: String,
+    generation: u64,
+}
+
+impl std::ops::Deref for EngineGuard {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl std::fmt::Debug for EngineGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("EngineGuard").field(&self.engine).finish()
+    }
+}
+
+impl Clone for EngineGuard {
+    fn clone(&self) -> Self {
+        self.pool.adjust(&self.name, self.generation, 1);
+        Self {
+            engine: self.engine.clone(),
+            pool: Arc::clone(&self.pool),
+            name: self.name.clone(),
+            generation: self.generation,
+        }
+    }
+}
+
+impl Drop for EngineGuard {
+    fn drop(&mut self) {
+        self.pool.adjust(&self.name, self.generation, -1);
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn adjust(&self, name: &str, of: u64, by: isize) {
+        if let Some(Slot::Loaded {
+            users,
+            last_used,
+            generation,
+            ..
+        }) = self.state().slots.get_mut(name)
+            && *generation == of
+        {
+            *users = users.saturating_add_signed(by);
+            *last_used = Instant::now();
+        }
+    }
+
+    /// The engine if it is loaded and works. A failed one is forgotten.
+    fn ready(self: &Arc<Self>, state: &mut State, name: &str) -> Option<EngineGuard> {
+        let slot = state.slots.get_mut(name)?;
+        let Slot::Loaded {
+            engine,
+            users,
+            last_used,
+            generation,
+            ..
+        } = slot
+        else {
+            return None;
+        };
+        if engine.failure().is_some() {
+            state.slots.remove(name);
+            return None;
+        }
+        *users += 1;
+        *last_used = Instant::now();
+        Some(EngineGuard {
+            engine: engine.clone(),
+            pool: Arc::clone(self),
+            name: name.to_owned(),
+            generation: *generation,
+        })
+    }
+
+    /// Runs on a blocking thread: makes room, loads, publishes.
+    fn load(&self, name: &str, done: &watch::Sender<Outcome>, runtime: &Handle) {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = Instant::now();
+        let loaded = self.factory.bytes(name).and_then(|bytes| {
+            self.make_room(name, bytes, runtime)?;
+            Ok((self.factory.load(name)?, bytes))
+        });
+        let mut state = self.state();
+        let outcome = match loaded {
+            Ok(_) if state.closed => {
+                state.slots.remove(name);
+                Err(EngineError::ShuttingDown)
+            }
+            Ok((engine, bytes)) => {
+                tracing::info!(model = name, bytes, elapsed = ?started.elapsed(), "loaded");
+                state.generation += 1;
+                let generation = state.generation;
+                let slot = Slot::Loaded {
+                    engine,
+                    bytes,
+                    users: 0,
+                    last_used: Instant::now(),
+                    generation,
+                };
+                state.slots.insert(name.to_owned(), slot);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(model = name, %error, "could not be loaded");
+                state.slots.remove(name);
+                Err(error)
+            }
+        };
+        drop(state);
+        drop(turn);
+        done.send_replace(Some(outcome));
+    }
+
+    /// Unloads idle models, least recently used first, until `needed` bytes fit the budget.
+    fn make_room(&self, name: &str, needed: u64, runtime: &Handle) -> Result<(), EngineError> {
+        let Some(budget) = self.options.memory_budget else {
+            return Ok(());
+        };
+        loop {
+            let mut state = self.state();
+            let held = |state: &State| -> u64 {
+                let others = state.slots.iter().filter(|(other, _)| *other != name);
+                others.map(|(_, slot)| slot.bytes()).sum()
+            };
+            if held(&state).saturating_add(needed) <= budget {
+                if let Some(Slot::Loading { bytes, .. }) = state.slots.get_mut(name) {
+                    *bytes = needed;
+                }
+                return Ok(());
+            }
+            let idle = |state: &State| -> Vec<(Instant, String, u64)> {
+                let slots = state.slots.iter();
+                slots
+                    .filter_map(|(name, slot)| match slot {
+                        Slot::Loaded {
+                            users: 0,
+                            last_used,
+                            bytes,
+                            ..
+                        } if !state.pinned.contains(name) => {
+                            Some((*last_used, name.clone(), *bytes))
+                        }
+                        _ => None,
+                    })
+                    .collect()
+            };
+            let candidates = idle(&state);
+            let freeable: u64 = candidates.iter().map(|(_, _, bytes)| bytes).sum();
+            let available = budget.saturating_sub(held(&state).saturating_sub(freeable));
+            // Checked first, so that nothing is unloaded in vain.
+            if needed > available {
+                return Err(EngineError::OutOfMemory {
+                    name: name.to_owned(),
+                    needed,
+                    available,
+                });
+            }
+            let Some((_, victim, _)) = candidates.into_iter().min() else {
+                return Err(EngineError::Internal("memory vanished".into()));
+            };
+            let slot = state.slots.remove(&victim);
+            drop(state);
+            if let Some(Slot::Loaded { engine, .. }) = slot {
+                tracing::info!(model = victim, for_model = name, "unloaded to make room");
+                runtime.block_on(engine.shutdown());
+            }
+        }
+    }
+
+    /// Runs on a blocking thread: unloads what nobody has used for `idle`.
+    fn unload_idle(&self, only: Option<&str>, idle: Duration, runtime: &Handle) -> usize {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unloaded = 0;
+        loop {
+            let mut state = self.state();
+            let victim = state
+                .slots
+                .iter()
+                .find(|(name, slot)| match slot {
+                    Slot::Loaded {
+                        users: 0,
+                        last_used,
+                        ..
+                    } => match only {
+                        Some(only) => *name == only,
+                        None => last_used.elapsed() >= idle && !state.pinned.contains(*name),
+                    },
+                    _ => false,
+                })
+                .map(|(name, _)| name.clone());
+            let Some(name) = victim else {
+                return unloaded;
+            };
+            let slot = state.slots.remove(&name);
+            drop(state);
+            if let Some(Slot::Loaded { engine, .. }) = slot {
+                tracing::info!(model = name, "unloaded");
+                runtime.block_on(engine.shutdown());
+                unloaded += 1;
+            }
+        }
+    }
+}
+
+impl ModelPool {
+    /// A pool with nothing loaded.
+    #[must_use]
+    pub fn new(factory: Arc<dyn EngineFactory>, options: PoolOptions) -> Self {
+        let state = State {
+            slots: BTreeMap::new(),
+            pinned: options.pinned.clone(),
+            generation: 0,
+            closed: false,
+            tasks: JoinSet::new(),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                factory,
+                options,
+                state: Mutex::new(state),
+                turn: Mutex::new(()),
+            }),
+        }
+    }
+
+    /// The engine of model `name`, loaded first if need be. Keep the guard while using it.
+    ///
+    /// # Errors
+    /// Why it could not be loaded; all that waited for the same load get the same error.
+    pub async fn engine(&self, name: &str) -> Result<EngineGuard, EngineError> {
+        loop {
+            let mut done = {
+                let mut state = self.inner.state();
+                if state.closed {
+                    return Err(EngineError::ShuttingDown);
+                }
+                if let Some(guard) = self.inner.ready(&mut state, name) {
+                    return Ok(guard);
+                }
+                match state.slots.get(name) {
+                    Some(Slot::Loading { done, .. }) => done.clone(),
+                    _ => self.begin_load(&mut state, name),
+                }
+            };
+            let outcome = done.wait_for(Option::is_some).await.map(|o| o.clone());
+            let outcome = match outcome {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    // The load panicked: its slot would block the model for ever.
+                    let mut state = self.inner.state();
+                    if let Some(Slot::Loading { done: current, .. }) = state.slots.get(name)
+                        && current.same_channel(&done)
+                    {
+                        state.slots.remove(name);
+                    }
+                    let message = format!("loading `{name}` panicked");
+                    return Err(EngineError::Internal(message));
+                }
+            };
+            if let Some(Err(error)) = outcome {
+                return Err(error);
+            }
+        }
+    }
+
+    fn begin_load(&self, state: &mut State, name: &str) -> watch::Receiver<Outcome> {
+        let (tx, done) = watch::channel(None);
+        let slot = Slot::Loading {
+            bytes: 0,
+            done: done.clone(),
+        };
+        state.slots.insert(name.to_owned(), slot);
+        let inner = Arc::clone(&self.inner);
+        let name = name.to_owned();
+        let runtime = Handle::current();
+        while state.tasks.try_join_next().is_some() {}
+        state
+            .tasks
+            .spawn_blocking(move || inner.load(&name, &tx, &runtime));
+        done
+    }
+
+    /// The engine of model `name` if it is in memory. Never waits.
+    #[must_use]
+    pub fn loaded(&self, name: &str) -> Option<EngineGuard> {
+        let mut state = self.inner.state();
+        self.inner.ready(&mut state, name)
+    }
+
+    /// Every known model and whether it is in memory. Asks the factory, which may look at disks.
+    #[must_use]
+    pub fn list(&self) -> Vec<ModelStatus> {
+        let mut names: BTreeSet<String> = self.inner.factory.known().into_iter().collect();
+        let state = self.inner.state();
+        names.extend(state.slots.keys().cloned());
+        names
+            .into_iter()
+            .map(|name| {
+                let slot = state.slots.get(&name);
+                let status = match slot {
+                    None => ModelState::Unloaded,
+                    Some(Slot::Loading { .. }) => ModelState::Loading,
+                    Some(Slot::Loaded {
+                        users, last_used, ..
+                    }) => ModelState::Loaded {
+                        users: *users,
+                        idle: (*users == 0).then(|| last_used.elapsed()),
+                    },
+                };
+                ModelStatus {
+                    state: status,
+                    bytes: slot.map_or(0, Slot::bytes),
+                    pinned: state.pinned.contains(&name),
+                    name,
+                }
+            })
+            .collect()
+    }
+
+    /// How busy each loaded model is.
+    #[must_use]
+    pub fn loads(&self) -> Vec<(String, EngineLoad)> {
+        let state = self.inner.state();
+        let slots = state.slots.iter();
+        slots
+            .filter_map(|(name, slot)| match slot {
+                Slot::Loaded { engine, .. } => Some((name.clone(), engine.load())),
+                Slot::Loading { .. } => None,
+            })
+            .collect()
+    }
+
+    /// Forbids or allows unloading `name` for idleness or memory.
+    pub fn pin(&self, name: &str, pinned: bool) {
+        let mut state = self.inner.state();
+        if pinned {
+            state.pinned.insert(name.to_owned());
+        } else {
+            state.pinned.remove(name);
+        }
+    }
+
+    /// Unloads `name` now, pinned or not, unless it is in use. True if it was loaded and idle.
+    pub async fn unload(&self, name: &str) -> bool {
+        self.run_unload(Some(name.to_owned()), Duration::ZERO).await > 0
+    }
+
+    /// Unloads every model, but pinned ones, that nobody has used for `idle`; returns how many.
+    pub async fn unload_idle(&self, idle: Duration) -> usize {
+        self.run_unload(None, idle).await
+    }
+
+    async fn run_unload(&self, only: Option<String>, idle: Duration) -> usize {
+        let (tx, mut done) = watch::channel(None);
+        let inner = Arc::clone(&self.inner);
+        let runtime = Handle::current();
+        self.inner.state().tasks.spawn_blocking(move || {
+            tx.send_replace(Some(inner.unload_idle(only.as_deref(), idle, &runtime)));
+        });
+        match done.wait_for(Option::is_some).await {
+            Ok(count) => count.unwrap_or_default(),
+            Err(_) => 0,
+        }
+    }
+
+    /// Unloads idle models as [`PoolOptions::idle_unload`] says, for ever; the caller owns the
+    /// task. Returns at once when it says never.
+    pub async fn maintain(&self) {
+        let Some(idle) = self.inner.options.idle_unload else {
+            return;
+        };
+        // Often enough that a model stays at most a tenth longer, not so often that it is felt.
+        let period = (idle / 10).clamp(Duration::from_secs(1), Duration::from_secs(60));
+        loop {
+            tokio::time::sleep(period).await;
+            self.unload_idle(idle).await;
+        }
+    }
+
+    /// Refuses new requests, lets running ones finish, frees all models.
+    pub async fn shutdown(&self) {
+        for engine in self.close() {
+            engine.shutdown().await;
+        }
+        self.settle().await;
+    }
+
+    /// Refuses new requests, ends running ones, frees all models.
+    pub async fn stop(&self) {
+        for engine in self.close() {
+            engine.stop().await;
+        }
+        self.settle().await;
+    }
+
+    fn close(&self) -> Vec<Engine> {
+        let mut state = self.inner.state();
+        state.closed = true;
+        let slots = state.slots.values();
+        slots
+            .filter_map(|slot| match slot {
+                Slot::Loaded { engine, .. } => Some(engine.clone()),
+                Slot::Loading { .. } => None,
+            })
+            .collect()
+    }
+
+    async fn settle(&self) {
+        let mut tasks = std::mem::take(&mut self.inner.state().tasks);
+        while tasks.join_next().await.is_some() {}
+        self.inner.state().slots.clear();
+    }
+}
+
+impl std::fmt::Debug for ModelPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelPool")
+            .field("options", &self.inner.options)
+            .finish_non_exhaustive()
+    }
+}

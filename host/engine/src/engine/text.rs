@@ -1,0 +1,54 @@
+//! The text side of a model as the engine uses it: the narrow waist between the loop and
+//! tokenizer, template and detokenizer. Tests put a byte alphabet here and need no files.
+
+use super::{ChatPrompt, EngineError};
+use crate::executor::TokenId;
+
+/// Tokens and text of one model.
+pub trait ModelText: Send + Sync + 'static {
+    /// The model's name; also keeps its cached prefixes apart from other models'.
+    fn model_id(&self) -> &str;
+
+    /// Longest sequence the model was made for.
+    fn context_length(&self) -> usize;
+
+    /// Tokens that end an answer.
+    fn eos(&self) -> &[TokenId];
+
+    /// Renders a conversation with the model's chat template.
+    ///
+    /// # Errors
+    /// There is no template, it refuses the messages, or it exceeds its limits.
+    fn render(&self, chat: &ChatPrompt) -> Result<String, EngineError>;
+
+    /// Tokens of text. With `add_special_tokens`, what the tokenizer puts around a text of its own
+    /// (a beginning-of-text token, usually).
+    ///
+    /// # Errors
+    /// The tokenizer cannot represent the text.
+    fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>, EngineError>;
+
+    /// Tokens of a rendered conversation. Templates write their own special tokens.
+    ///
+    /// # Errors
+    /// The tokenizer cannot represent the text.
+    fn encode_chat(&self, rendered: &str) -> Result<Vec<TokenId>, EngineError> {
+        self.encode(rendered, false)
+    }
+
+    /// The bytes a token stands for; empty for special and unknown tokens.
+    fn token_bytes(&self, token: TokenId) -> Vec<u8>;
+
+    /// A detokenizer for one answer, to be fed its tokens in order. One that `continues` a text
+    /// keeps the space a sentencepiece tokenizer would take for its own.
+    fn stream(&self, continues: bool) -> Box<dyn TextStream>;
+}
+
+/// Tokens to text, as they come.
+pub trait TextStream: Send {
+    /// The text that `token` completes: whole code points, perhaps none.
+    fn push(&mut self, token: TokenId) -> String;
+
+    /// What was held back for bytes that never came.
+    fn finish(&mut self) -> String;
+}

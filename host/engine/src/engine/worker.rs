@@ -1,0 +1,456 @@
+//! The loop: one thread that owns the executor, the scheduler and all requests.
+//!
+//! Each turn takes what has arrived, drops what nobody reads any more, submits steps until the
+//! executor is full or nothing can run, and completes the oldest. It blocks in two places only: for
+//! a command when idle, and for a step when one is in flight.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::answer::{Answer, Piece};
+use super::mailbox::{EventSender, Generation, mailbox};
+use super::text::ModelText;
+use super::{
+    EngineError, EngineLoad, FinishReason, GenerateRequest, GenerationEvent, Shared, Timings, Usage,
+};
+use crate::executor::{Executor, SampledToken};
+use crate::sampling::{SamplingParams, derive_seed};
+use crate::scheduler::{AddError, Event, Finish, Request, RequestId, Scheduler, SequenceOp};
+use crate::text::stop::StopMatcher;
+
+/// Bounds of the advice to come back later, in seconds: below, clients would hammer; above, they
+/// would give up on what may be a short burst.
+const RETRY_AFTER: std::ops::RangeInclusive<f64> = 1.0..=60.0;
+
+/// What a handle asks of the loop.
+pub(super) enum Command {
+    /// Take this request.
+    Generate {
+        request: Box<GenerateRequest>,
+        stops: StopMatcher,
+        reply: oneshot::Sender<Result<Generation, EngineError>>,
+    },
+    /// Look at the flags.
+    Wake,
+}
+
+/// A request the loop works on.
+struct Active {
+    name: String,
+    sender: EventSender,
+    answers: Vec<Answer>,
+    prompt_tokens: u32,
+    cached_tokens: u32,
+    accepted: Instant,
+    started: Option<Instant>,
+    first_token: Option<Instant>,
+    last_token: Option<Instant>,
+}
+
+pub(super) struct Worker {
+    executor: Box<dyn Executor>,
+    scheduler: Scheduler,
+    text: Arc<dyn ModelText>,
+    shared: Arc<Shared>,
+    requests: HashMap<RequestId, Active>,
+    max_unread_tokens: usize,
+    next_request: u64,
+    /// How long requests took lately, in seconds, smoothed.
+    typical_seconds: f64,
+}
+
+impl Worker {
+    pub fn new(
+        executor: Box<dyn Executor>,
+        scheduler: Scheduler,
+        text: Arc<dyn ModelText>,
+        shared: Arc<Shared>,
+        max_unread_tokens: usize,
+    ) -> Self {
+        Self {
+            executor,
+            scheduler,
+            text,
+            shared,
+            requests: HashMap::new(),
+            max_unread_tokens,
+            next_request: 0,
+            typical_seconds: 1.0,
+        }
+    }
+
+    /// Runs until shutdown, until nobody is left to ask, or until something fails; then ends every
+    /// request, so that none waits for an answer that cannot come.
+    pub fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve(&mut inbox)));
+        let failure = match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error),
+            Err(panic) => Some(EngineError::Internal(format!(
+                "the engine loop panicked: {}",
+                panic_message(panic.as_ref())
+            ))),
+        };
+        if let Some(error) = &failure {
+            tracing::error!(model = self.text.model_id(), %error, "the engine failed");
+            self.shared.failure.get_or_init(|| error.clone());
+        }
+        self.shared.draining.store(true, Ordering::Release);
+        let error = failure.unwrap_or(EngineError::ShuttingDown);
+        for (_, active) in self.requests.drain() {
+            active.sender.send(GenerationEvent::Failed(error.clone()));
+        }
+        inbox.close();
+        while let Ok(command) = inbox.try_recv() {
+            if let Command::Generate { reply, .. } = command {
+                // An asker that has gone away needs no answer.
+                reply.send(Err(error.clone())).ok();
+            }
+        }
+        self.shared
+            .set_load(EngineLoad::new(0, &self.scheduler.load()));
+    }
+
+    fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<(), EngineError> {
+        loop {
+            self.reap();
+            let submitted = self.submit()?;
+            if self.scheduler.steps_in_flight() > 0 {
+                let output = self.executor.complete()?;
+                let events = self
+                    .scheduler
+                    .complete(output)
+                    .map_err(|error| EngineError::Internal(error.to_string()))?;
+                for event in events {
+                    self.handle(event);
+                }
+            } else if !submitted && !self.scheduler.is_idle() {
+                // Cannot happen: with nothing in flight the oldest request always has room.
+                return Err(EngineError::Internal(format!(
+                    "nothing can run: {:?}",
+                    self.scheduler.load()
+                )));
+            }
+            self.shared
+                .set_load(EngineLoad::new(self.requests.len(), &self.scheduler.load()));
+            if self.scheduler.is_idle() {
+                if self.shared.draining.load(Ordering::Acquire) {
+                    return Ok(());
+                }
+                match inbox.blocking_recv() {
+                    Some(command) => self.command(command),
+                    None => return Ok(()),
+                }
+            }
+            while let Ok(command) = inbox.try_recv() {
+                self.command(command);
+            }
+            if self.shared.stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Wake => {}
+            Command::Generate {
+                request,
+                stops,
+                reply,
+            } => {
+                let result = self.accept(*request, &stops);
+                // An asker that has gone away dropped the generation, which cancels it.
+                reply.send(result).ok();
+            }
+        }
+    }
+
+    fn accept(
+        &mut self,
+        request: GenerateRequest,
+        stops: &StopMatcher,
+    ) -> Result<Generation, EngineError> {
+        if self.shared.draining.load(Ordering::Acquire) {
+            return Err(EngineError::ShuttingDown);
+        }
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let prompt_tokens = request.prompt.token_count();
+        let (sender, reader) = mailbox(prompt_tokens);
+        let names: Arc<[String]> = request.stop.into();
+        let answers = (0..request.choices)
+            .map(|_| {
+                let stream = self.text.stream(request.prompt.continues());
+                Answer::new(stream, stops.clone(), Arc::clone(&names))
+            })
+            .collect();
+        let mut active = Active {
+            name: request.id,
+            sender,
+            answers,
+            prompt_tokens,
+            cached_tokens: 0,
+            accepted: Instant::now(),
+            started: None,
+            first_token: None,
+            last_token: None,
+        };
+        if request.max_tokens == Some(0) {
+            active.start(0);
+            for choice in 0..request.choices {
+                active.finish_choice(choice, FinishReason::Length);
+            }
+            active.done();
+            return Ok(reader);
+        }
+        let mut stop_tokens = request.stop_tokens;
+        if !request.ignore_eos {
+            stop_tokens.extend_from_slice(self.text.eos());
+        }
+        let added = self.scheduler.add(Request {
+            id,
+            prompt: request.prompt.shared(),
+            choices: choices(&request.sampling, request.choices),
+            max_tokens: request.max_tokens.map(|max| max as usize),
+            stop_tokens: stop_tokens.into(),
+            cache_salt: request.cache_salt,
+            priority: request.priority,
+        });
+        match added {
+            Ok(()) => {
+                tracing::debug!(request = active.name, prompt_tokens, "accepted");
+                self.requests.insert(id, active);
+                Ok(reader)
+            }
+            Err(AddError::QueueFull { waiting }) => Err(EngineError::Overloaded {
+                retry_after: self.retry_after(waiting),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// When the queue may have moved: as long as the requests ahead take at the present pace.
+    fn retry_after(&self, waiting: usize) -> Duration {
+        let running = self.scheduler.load().running.max(1);
+        let seconds = self.typical_seconds * waiting as f64 / running as f64;
+        Duration::from_secs_f64(seconds.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()))
+    }
+
+    /// Cancels what nobody reads: readers that are gone, and readers too far behind.
+    fn reap(&mut self) {
+        let mut gone = Vec::new();
+        for (&id, active) in &self.requests {
+            let unread = active.sender.unread_tokens();
+            if active.sender.is_abandoned() {
+                tracing::debug!(request = active.name, "cancelled by its reader");
+                gone.push(id);
+            } else if unread > self.max_unread_tokens {
+                tracing::warn!(request = active.name, unread, "given up: nobody reads it");
+                let error = EngineError::SlowReader { unread };
+                active.sender.send(GenerationEvent::Failed(error));
+                gone.push(id);
+            }
+        }
+        for id in gone {
+            self.requests.remove(&id);
+            self.scheduler.cancel(id);
+        }
+    }
+
+    /// Submits steps until the executor is full or nothing can run. True if any was.
+    fn submit(&mut self) -> Result<bool, EngineError> {
+        let mut submitted = false;
+        loop {
+            let schedule = self.scheduler.schedule();
+            for op in schedule.ops {
+                self.apply(op)?;
+            }
+            for event in schedule.events {
+                self.handle(event);
+            }
+            let Some(step) = schedule.step else {
+                return Ok(submitted);
+            };
+            self.executor.submit(step)?;
+            submitted = true;
+        }
+    }
+
+    fn apply(&mut self, op: SequenceOp) -> Result<(), EngineError> {
+        match op {
+            SequenceOp::Open { sequence, spec } => self.executor.open(sequence, spec),
+            SequenceOp::Fork {
+                parent,
+                child,
+                sampling,
+            } => self.executor.fork(parent, child, sampling),
+            SequenceOp::Truncate { sequence, len } => self.executor.truncate(sequence, len),
+            SequenceOp::Close { sequence } => self.executor.close(sequence),
+        }?;
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Started {
+                request,
+                cached_tokens,
+            } => {
+                if let Some(active) = self.requests.get_mut(&request) {
+                    active.start(u32::try_from(cached_tokens).unwrap_or(u32::MAX));
+                }
+            }
+            Event::Prefilled { request, done } => {
+                if let Some(active) = self.requests.get(&request) {
+                    active.sender.send(GenerationEvent::Progress {
+                        done: u32::try_from(done).unwrap_or(u32::MAX),
+                        total: active.prompt_tokens,
+                    });
+                }
+            }
+            Event::Token {
+                request,
+                choice,
+                sampled,
+                finish,
+            } => self.token(request, choice, sampled, finish),
+            Event::Failed { request, error, .. } => {
+                // The choices share one stream and one terminal event, so the others end too.
+                if let Some(active) = self.requests.remove(&request) {
+                    tracing::warn!(request = active.name, %error, "a row failed");
+                    active.sender.send(GenerationEvent::Failed(error.into()));
+                    self.scheduler.cancel(request);
+                }
+            }
+        }
+    }
+
+    fn token(
+        &mut self,
+        request: RequestId,
+        choice: u32,
+        sampled: SampledToken,
+        finish: Option<Finish>,
+    ) {
+        let Some(active) = self.requests.get_mut(&request) else {
+            return;
+        };
+        let now = Instant::now();
+        active.first_token.get_or_insert(now);
+        active.last_token = Some(now);
+        let Some(answer) = active.answers.get_mut(choice as usize) else {
+            return;
+        };
+        let (piece, mut stopped) = if let Some(Finish::StopToken(_)) = finish {
+            answer.push_hidden();
+            (Piece::default(), None)
+        } else {
+            answer.push(self.text.as_ref(), sampled)
+        };
+        active.text(choice, piece);
+        if let (Some(_), None) = (finish, &stopped)
+            && let Some(answer) = active.answers.get_mut(choice as usize)
+        {
+            let (piece, late) = answer.finish();
+            stopped = late;
+            active.text(choice, piece);
+        }
+        let reason = match (stopped, finish) {
+            (Some(stopped), finish) => {
+                if finish.is_none() {
+                    self.scheduler.finish_choice(request, choice);
+                }
+                stopped
+            }
+            (None, Some(Finish::StopToken(_))) => FinishReason::Stop,
+            (None, Some(Finish::Length)) => FinishReason::Length,
+            (None, Some(Finish::ContextWindow)) => FinishReason::ContextWindow,
+            (None, None) => return,
+        };
+        active.finish_choice(choice, reason);
+        if active.answers.iter().all(|answer| answer.finished) {
+            let seconds = now.duration_since(active.accepted).as_secs_f64();
+            self.typical_seconds += (seconds - self.typical_seconds) / 8.0;
+            active.done();
+            self.requests.remove(&request);
+        }
+    }
+}
+
+impl Active {
+    fn start(&mut self, cached_tokens: u32) {
+        self.started = Some(Instant::now());
+        self.cached_tokens = cached_tokens;
+        self.sender.send(GenerationEvent::Started {
+            prompt_tokens: self.prompt_tokens,
+            cached_tokens,
+        });
+    }
+
+    fn text(&self, choice: u32, piece: Piece) {
+        if !piece.is_empty() {
+            self.sender.send(GenerationEvent::Text {
+                choice,
+                text: piece.text,
+                tokens: piece.tokens,
+            });
+        }
+    }
+
+    fn finish_choice(&mut self, choice: u32, reason: FinishReason) {
+        let Some(answer) = self.answers.get_mut(choice as usize) else {
+            return;
+        };
+        answer.finished = true;
+        self.sender.send(GenerationEvent::Finished {
+            choice,
+            reason,
+            output_tokens: answer.output_tokens,
+        });
+    }
+
+    fn done(&self) {
+        let between = |from: Option<Instant>, to: Option<Instant>| match (from, to) {
+            (Some(from), Some(to)) => to.saturating_duration_since(from),
+            _ => Duration::ZERO,
+        };
+        let usage = Usage {
+            prompt: self.prompt_tokens,
+            cached: self.cached_tokens,
+            output: self.answers.iter().map(|answer| answer.output_tokens).sum(),
+        };
+        let timings = Timings {
+            queued: between(Some(self.accepted), self.started),
+            prefill: between(self.started, self.first_token),
+            decode: between(self.first_token, self.last_token),
+        };
+        tracing::debug!(request = self.name, ?usage, ?timings, "done");
+        self.sender.send(GenerationEvent::Done { usage, timings });
+    }
+}
+
+/// Each choice's own parameters.
+fn choices(sampling: &SamplingParams, count: u32) -> Vec<Arc<SamplingParams>> {
+    (0..count)
+        .map(|choice| {
+            Arc::new(SamplingParams {
+                seed: derive_seed(sampling.seed, choice),
+                ..sampling.clone()
+            })
+        })
+        .collect()
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
