@@ -11,6 +11,8 @@ pub mod content;
 pub mod error;
 pub mod models;
 pub mod request;
+#[cfg(test)]
+mod tests;
 
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::types::{

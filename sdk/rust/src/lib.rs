@@ -105,6 +105,7 @@ pub mod placement;
 pub mod scheduling;
 pub mod settings;
 pub mod sse;
+pub mod time;
 pub mod types;
 
 pub use host::config::settings;

@@ -1,6 +1,6 @@
 //! The dialect as the host drives it: bodies in, canonical requests out; canonical events in, bytes out.
 
-use atoll_plugin_claude::ClaudeExchange;
+use crate::ClaudeExchange;
 use atoll_sdk::dialect::Exchange;
 use atoll_sdk::types::*;
 use proptest::prelude::*;

@@ -1,0 +1,173 @@
+//! The Ollama dialect: `/api/chat`, `/api/generate`, embeddings and model management, as Ollama's own
+//! clients speak them.
+//!
+//! [`request`] reads bodies, [`options`] their `options` and durations, [`answer`] writes NDJSON lines or one
+//! object from the same events, [`catalogue`] everything about models.
+//!
+//! Names: Ollama adds `:latest` to names without a tag, so `name` and `name:latest` are the same model here.
+
+pub mod answer;
+pub mod catalogue;
+pub mod options;
+pub mod request;
+#[cfg(test)]
+mod tests;
+
+use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
+use atoll_sdk::types::{
+    Descriptor, Error, ErrorKind, Event, Header, HttpRequest, HttpResponse, Operation,
+    OperationResult, ResponseHead,
+};
+use atoll_sdk::{json, ndjson};
+use serde_json::json;
+
+use answer::Answer;
+use request::{Kind, Request};
+
+/// The API level this dialect speaks. Clients parse it as three numbers and refuse old ones.
+pub const API_VERSION: &str = "0.35.0";
+
+/// The API as a plugin.
+pub struct Ollama;
+
+/// One request and its answer.
+pub struct OllamaExchange {
+    request: HttpRequest,
+    kind: Kind,
+    model: String,
+    answer: Answer,
+}
+
+impl Dialect for Ollama {
+    type Exchange = OllamaExchange;
+
+    fn describe() -> DialectDescriptor {
+        DialectDescriptor {
+            plugin: Descriptor::new(
+                "ollama",
+                env!("CARGO_PKG_VERSION"),
+                "Ollama: chat, generate, embeddings, model management.",
+            ),
+            routes: vec![
+                Route::new("POST", "/api/chat"),
+                Route::new("POST", "/api/generate"),
+                Route::new("POST", "/api/embed"),
+                Route::new("POST", "/api/embeddings"),
+                Route::new("GET", "/api/tags"),
+                Route::new("GET", "/api/ps"),
+                Route::new("GET", "/api/version"),
+                Route::new("POST", "/api/show"),
+                Route::new("POST", "/api/pull"),
+                Route::new("POST", "/api/copy"),
+                Route::new("DELETE", "/api/delete"),
+            ],
+        }
+    }
+}
+
+impl Exchange for OllamaExchange {
+    fn new(request: HttpRequest) -> Self {
+        let answer = Answer::new(Kind::Chat, false, request.received_at);
+        Self {
+            request,
+            kind: Kind::Version,
+            model: String::new(),
+            answer,
+        }
+    }
+
+    fn decode(&mut self) -> Result<Operation, Error> {
+        let body = std::mem::take(&mut self.request.body);
+        let Request {
+            kind,
+            model,
+            stream,
+            operation,
+        } = request::decode(&self.request.method, &self.request.path, &body)?;
+        self.kind = kind;
+        self.model = model;
+        self.answer = Answer::new(kind, stream, self.request.received_at);
+        Ok(operation)
+    }
+
+    fn head(&mut self) -> ResponseHead {
+        let kind = if self.answer.streams() {
+            ndjson::CONTENT_TYPE
+        } else {
+            "application/json; charset=utf-8"
+        };
+        ResponseHead {
+            status: 200,
+            headers: vec![Header::new("content-type", kind)],
+        }
+    }
+
+    fn encode(&mut self, events: Vec<Event>) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
+        for event in events {
+            self.answer.encode(event, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn reply(&mut self, outcome: OperationResult) -> Result<HttpResponse, Error> {
+        let body = match (self.kind, outcome) {
+            (Kind::Version, _) => json!({ "version": API_VERSION }),
+            (Kind::Tags, OperationResult::Models(models)) => catalogue::tags(&models),
+            (Kind::Running, OperationResult::Models(models)) => catalogue::running(&models),
+            (Kind::Show, OperationResult::Model(model)) => catalogue::show(&model),
+            (Kind::Embed, OperationResult::Embeddings(found)) => {
+                catalogue::embed(&self.model, &found)
+            }
+            (Kind::OldEmbeddings, OperationResult::Embeddings(found)) => {
+                json!({ "embedding": found.vectors.first() })
+            }
+            (Kind::Load { unload, chat }, _) => self.answer.loaded(&self.model, unload, chat),
+            // Copying and deleting answer with an empty body.
+            (Kind::Manage, _) => return Ok(HttpResponse::new(200, "text/plain", "")),
+            _ => {
+                return Err(Error::internal(
+                    "this operation has no answer in the Ollama API",
+                ));
+            }
+        };
+        Ok(HttpResponse::new(
+            200,
+            "application/json; charset=utf-8",
+            json::to_vec(&body)?,
+        ))
+    }
+
+    fn fail(&mut self, reason: Error) -> HttpResponse {
+        let status = reason.http_status();
+        let body = json!({ "error": message(&reason) });
+        let mut response =
+            HttpResponse::new(status, "application/json; charset=utf-8", body.to_string());
+        if let Some(wait) = reason.retry_after_ms {
+            let seconds = wait.div_ceil(1000).to_string();
+            response
+                .head
+                .headers
+                .push(Header::new("retry-after", seconds));
+        }
+        response
+    }
+}
+
+/// An error in Ollama's words, some of which clients look for.
+#[must_use]
+pub fn message(error: &Error) -> String {
+    match &error.kind {
+        ErrorKind::ModelNotFound(model) => format!("model '{model}' not found"),
+        ErrorKind::ContextOverflow(size) => format!(
+            "the input length exceeds the context length ({} tokens > {})",
+            size.tokens, size.maximum
+        ),
+        ErrorKind::Overloaded => {
+            format!("server busy, please try again. {}", error.message)
+        }
+        _ => error.message.clone(),
+    }
+}
+
+atoll_sdk::export_dialect!(Ollama);

@@ -1,0 +1,193 @@
+//! `options` and `keep_alive`: the knobs of Ollama's API, with its defaults.
+
+use atoll_sdk::json::{Field, Fields, Kind};
+use atoll_sdk::types::{Error, GenerateRequest, KeepAlive};
+
+/// What Ollama uses where neither the client nor the model says otherwise.
+const TEMPERATURE: f64 = 0.8;
+const TOP_K: u32 = 40;
+const TOP_P: f64 = 0.9;
+
+/// Applies `options` to a request; what this host does not turn (`num_ctx`, `num_gpu`, ...) is put back
+/// for `unconsumed`.
+///
+/// # Errors
+/// A value of the wrong type, in Ollama's words.
+pub fn apply(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Error> {
+    let sampling = &mut request.sampling;
+    sampling.temperature = Some(TEMPERATURE);
+    sampling.top_k = Some(TOP_K);
+    sampling.top_p = Some(TOP_P);
+    let Some(field) = body.take("options") else {
+        return Ok(());
+    };
+    let mut options = field.object()?;
+    if let Some(value) = number(&mut options, "temperature")? {
+        sampling.temperature = Some(value);
+    }
+    if let Some(value) = integer(&mut options, "top_k")? {
+        // Zero or less means all.
+        sampling.top_k = u32::try_from(value).ok().filter(|k| *k > 0);
+    }
+    if let Some(value) = number(&mut options, "top_p")? {
+        sampling.top_p = Some(value);
+    }
+    sampling.min_p = number(&mut options, "min_p")?;
+    sampling.typical_p = number(&mut options, "typical_p")?.filter(|p| *p < 1.0);
+    sampling.repetition_penalty = number(&mut options, "repeat_penalty")?;
+    // -1 looks back over the whole context.
+    sampling.repeat_last_n =
+        integer(&mut options, "repeat_last_n")?.and_then(|n| u32::try_from(n).ok());
+    sampling.presence_penalty = number(&mut options, "presence_penalty")?;
+    sampling.frequency_penalty = number(&mut options, "frequency_penalty")?;
+    // Any integer is a seed; -1 asks for a random one.
+    sampling.seed = integer(&mut options, "seed")?
+        .filter(|seed| *seed != -1)
+        .map(i64::cast_unsigned);
+    // -1 is no limit, -2 is the rest of the context: the same thing here.
+    request.max_output_tokens =
+        integer(&mut options, "num_predict")?.and_then(|n| u32::try_from(n).ok());
+    if let Some(stops) = options.take("stop") {
+        let stops = stops.array().map_err(|_| wrong("stop", "array"))?;
+        for stop in stops {
+            let text = stop.string().map_err(|_| wrong("stop", "array"))?;
+            if !text.is_empty() {
+                request.stop.push(text);
+            }
+        }
+    }
+    if let Some(rest) = options.rest()? {
+        let raw = serde_json::value::RawValue::from_string(rest)
+            .map_err(|_| Error::internal("options are not JSON"))?;
+        body.put("options", Field::new("options", raw));
+    }
+    Ok(())
+}
+
+fn wrong(name: &str, kind: &str) -> Error {
+    Error::invalid(
+        format!("options.{name}"),
+        format!("option \"{name}\" must be of type {kind}"),
+    )
+}
+
+fn number(options: &mut Fields, name: &str) -> Result<Option<f64>, Error> {
+    options
+        .take(name)
+        .map(|field| field.f64().map_err(|_| wrong(name, "float32")))
+        .transpose()
+}
+
+fn integer(options: &mut Fields, name: &str) -> Result<Option<i64>, Error> {
+    let Some(field) = options.take(name) else {
+        return Ok(None);
+    };
+    // Clients in JavaScript write 40.0; a fraction is wrong.
+    let value = field.f64().map_err(|_| wrong(name, "integer"))?;
+    if value.fract() != 0.0 || value.abs() > 9e15 {
+        return Err(wrong(name, "integer"));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "checked to be a whole number in range"
+    )]
+    Ok(Some(value as i64))
+}
+
+/// `keep_alive`: seconds as a number, or a Go duration such as `5m` or `1h30m`; negative is for ever.
+///
+/// # Errors
+/// Anything else.
+pub fn keep_alive(body: &mut Fields) -> Result<Option<KeepAlive>, Error> {
+    let Some(field) = body.take("keep_alive") else {
+        return Ok(None);
+    };
+    let seconds = match field.kind() {
+        Kind::Number => field.f64()?,
+        Kind::String => {
+            let text = field.string()?;
+            go_duration(&text).ok_or_else(|| {
+                Error::invalid("keep_alive", format!("time: invalid duration {text:?}"))
+            })?
+        }
+        _ => return Err(field.wrong("a number of seconds or a duration such as \"5m\"")),
+    };
+    if seconds < 0.0 {
+        return Ok(Some(KeepAlive::Forever));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative; casting from float saturates"
+    )]
+    let milliseconds = (seconds * 1000.0) as u64;
+    Ok(Some(KeepAlive::ForMs(milliseconds)))
+}
+
+/// Go's `time.ParseDuration`, in seconds.
+fn go_duration(text: &str) -> Option<f64> {
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Some(0.0);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let value: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
+        seconds += value
+            * match &rest[..unit] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" | "μs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    Some(sign * seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(value: &str) -> Result<Option<KeepAlive>, Error> {
+        keep_alive(&mut Fields::parse(format!("{{\"keep_alive\":{value}}}").as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn durations_as_go_writes_them() {
+        for (value, milliseconds) in [
+            ("300", 300_000),
+            ("0", 0),
+            ("\"5m\"", 300_000),
+            ("\"1h30m\"", 5_400_000),
+            ("\"1.5s\"", 1500),
+            ("\"0\"", 0),
+        ] {
+            assert_eq!(
+                keep(value).unwrap(),
+                Some(KeepAlive::ForMs(milliseconds)),
+                "{value}"
+            );
+        }
+        for value in ["-1", "\"-1m\"", "-0.5"] {
+            assert_eq!(keep(value).unwrap(), Some(KeepAlive::Forever), "{value}");
+        }
+        for value in ["\"\"", "\"5\"", "\"m\"", "\"5x\"", "true", "\"1..2s\""] {
+            assert!(keep(value).is_err(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The dialect as the host drives it.
+
+use atoll_sdk::dialect::Exchange;
+use atoll_sdk::types::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::OllamaExchange;
+
+fn exchange(method: &str, path: &str, body: &Value) -> OllamaExchange {
+    OllamaExchange::new(HttpRequest {
+        id: "7".into(),
+        method: method.into(),
+        path: path.into(),
+        path_params: vec![],
+        query: vec![],
+        headers: vec![],
+        body: if body.is_null() {
+            vec![]
+        } else {
+            body.to_string().into_bytes()
+        },
+        received_at: 1_795_478_400,
+        ext: None,
+    })
+}
+
+fn generate(path: &str, body: &Value) -> Result<GenerateRequest, Error> {
+    match exchange("POST", path, body).decode()? {
+        Operation::Generate(request) => Ok(request),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_chat_keeps_everything() {
+    let request = generate(
+        "/api/chat",
+        &json!({
+            "model": "m:latest",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Weather?", "images": ["iVBORw=="]},
+                {"role": "assistant", "content": "", "thinking": "Look.", "tool_calls": [
+                    {"function": {"name": "weather", "arguments": {"city": "Tunis"}}},
+                    {"function": {"name": "weather", "arguments": {}}}]},
+                {"role": "tool", "content": "sunny", "tool_name": "weather"},
+                {"role": "tool", "content": "rain", "tool_name": "weather"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}],
+            "format": {"type": "object"},
+            "think": "low",
+            "keep_alive": "10m",
+            "options": {"temperature": 0, "num_predict": -1, "seed": 7, "stop": ["X"], "num_ctx": 4096, "top_k": 0},
+            "logprobs": true, "top_logprobs": 2,
+        }),
+    )
+    .unwrap();
+    assert_eq!(request.model, "m");
+    assert!(request.streaming.enabled, "streaming is the default");
+    let Prompt::Conversation(messages) = &request.prompt else {
+        panic!()
+    };
+    assert_eq!(messages.len(), 5);
+    let ids: Vec<&str> = messages
+        .iter()
+        .flat_map(|m| &m.parts)
+        .filter_map(|part| match &part.content {
+            PartContent::ToolCall(call) => Some(call.call_id.as_str()),
+            PartContent::ToolResult(result) => Some(result.call_id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        ids,
+        ["call_0", "call_1", "call_0", "call_1"],
+        "results find their calls"
+    );
+    assert_eq!(request.sampling.temperature, Some(0.0));
+    assert_eq!(request.sampling.top_k, None, "0 is all");
+    assert_eq!(request.sampling.top_p, Some(0.9), "Ollama's default");
+    assert_eq!(request.sampling.seed, Some(7));
+    assert_eq!(request.max_output_tokens, None);
+    assert_eq!(request.keep_alive, Some(KeepAlive::ForMs(600_000)));
+    assert_eq!(request.reasoning.effort.as_deref(), Some("low"));
+    assert_eq!(request.logprobs, Some(2));
+    assert!(matches!(request.format, OutputFormat::JsonSchema(_)));
+    assert_eq!(
+        request.unconsumed.as_deref(),
+        Some("{\"options\":{\"num_ctx\":4096}}")
+    );
+}
+
+#[test]
+fn raw_and_suffix_skip_the_template() {
+    let body = json!({"model": "m", "prompt": "def f(", "suffix": "return", "stream": false});
+    let request = generate("/api/generate", &body).unwrap();
+    assert!(
+        matches!(&request.prompt, Prompt::Completion(c) if c.suffix.as_deref() == Some("return"))
+    );
+    let request = generate(
+        "/api/generate",
+        &json!({"model": "m", "prompt": "x", "system": "s"}),
+    )
+    .unwrap();
+    assert!(matches!(&request.prompt, Prompt::Conversation(messages) if messages.len() == 2));
+}
+
+#[test]
+fn nothing_to_say_loads_or_unloads() {
+    for (path, body, reason) in [
+        ("/api/chat", json!({"model": "m", "messages": []}), "load"),
+        (
+            "/api/generate",
+            json!({"model": "m", "keep_alive": 0}),
+            "unload",
+        ),
+    ] {
+        let mut exchange = exchange("POST", path, &body);
+        assert!(matches!(exchange.decode(), Ok(Operation::LoadModel(_))));
+        let reply = exchange.reply(OperationResult::None).unwrap();
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(
+            (body["done"].as_bool(), body["done_reason"].as_str()),
+            (Some(true), Some(reason))
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_in_ollamas_words() {
+    for (path, body, said) in [
+        ("/api/chat", Value::Null, "missing request body"),
+        ("/api/chat", json!({"messages": []}), "model is required"),
+        (
+            "/api/chat",
+            json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "options": {"seed": "x"}}),
+            "option \"seed\" must be of type integer",
+        ),
+        (
+            "/api/generate",
+            json!({"model": "m", "prompt": "x", "raw": true, "system": "s"}),
+            "raw mode does not support template, system, or context",
+        ),
+    ] {
+        let mut exchange = exchange("POST", path, &body);
+        let error = exchange.decode().unwrap_err();
+        let reply = exchange.fail(error);
+        assert_eq!(reply.head.status, 400);
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body, json!({ "error": said }));
+    }
+    let missing = Error::model_not_found("x");
+    let reply = exchange("POST", "/api/chat", &Value::Null).fail(missing);
+    assert_eq!(
+        (reply.head.status, reply.body),
+        (404, b"{\"error\":\"model 'x' not found\"}".to_vec())
+    );
+}
+
+#[test]
+fn management_routes() {
+    let operation =
+        |method: &str, path: &str, body: Value| exchange(method, path, &body).decode().unwrap();
+    assert!(matches!(
+        operation("GET", "/api/tags", Value::Null),
+        Operation::ListModels
+    ));
+    assert!(matches!(
+        operation("GET", "/api/ps", Value::Null),
+        Operation::ListRunning
+    ));
+    assert!(
+        matches!(operation("POST", "/api/show", json!({"name": "m"})), Operation::ShowModel(m) if m == "m")
+    );
+    assert!(
+        matches!(operation("DELETE", "/api/delete", json!({"model": "m:latest"})), Operation::DeleteModel(m) if m == "m")
+    );
+    assert!(
+        matches!(operation("POST", "/api/pull", json!({"model": "a/b"})), Operation::PullModel(m) if m == "a/b")
+    );
+    assert!(
+        matches!(operation("POST", "/api/copy", json!({"source": "a", "destination": "b"})), Operation::CopyModel((a, b)) if a == "a" && b == "b")
+    );
+    let mut version = exchange("GET", "/api/version", &Value::Null);
+    assert!(matches!(version.decode(), Ok(Operation::None)));
+    let reply = version.reply(OperationResult::None).unwrap();
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert!(
+        body["version"]
+            .as_str()
+            .unwrap()
+            .split('.')
+            .all(|n| n.parse::<u32>().is_ok())
+    );
+}
+
+fn events(items: &[(u8, Vec<String>)]) -> Vec<Event> {
+    let mut events = vec![Event::Started(Started {
+        response_id: "9".into(),
+        created_at: 1_795_478_400,
+        model: "m".into(),
+        prompt_tokens: 20,
+        cached_tokens: 16,
+        fingerprint: None,
+    })];
+    for (index, (kind, pieces)) in items.iter().enumerate() {
+        let index = index as u32;
+        let item_kind = match kind {
+            0 => ItemKind::Message,
+            1 => ItemKind::Reasoning,
+            _ => ItemKind::ToolCall(ToolCallStart {
+                call_id: format!("c{index}"),
+                name: "tool".into(),
+                namespace: None,
+                custom: false,
+            }),
+        };
+        events.push(Event::ItemStarted(Item {
+            choice: 0,
+            index,
+            kind: item_kind,
+        }));
+        let pieces = match kind {
+            2 => json!({"text": pieces.concat()})
+                .to_string()
+                .chars()
+                .map(String::from)
+                .collect(),
+            _ => pieces.clone(),
+        };
+        for text in pieces {
+            let delta = Delta {
+                choice: 0,
+                item: index,
+                text,
+                tokens: vec![],
+            };
+            events.push(match kind {
+                0 => Event::TextDelta(delta),
+                1 => Event::ReasoningDelta(delta),
+                _ => Event::ArgumentsDelta(delta),
+            });
+        }
+        events.push(Event::ItemFinished(ItemEnd {
+            choice: 0,
+            item: index,
+            complete: true,
+            signature: None,
+        }));
+    }
+    events.push(Event::ChoiceFinished(ChoiceEnd {
+        choice: 0,
+        reason: FinishReason::Stop,
+    }));
+    events.push(Event::Finished(Finished {
+        usage: Usage {
+            prompt_tokens: 20,
+            cached_tokens: 16,
+            cache_written_tokens: 0,
+            output_tokens: 7,
+            reasoning_tokens: 2,
+        },
+        timings: Timings {
+            queued: 1,
+            load: 2,
+            prefill: 3,
+            decode: 4,
+            total: 10,
+        },
+    }));
+    events
+}
+
+fn run(path: &str, stream: bool, batches: impl IntoIterator<Item = Vec<Event>>) -> Vec<u8> {
+    let body = json!({"model": "m", "prompt": "x", "messages": [{"role": "user", "content": "x"}], "stream": stream});
+    let mut exchange = exchange("POST", path, &body);
+    exchange.decode().unwrap();
+    exchange.head();
+    batches
+        .into_iter()
+        .flat_map(|batch| exchange.encode(batch).unwrap())
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn the_lines_add_up_to_the_whole_answer(
+        items in prop::collection::vec((0u8..3, prop::collection::vec("[a-zé\"\\\\\\n]{0,5}", 0..4)), 0..5),
+        cuts in prop::collection::vec(1usize..6, 1..40),
+    ) {
+        let whole: Value = serde_json::from_slice(&run("/api/chat", false, [events(&items)])).unwrap();
+        let mut batches = Vec::new();
+        let mut rest = events(&items);
+        for cut in cuts.into_iter().cycle() {
+            if rest.is_empty() { break }
+            let tail = rest.split_off(cut.min(rest.len()));
+            batches.push(std::mem::replace(&mut rest, tail));
+        }
+        let bytes = run("/api/chat", true, batches);
+        let (mut text, mut thinking, mut calls) = (String::new(), String::new(), Vec::new());
+        let lines: Vec<Value> = std::str::from_utf8(&bytes).unwrap().lines()
+            .map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (at, line) in lines.iter().enumerate() {
+            prop_assert_eq!(line["done"].as_bool(), Some(at + 1 == lines.len()));
+            let message = &line["message"];
+            text.push_str(message["content"].as_str().unwrap());
+            thinking.push_str(message["thinking"].as_str().unwrap_or_default());
+            calls.extend(message["tool_calls"].as_array().cloned().unwrap_or_default());
+        }
+        let message = &whole["message"];
+        prop_assert_eq!(&text, message["content"].as_str().unwrap());
+        prop_assert_eq!(&thinking, message["thinking"].as_str().unwrap_or_default());
+        prop_assert_eq!(&calls, &message["tool_calls"].as_array().cloned().unwrap_or_default());
+        let last = lines.last().unwrap();
+        for key in ["done_reason", "prompt_eval_count", "eval_count", "total_duration", "eval_duration"] {
+            prop_assert_eq!(&last[key], &whole[key]);
+        }
+    }
+}
+
+#[test]
+fn generate_says_response() {
+    let bytes = run(
+        "/api/generate",
+        false,
+        [events(&[(1, vec!["hm".into()]), (0, vec!["hi".into()])])],
+    );
+    let body: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(
+        (body["response"].as_str(), body["thinking"].as_str()),
+        (Some("hi"), Some("hm"))
+    );
+    assert_eq!(body["model"], "m:latest");
+    assert_eq!(body["eval_count"], 7);
+}
+
+#[test]
+fn a_failure_in_the_stream_is_a_last_line() {
+    let started = events(&[]).remove(0);
+    let bytes = run(
+        "/api/chat",
+        true,
+        [vec![started, Event::Failed(Error::internal("broken"))]],
+    );
+    assert_eq!(bytes, b"{\"error\":\"broken\"}\n");
+}
