@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Name in the host, and the package that makes it.
-const PLUGINS: &[(&str, &str)] = &[("openai", "atoll-plugin-openai")];
+const PLUGINS: &[(&str, &str)] = &[
+    ("openai", "atoll-plugin-openai"),
+    ("claude", "atoll-plugin-claude"),
+    ("ollama", "atoll-plugin-ollama"),
+];
 
 fn main() -> ExitCode {
     match run() {
