@@ -1,1 +1,85 @@
-//! placeholder
+//! Runs Atoll plugins.
+//!
+//! The big dependency here is wasmtime, and this crate is the only one that knows it. What it narrows:
+//! only components (never core modules), only the worlds in `wit/`, only Cranelift, only asynchronous
+//! calls into instances that serve exactly one request and are then thrown away. There is no way to
+//! share an instance between requests and no way to call one without a deadline, a memory limit, an
+//! output limit and a host-call budget.
+//!
+//! ```no_run
+//! use atoll_plugin_runtime::{
+//!     Grant, LoadPolicy, PluginRuntime, PluginSet, PluginSource, Registry, RuntimeOptions, types,
+//! };
+//!
+//! # async fn serve(request: types::HttpRequest) -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = PluginRuntime::new(RuntimeOptions::default())?;
+//! let policy = LoadPolicy { grants: Grant::all_local(), ..LoadPolicy::default() };
+//! let plugin = runtime.load(PluginSource::File("plugins/openai.wasm".into()), policy).await?;
+//! let set = PluginSet::new(Registry::new([plugin])?);
+//!
+//! // For each request:
+//! let registry = set.snapshot();
+//! let route = registry.route("POST", "/v1/chat/completions", &http::HeaderMap::new())?;
+//! let mut exchange = route.dialect.open(request).await?;
+//! match exchange.decode().await? {
+//!     Ok(operation) => { /* run it, then `head` and `encode`, or `reply` */ }
+//!     Err(error) => { let _answer = exchange.fail(&error).await?; }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When a plugin misbehaves
+//!
+//! Every method that calls into a plugin returns `Result<_, PluginError>`: a fault of the plugin, which
+//! ends that exchange and costs that request only. Functions whose contract has an error return
+//! `Result<Result<_, types::Error>, PluginError>`; the inner error is the plugin's answer. See
+//! [`error`] for the kinds, [`options`] for every limit and why it is what it is.
+//!
+//! Limits are enforced here, in the host, from outside: a deadline by processor time (ticks in which
+//! the guest ran) and one by wall clock, memory summed over all of an instance's memories, bytes copied
+//! out per call and in all, host calls per call. What dialects and filters return is checked against the
+//! contract before anybody sees it. A [`Breaker`] takes a plugin out after repeated faults.
+//!
+//! # Not here yet
+//!
+//! The `http-out` interface (granting it is refused), `kv` on disk, watching a folder, signatures.
+
+mod adapter;
+mod aot;
+mod bindings;
+mod breaker;
+mod cell;
+mod descriptor;
+mod dialect;
+mod engine;
+pub mod error;
+mod filter;
+mod grant;
+mod host;
+mod info;
+mod measure;
+pub mod options;
+mod plugin;
+mod registry;
+mod response;
+mod router;
+mod runtime;
+mod settings;
+mod strategy;
+mod stream_check;
+mod ticker;
+pub mod types;
+
+pub use self::breaker::{Admission, Breaker, BreakerOptions};
+pub use self::dialect::{Dialect, Exchange};
+pub use self::error::{Breach, FaultKind, PluginError, PluginFault};
+pub use self::filter::{Filter, Session};
+pub use self::grant::Grant;
+pub use self::host::{HistogramSnapshot, PluginMetricsSnapshot, TokenizerHost};
+pub use self::info::{PluginInfo, RouteInfo, WantInfo, World};
+pub use self::options::{CallLimits, InstanceLimits, KvLimits, LogLimits, RuntimeOptions};
+pub use self::registry::{LoadedPlugin, PluginSet, Registry, RouteMatch};
+pub use self::router::RouteError;
+pub use self::runtime::{LoadPolicy, PluginRuntime, PluginSource};
+pub use self::strategy::{Placement, Scheduling};

@@ -1,0 +1,180 @@
+//! Every number that bounds a plugin, each with its reason.
+//!
+//! The defaults suit a machine that serves a model to tens or hundreds of clients. All are per
+//! [`crate::PluginRuntime`]; raise them knowingly: most are multiplied by the number of requests in
+//! flight.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::host::TokenizerHost;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// How the runtime is set up. `RuntimeOptions::default()` is a working choice without a cache folder.
+#[derive(Clone)]
+pub struct RuntimeOptions {
+    /// Where compiled plugins are kept; `None` compiles at each start. The folder is created with mode
+    /// 0700 and must belong to this installation alone: its files are native code.
+    pub cache_dir: Option<PathBuf>,
+    /// Largest component accepted. Compiling costs about 1 s a megabyte, and compile time is not
+    /// interruptible; Python components start at 18 MiB, so this leaves them room.
+    pub max_component_bytes: usize,
+    /// Instances alive at once over all plugins. A request holds one for its dialect and one for each
+    /// filter, for as long as its stream lasts. Each reserves about 4 GiB of *address space* (not
+    /// memory), so 256 take 1 TiB of the 128 TiB a 64-bit process has; where the system refuses
+    /// that, the runtime halves the pool and at last does without it.
+    pub max_instances: u32,
+    /// Instances alive at once of one plugin: leaves room for the others when one gets stuck.
+    pub max_instances_per_plugin: u32,
+    /// Limits of one instance.
+    pub instance: InstanceLimits,
+    /// Limits of one call into an instance.
+    pub call: CallLimits,
+    /// Limits of `describe` at load time: it returns constants, so anything slow is a defect.
+    pub describe: CallLimits,
+    /// How often the engine looks whether a guest has used up its time, and how long a guest can keep
+    /// an async worker before others get a turn. The thread that ticks sleeps while no call runs.
+    pub tick: Duration,
+    /// Per-plugin store.
+    pub kv: KvLimits,
+    /// Per-plugin log budget.
+    pub log: LogLimits,
+    /// Names a plugin may use in each of `count` and `observe`; further ones are dropped. Every name
+    /// is a time series for whoever scrapes it.
+    pub max_metric_names: usize,
+    /// Circuit breaker over a plugin's faults.
+    pub breaker: crate::BreakerOptions,
+    /// The model side's tokenizer, for plugins that are granted it; without it they get a typed
+    /// `unsupported`.
+    pub tokenizer: Option<Arc<dyn TokenizerHost>>,
+}
+
+/// Limits of one instance, enforced over its whole store: a component with several memories shares
+/// one allowance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceLimits {
+    /// Bytes of linear memory, summed. A request with inline images is copied in, parsed and copied
+    /// out: about five times its size at the peak, so 256 MiB carry a 32 MiB body.
+    pub memory_bytes: usize,
+    /// Linear memories. A Rust component has one; composed ones have several.
+    pub memories: usize,
+    /// Tables.
+    pub tables: usize,
+    /// Elements per table. JavaScript components start at 7,700.
+    pub table_elements: usize,
+    /// Core instances. Python components need over a hundred.
+    pub core_instances: usize,
+    /// Bytes that an exchange may return over its life. A long answer with 20 alternatives a token is
+    /// some 300 MiB.
+    pub total_output_bytes: u64,
+}
+
+/// Limits of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Processor time, counted in ticks during which the guest ran; time spent waiting for a turn is
+    /// not charged to it.
+    pub cpu: Duration,
+    /// Wall-clock time, host functions included. Catches what ticks do not see, and is generous
+    /// because a loaded machine is not the plugin's fault.
+    pub wall: Duration,
+    /// Calls to host functions.
+    pub host_calls: u32,
+    /// Bytes that may be copied out of the guest, on top of [`Self::output_per_input`].
+    pub output_bytes: usize,
+    /// Further bytes per byte handed in: a dialect's canonical request grows with the client's.
+    pub output_per_input: usize,
+}
+
+/// Bounds of a plugin's `kv` store, which is in memory only for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KvLimits {
+    /// Keys.
+    pub keys: usize,
+    /// Bytes in a key.
+    pub key_bytes: usize,
+    /// Bytes in a value.
+    pub value_bytes: usize,
+    /// Bytes of all keys and values together.
+    pub total_bytes: usize,
+}
+
+/// Bounds of what one instance may log (its standard output and error included).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Lines; further ones are dropped and counted.
+    pub lines: u32,
+    /// Bytes of one message; longer ones are cut.
+    pub message_bytes: usize,
+}
+
+impl Default for RuntimeOptions {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            max_component_bytes: 32 * MIB,
+            max_instances: 256,
+            max_instances_per_plugin: 192,
+            instance: InstanceLimits {
+                memory_bytes: 256 * MIB,
+                memories: 4,
+                tables: 16,
+                table_elements: 20_000,
+                core_instances: 200,
+                total_output_bytes: 1 << 30,
+            },
+            call: CallLimits {
+                // Parsing a 32 MiB body takes about 200 ms; a token batch takes microseconds.
+                cpu: Duration::from_millis(500),
+                wall: Duration::from_secs(10),
+                host_calls: 10_000,
+                output_bytes: 16 * MIB,
+                output_per_input: 8,
+            },
+            describe: CallLimits {
+                cpu: Duration::from_millis(200),
+                wall: Duration::from_secs(5),
+                host_calls: 100,
+                output_bytes: 256 * KIB,
+                output_per_input: 0,
+            },
+            tick: Duration::from_millis(1),
+            kv: KvLimits {
+                keys: 1024,
+                key_bytes: 256,
+                value_bytes: 64 * KIB,
+                total_bytes: MIB,
+            },
+            log: LogLimits {
+                lines: 200,
+                message_bytes: 2 * KIB,
+            },
+            max_metric_names: 32,
+            breaker: crate::BreakerOptions::default(),
+            tokenizer: None,
+        }
+    }
+}
+
+/// Stack for WebAssembly frames. Rust guests keep their own stack in linear memory, so native frames
+/// are small; 512 KiB is wasmtime's default and holds some ten thousand of them.
+pub(crate) const WASM_STACK: usize = 512 * KIB;
+/// The fiber that an async call runs on: the WebAssembly stack and room for host functions on top.
+pub(crate) const FIBER_STACK: usize = MIB;
+
+impl CallLimits {
+    /// Bytes that this call may copy out when `input` bytes go in.
+    pub(crate) fn output_for(&self, input: usize) -> usize {
+        self.output_bytes
+            .saturating_add(input.saturating_mul(self.output_per_input))
+    }
+
+    /// The processor time in ticks, at least one.
+    pub(crate) fn ticks(&self, tick: Duration) -> u64 {
+        let ticks = self.cpu.as_nanos() / tick.as_nanos().max(1);
+        u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
+    }
+}

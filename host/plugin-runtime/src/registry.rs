@@ -1,0 +1,250 @@
+//! The plugins in force, as an immutable snapshot that is swapped whole.
+//!
+//! A request takes the snapshot once and keeps it, so it sees one consistent set of plugins however
+//! often the set changes meanwhile; the last request to let go of an old snapshot frees it. All maps are
+//! in one value: nobody can see a new route with an old plugin behind it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::HeaderMap;
+
+use crate::dialect::Dialect;
+use crate::error::PluginError;
+use crate::filter::Filter;
+use crate::info::PluginInfo;
+use crate::router::{Pattern, RouteError, Router};
+use crate::strategy::{Placement, Scheduling};
+
+/// A plugin of any role, ready to be called.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LoadedPlugin {
+    /// Speaks one wire API.
+    Dialect(Arc<Dialect>),
+    /// Reads or changes requests and answers.
+    Filter(Arc<Filter>),
+    /// Decides where a model runs.
+    Placement(Arc<Placement>),
+    /// Decides who goes next.
+    Scheduling(Arc<Scheduling>),
+}
+
+impl LoadedPlugin {
+    /// Who it is.
+    #[must_use]
+    pub fn info(&self) -> &PluginInfo {
+        match self {
+            Self::Dialect(plugin) => plugin.info(),
+            Self::Filter(plugin) => plugin.info(),
+            Self::Placement(plugin) => plugin.info(),
+            Self::Scheduling(plugin) => plugin.info(),
+        }
+    }
+}
+
+/// A route that was found.
+#[derive(Debug, Clone)]
+pub struct RouteMatch {
+    /// Who answers.
+    pub dialect: Arc<Dialect>,
+    /// The pattern's parameters, decoded, in order.
+    pub params: Vec<(String, String)>,
+}
+
+/// An immutable set of plugins with its routes.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    /// In the order they were added, which is also the order in which filters run.
+    plugins: Vec<LoadedPlugin>,
+    routes: Router<Arc<Dialect>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            plugins: Vec::new(),
+            routes: Router::new(),
+        }
+    }
+}
+
+impl Registry {
+    /// A set of these plugins, in this order.
+    ///
+    /// # Errors
+    /// [`PluginError::Conflict`]: see [`Self::with`].
+    pub fn new(plugins: impl IntoIterator<Item = LoadedPlugin>) -> Result<Self, PluginError> {
+        let mut registry = Self::default();
+        for plugin in plugins {
+            registry.add(plugin)?;
+        }
+        Ok(registry)
+    }
+
+    /// This set and one more plugin.
+    ///
+    /// # Errors
+    /// [`PluginError::Conflict`] when its name or one of its routes is taken: the newcomer is refused,
+    /// whoever it is, so that the outcome does not depend on anything but order.
+    pub fn with(&self, plugin: LoadedPlugin) -> Result<Self, PluginError> {
+        let mut registry = self.clone();
+        registry.add(plugin)?;
+        Ok(registry)
+    }
+
+    /// This set without the plugin of that name.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let rest = self
+            .plugins
+            .iter()
+            .filter(|plugin| plugin.info().name != name)
+            .cloned();
+        // A subset of a set without conflicts has none.
+        Self::new(rest).unwrap_or_default()
+    }
+
+    /// This set with `plugin` in the place of the one of the same name, or at the end if there is none.
+    ///
+    /// # Errors
+    /// [`PluginError::Conflict`] when one of its routes belongs to another plugin.
+    pub fn replacing(&self, plugin: LoadedPlugin) -> Result<Self, PluginError> {
+        let mut plugins = self.plugins.clone();
+        match plugins
+            .iter_mut()
+            .find(|old| old.info().name == plugin.info().name)
+        {
+            Some(old) => *old = plugin.clone(),
+            None => plugins.push(plugin.clone()),
+        }
+        // Checked in an order that puts the newcomer last, so that it is the one refused.
+        self.without(&plugin.info().name).with(plugin)?;
+        Self::new(plugins)
+    }
+
+    fn add(&mut self, plugin: LoadedPlugin) -> Result<(), PluginError> {
+        let info = plugin.info();
+        let conflict = |reason: String| PluginError::Conflict {
+            name: info.name.clone(),
+            version: info.version.clone(),
+            reason,
+        };
+        if self.get(&info.name).is_some() {
+            return Err(conflict(
+                "a plugin of this name is already loaded".to_owned(),
+            ));
+        }
+        if let LoadedPlugin::Dialect(dialect) = &plugin {
+            for route in &info.routes {
+                let pattern = Pattern::parse(&route.path).map_err(conflict)?;
+                self.routes
+                    .add(
+                        &route.method,
+                        pattern,
+                        route.header.as_deref(),
+                        Arc::clone(dialect),
+                    )
+                    .map_err(|taken| {
+                        let header = route
+                            .header
+                            .as_ref()
+                            .map(|h| format!(" with header {h}"))
+                            .unwrap_or_default();
+                        conflict(format!(
+                            "the route {} {}{header} belongs to plugin {:?} already",
+                            route.method,
+                            route.path,
+                            taken.info().name
+                        ))
+                    })?;
+            }
+        }
+        self.plugins.push(plugin);
+        Ok(())
+    }
+
+    /// The plugin of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&LoadedPlugin> {
+        self.plugins
+            .iter()
+            .find(|plugin| plugin.info().name == name)
+    }
+
+    /// All plugins, in order.
+    #[must_use]
+    pub fn plugins(&self) -> &[LoadedPlugin] {
+        &self.plugins
+    }
+
+    /// The dialects, in order.
+    pub fn dialects(&self) -> impl Iterator<Item = &Arc<Dialect>> {
+        self.plugins.iter().filter_map(|plugin| match plugin {
+            LoadedPlugin::Dialect(dialect) => Some(dialect),
+            _ => None,
+        })
+    }
+
+    /// The filters, in the order in which they see a request; answers pass them in reverse.
+    pub fn filters(&self) -> impl Iterator<Item = &Arc<Filter>> {
+        self.plugins.iter().filter_map(|plugin| match plugin {
+            LoadedPlugin::Filter(filter) => Some(filter),
+            _ => None,
+        })
+    }
+
+    /// Which dialect answers a request. `path` as the client sent it, without the query.
+    ///
+    /// # Errors
+    /// [`RouteError`]: nobody, or not with this method.
+    pub fn route(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<RouteMatch, RouteError> {
+        self.routes
+            .find(method, path, headers)
+            .map(|(dialect, params)| RouteMatch { dialect, params })
+    }
+}
+
+/// The set in force. Readers never wait; writers go one after the other.
+#[derive(Debug, Default)]
+pub struct PluginSet {
+    current: ArcSwap<Registry>,
+    /// Held while a new snapshot is derived from the current one, so that no change is lost.
+    writer: Mutex<()>,
+}
+
+impl PluginSet {
+    /// A set that starts as `registry`.
+    #[must_use]
+    pub fn new(registry: Registry) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(registry),
+            writer: Mutex::new(()),
+        }
+    }
+
+    /// The set as it is now; stays as it is however the set changes.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Registry> {
+        self.current.load_full()
+    }
+
+    /// Derives the next set from the current one and puts it in force at once.
+    ///
+    /// # Errors
+    /// Whatever `change` returns; the set is then unchanged.
+    pub fn update(
+        &self,
+        change: impl FnOnce(&Registry) -> Result<Registry, PluginError>,
+    ) -> Result<(), PluginError> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = change(&self.current.load())?;
+        self.current.store(Arc::new(next));
+        Ok(())
+    }
+}

@@ -1,0 +1,511 @@
+//! Loading plugins: from bytes to something that can be called.
+//!
+//! The steps, each of which can refuse with a message for whoever installs the plugin: size, kind of
+//! file, grants this host has, compile (or the cache), imports against grants, world and contract
+//! version, `describe` in a throw-away instance under a tight budget, the description itself, settings
+//! against the schema. Nothing is put in force here: the result goes into a [`crate::Registry`].
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::adapter::{self, Adapter};
+use crate::aot::{AotCache, Origin};
+use crate::cell::{Cell, RuntimeShared, Slot};
+use crate::descriptor::{self, Described};
+use crate::dialect::Dialect;
+use crate::error::PluginError;
+use crate::filter::Filter;
+use crate::grant::{Grant, GrantSet, ImportSummary};
+use crate::host::{self, HostState, KvStore, PluginMetrics, PluginMetricsSnapshot, PluginShared};
+use crate::info::{PluginInfo, RouteInfo};
+use crate::options::RuntimeOptions;
+use crate::plugin::PluginCore;
+use crate::registry::LoadedPlugin;
+use crate::settings;
+use crate::strategy::{Placement, Scheduling};
+use crate::ticker::Ticker;
+use crate::types::{self, Interests};
+
+/// Where a plugin comes from.
+#[derive(Debug, Clone)]
+pub enum PluginSource {
+    /// A component in memory, such as one that ships inside the binary.
+    Bytes {
+        /// For messages until it has described itself.
+        name: String,
+        /// The component.
+        wasm: Arc<[u8]>,
+    },
+    /// A component on disk. Read once; what is compiled is what was read.
+    File(PathBuf),
+}
+
+impl PluginSource {
+    fn name(&self) -> String {
+        match self {
+            Self::Bytes { name, .. } => name.clone(),
+            Self::File(path) => path.file_stem().map_or_else(
+                || path.display().to_string(),
+                |stem| stem.to_string_lossy().into_owned(),
+            ),
+        }
+    }
+}
+
+/// On what terms a plugin is loaded. The default grants nothing.
+#[derive(Debug, Clone, Default)]
+pub struct LoadPolicy {
+    /// Host interfaces it may import. See [`Grant::all_local`] for plugins that ship with the host.
+    pub grants: Vec<Grant>,
+    /// Its settings, an object; null for none. Defaults of its schema are filled in.
+    pub settings: serde_json::Value,
+}
+
+/// Loads plugins and owns what they share: the engine, the instance pool, the compiled-code cache, and
+/// each plugin's `kv` store and metrics. Cheap to clone.
+#[derive(Clone)]
+pub struct PluginRuntime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<RuntimeShared>,
+    cache: Option<AotCache>,
+    pooled: bool,
+    /// One linker per set of grants.
+    linkers: Mutex<HashMap<GrantSet, Arc<Linker<HostState>>>>,
+    /// By plugin name, so that a reloaded plugin finds its own again.
+    belongings: Mutex<HashMap<String, Belongings>>,
+    /// One compilation at a time: each already uses all cores it can.
+    compiling: Semaphore,
+}
+
+#[derive(Clone)]
+struct Belongings {
+    kv: Arc<KvStore>,
+    metrics: Arc<PluginMetrics>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PluginRuntime {
+    /// Sets up the engine, its pool, its clock thread and the cache folder.
+    ///
+    /// # Errors
+    /// [`PluginError::Engine`] when the machine cannot run WebAssembly, [`PluginError::Io`] when the
+    /// cache folder cannot be used.
+    pub fn new(options: RuntimeOptions) -> Result<Self, PluginError> {
+        let setup = crate::engine::build(&options)?;
+        let ticker = Ticker::start(&setup.engine, options.tick)?;
+        let cache = options
+            .cache_dir
+            .as_deref()
+            .map(|dir| AotCache::open(dir, &setup.engine))
+            .transpose()?;
+        let shared = RuntimeShared {
+            engine: setup.engine,
+            options: Arc::new(options),
+            ticker,
+            instances: Arc::new(Semaphore::new(setup.max_instances as usize)),
+            epoch: Instant::now(),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared: Arc::new(shared),
+                cache,
+                pooled: setup.pooled,
+                linkers: Mutex::default(),
+                belongings: Mutex::default(),
+                compiling: Semaphore::new(1),
+            }),
+        })
+    }
+
+    /// Whether instances come from a pool, or the system refused the address space for one.
+    #[must_use]
+    pub fn pooled(&self) -> bool {
+        self.inner.pooled
+    }
+
+    /// Instances that could be opened right now.
+    #[must_use]
+    pub fn free_instances(&self) -> usize {
+        self.inner.shared.instances.available_permits()
+    }
+
+    /// What plugins have reported through `metrics`, by plugin.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<PluginMetricsSnapshot> {
+        let belongings = lock(&self.inner.belongings).clone();
+        let mut all: Vec<_> = belongings
+            .iter()
+            .map(|(name, own)| own.metrics.snapshot(name))
+            .collect();
+        all.sort_by(|a, b| a.plugin.cmp(&b.plugin));
+        all
+    }
+
+    /// Loads a plugin and asks it to describe itself.
+    ///
+    /// # Errors
+    /// Any [`PluginError`] but `Conflict`; nothing of the plugin is left behind.
+    pub async fn load(
+        &self,
+        source: PluginSource,
+        policy: LoadPolicy,
+    ) -> Result<LoadedPlugin, PluginError> {
+        let name = source.name();
+        let rejected = |reason: String| PluginError::Rejected {
+            name: name.clone(),
+            reason,
+        };
+        if let Some(reason) = host::unavailable(&policy.grants) {
+            return Err(rejected(reason));
+        }
+        let origin = match &source {
+            PluginSource::Bytes { name, .. } => name.clone(),
+            PluginSource::File(path) => path.display().to_string(),
+        };
+        let limit = self.inner.shared.options.max_component_bytes;
+        let wasm = read(source, limit).await?;
+        let compiled = self.compile(wasm, &rejected).await?;
+
+        let engine = &self.inner.shared.engine;
+        let ty = compiled.component.component_type();
+        let imports = ImportSummary::read(ty.imports(engine).map(|(name, _)| name));
+        let exports: Vec<String> = ty
+            .exports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        if !exports
+            .iter()
+            .any(|export| export.starts_with("atoll:plugin/"))
+        {
+            return Err(rejected(adapter::no_world(&exports)));
+        }
+        if !imports.foreign.is_empty() {
+            let foreign = imports.foreign.join(", ");
+            return Err(rejected(format!(
+                "it imports {foreign}, which this host does not provide"
+            )));
+        }
+        let missing = imports.missing(&policy.grants);
+        if !missing.is_empty() {
+            return Err(PluginError::NotGranted { name, missing });
+        }
+        let grants = GrantSet::of(&policy.grants);
+        let linker = self
+            .linker(grants)
+            .map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let pre = linker
+            .instantiate_pre(&compiled.component)
+            .map_err(|error| {
+                rejected(format!(
+                    "its imports do not fit this host ({}): {error:#}",
+                    adapter::SUPPORTED
+                ))
+            })?;
+        let adapter = adapter::probe(&pre, &exports).map_err(rejected)?;
+
+        let describing = Instant::now();
+        let description = self.describe(&name, &adapter, grants).await?;
+        let describe_time = describing.elapsed();
+        let Description {
+            described,
+            routes,
+            sees,
+            max_held_bytes,
+        } = description.map_err(rejected)?;
+        let Described {
+            name,
+            version,
+            summary,
+            schema,
+            wants,
+        } = described;
+        let settings =
+            settings::check(&schema, &policy.settings).map_err(|reason| PluginError::Settings {
+                name: name.clone(),
+                version: version.clone(),
+                reason,
+            })?;
+
+        let shared = Arc::new(PluginShared {
+            name: Arc::from(name.as_str()),
+            version: Arc::from(version.as_str()),
+            grants,
+            world: Some(adapter.world()),
+            settings: Arc::from(settings.to_string()),
+            ..self.provisional(&name, grants)
+        });
+        let info = PluginInfo {
+            name,
+            version,
+            summary,
+            world: adapter.world(),
+            contract: contract_version(&exports),
+            source: origin,
+            sha256: hex::encode(compiled.digest),
+            size_bytes: compiled.size as u64,
+            wants,
+            imports: imports.interfaces.into_iter().collect(),
+            grants: policy.grants,
+            settings_schema: schema,
+            routes,
+            max_held_bytes: matches!(adapter, Adapter::Filter(_)).then_some(max_held_bytes),
+            compile_time: compiled.time,
+            cached: compiled.origin == Origin::Cached,
+            describe_time,
+        };
+        tracing::info!(
+            plugin = info.name, version = info.version, world = %info.world, sha256 = info.sha256,
+            cached = info.cached, seconds = info.compile_time.as_secs_f64(), "plugin loaded"
+        );
+        let core = PluginCore::new(info, shared, Arc::clone(&self.inner.shared));
+        Ok(match adapter {
+            Adapter::Dialect(adapter) => {
+                LoadedPlugin::Dialect(Arc::new(Dialect::new(core, adapter)))
+            }
+            Adapter::Filter(adapter) => {
+                LoadedPlugin::Filter(Arc::new(Filter::new(core, adapter, sees, max_held_bytes)))
+            }
+            Adapter::Placement(adapter) => {
+                LoadedPlugin::Placement(Arc::new(Placement::new(core, adapter)))
+            }
+            Adapter::Scheduling(adapter) => {
+                LoadedPlugin::Scheduling(Arc::new(Scheduling::new(core, adapter)))
+            }
+        })
+    }
+
+    async fn compile(
+        &self,
+        wasm: Arc<[u8]>,
+        rejected: &impl Fn(String) -> PluginError,
+    ) -> Result<Compiled, PluginError> {
+        check_kind(&wasm).map_err(rejected)?;
+        let _one_at_a_time = self
+            .inner
+            .compiling
+            .acquire()
+            .await
+            .map_err(|_| PluginError::Engine("shutting down".to_owned()))?;
+        let inner = Arc::clone(&self.inner);
+        let work = tokio::task::spawn_blocking(move || -> wasmtime::Result<Compiled> {
+            let started = Instant::now();
+            let digest: [u8; 32] = Sha256::digest(&wasm).into();
+            let engine = &inner.shared.engine;
+            let (component, origin) = match &inner.cache {
+                Some(cache) => cache.load(engine, &wasm, &digest)?,
+                None => (Component::from_binary(engine, &wasm)?, Origin::Compiled),
+            };
+            Ok(Compiled {
+                component,
+                origin,
+                digest,
+                size: wasm.len(),
+                time: started.elapsed(),
+            })
+        });
+        match work.await {
+            Ok(Ok(compiled)) => Ok(compiled),
+            Ok(Err(error)) => Err(rejected(format!("it does not compile: {error:#}"))),
+            Err(join) => Err(rejected(format!("compiling it failed: {join}"))),
+        }
+    }
+
+    fn linker(&self, grants: GrantSet) -> wasmtime::Result<Arc<Linker<HostState>>> {
+        let mut linkers = lock(&self.inner.linkers);
+        if let Some(linker) = linkers.get(&grants) {
+            return Ok(Arc::clone(linker));
+        }
+        let linker = Arc::new(host::linker(&self.inner.shared.engine, grants)?);
+        linkers.insert(grants, Arc::clone(&linker));
+        Ok(linker)
+    }
+
+    /// The state of a plugin that has not described itself, or the frame for one that has.
+    fn provisional(&self, name: &str, grants: GrantSet) -> PluginShared {
+        let options = &self.inner.shared.options;
+        let own = lock(&self.inner.belongings)
+            .entry(name.to_owned())
+            .or_insert_with(|| Belongings {
+                kv: Arc::new(KvStore::new(options.kv)),
+                metrics: Arc::new(PluginMetrics::new(options.max_metric_names)),
+            })
+            .clone();
+        PluginShared {
+            name: Arc::from(name),
+            version: Arc::from("unknown"),
+            grants,
+            world: None,
+            settings: Arc::from("{}"),
+            kv: own.kv,
+            metrics: own.metrics,
+            options: Arc::clone(options),
+        }
+    }
+
+    /// Calls `describe` in an instance that is thrown away. The inner error is a bad description.
+    async fn describe(
+        &self,
+        name: &str,
+        adapter: &Adapter,
+        grants: GrantSet,
+    ) -> Result<Result<Description, String>, PluginError> {
+        let runtime = &self.inner.shared;
+        // While it describes itself it has no name of its own yet, so no belongings either: what it
+        // stores or counts now is thrown away with the instance.
+        let shared = Arc::new(PluginShared {
+            name: Arc::from(name),
+            version: Arc::from("unknown"),
+            grants,
+            world: Some(adapter.world()),
+            settings: Arc::from("{}"),
+            kv: Arc::new(KvStore::new(runtime.options.kv)),
+            metrics: Arc::new(PluginMetrics::new(runtime.options.max_metric_names)),
+            options: Arc::clone(&runtime.options),
+        });
+        let slot = Slot::take(runtime, &shared, &Arc::new(Semaphore::new(1)))?;
+        let cell = Cell::new(
+            Arc::clone(runtime),
+            shared,
+            Arc::from("describe"),
+            runtime.options.describe,
+            slot,
+        );
+        let plain = |descriptor: types::Descriptor| {
+            descriptor::check(descriptor).map(|described| Description {
+                described,
+                routes: Vec::new(),
+                sees: Interests::empty(),
+                max_held_bytes: 0,
+            })
+        };
+        Ok(match adapter {
+            Adapter::Dialect(adapter) => {
+                let descriptor = adapter.describe(cell).await?;
+                plain(descriptor.plugin).and_then(|description| {
+                    let routes = descriptor::check_routes(descriptor.routes)?;
+                    let routes = routes.into_iter().map(|(info, _)| info).collect();
+                    Ok(Description {
+                        routes,
+                        ..description
+                    })
+                })
+            }
+            Adapter::Filter(adapter) => {
+                let descriptor = adapter.describe(cell).await?;
+                plain(descriptor.plugin).map(|description| Description {
+                    sees: descriptor.sees,
+                    max_held_bytes: descriptor.max_held_bytes,
+                    ..description
+                })
+            }
+            Adapter::Placement(adapter) => plain(adapter.describe(cell).await?),
+            Adapter::Scheduling(adapter) => plain(adapter.describe(cell).await?),
+        })
+    }
+}
+
+impl std::fmt::Debug for PluginRuntime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PluginRuntime")
+            .field("pooled", &self.inner.pooled)
+            .field("free_instances", &self.free_instances())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Compiled {
+    component: Component,
+    origin: Origin,
+    digest: [u8; 32],
+    size: usize,
+    time: std::time::Duration,
+}
+
+struct Description {
+    described: Described,
+    routes: Vec<RouteInfo>,
+    sees: Interests,
+    max_held_bytes: u32,
+}
+
+/// Reads the component into memory, once, and not more than may be.
+async fn read(source: PluginSource, limit: usize) -> Result<Arc<[u8]>, PluginError> {
+    let name = source.name();
+    let too_large = || PluginError::Rejected {
+        name: name.clone(),
+        reason: format!("larger than the {limit} bytes a component may have"),
+    };
+    let path = match source {
+        PluginSource::Bytes { wasm, .. } if wasm.len() > limit => return Err(too_large()),
+        PluginSource::Bytes { wasm, .. } => return Ok(wasm),
+        PluginSource::File(path) => path,
+    };
+    let shown = path.display().to_string();
+    let bytes = tokio::task::spawn_blocking(move || read_file(&path, limit))
+        .await
+        .map_err(|join| PluginError::Engine(join.to_string()))?
+        .map_err(|error| PluginError::Io {
+            path: shown,
+            reason: error.to_string(),
+        })?;
+    if bytes.len() > limit {
+        return Err(too_large());
+    }
+    Ok(bytes.into())
+}
+
+fn read_file(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
+    // A pipe or a device would block or never end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take((limit as u64).saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Tells a component from what people drop in its place.
+fn check_kind(wasm: &[u8]) -> Result<(), String> {
+    if Engine::detect_precompiled(wasm).is_some() {
+        return Err(
+            "a precompiled file is native code and is never accepted; use the .wasm component"
+                .to_owned(),
+        );
+    }
+    match wasm.get(..8) {
+        Some(b"\0asm\x0d\0\x01\0") => Ok(()),
+        Some(b"\0asm\x01\0\0\0") => Err(
+            "a core module, not a component; in Rust, build for the target wasm32-wasip2"
+                .to_owned(),
+        ),
+        Some([b'\0', b'a', b's', b'm', ..]) => {
+            Err("a WebAssembly file of another version".to_owned())
+        }
+        _ => Err("not a WebAssembly component".to_owned()),
+    }
+}
+
+/// The version in the first export of ours: `atoll:plugin/dialect-guest@0.1.0`.
+fn contract_version(exports: &[String]) -> String {
+    exports
+        .iter()
+        .find(|export| export.starts_with("atoll:plugin/"))
+        .and_then(|export| export.rsplit_once('@'))
+        .map_or_else(String::new, |(_, version)| version.to_owned())
+}
