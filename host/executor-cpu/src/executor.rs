@@ -140,6 +140,13 @@ impl CpuExecutor {
         self.forward.kernel_name()
     }
 
+    /// What [`CpuExecutor::kernel_name`] can be on this machine, fastest first.
+    #[must_use]
+    pub fn kernel_names() -> Vec<&'static str> {
+        let sets = Kernels::available();
+        sets.into_iter().map(|kernels| kernels.name).collect()
+    }
+
     /// Threads that compute.
     #[must_use]
     pub fn threads(&self) -> usize {

@@ -197,3 +197,6 @@ impl Kernels {
             .find(|set| name.is_none_or(|name| set.name == name))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -361,3 +361,6 @@ fn input<'a>(x: &'a [f32], pairs: &'a [i32], meta: &'a [f32], rows: usize) -> In
         rows,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,53 +122,82 @@ impl<'a> CheckpointSource<'a> {
                 reason: "has another type than the scales".to_owned(),
             });
         }
-        let size = float.bytes();
-        let mut packed = Buffer::<u32>::zeroed(units(n) * row_words * LANES)?;
-        let mut meta = Buffer::<u8>::zeroed(units(n) * groups * 2 * LANES * size)?;
-        let words_out = Shared::new(bytemuck::cast_slice_mut(packed.as_mut_slice()));
-        let meta_out = Shared::new(meta.as_mut_slice());
-        let (words, scales, biases) = (words.as_slice(), scales.as_slice(), biases.as_slice());
-        let threads = self.pool.threads();
-        self.pool.run(&|thread| {
-            for panel in share(units(n), threads, thread) {
-                // SAFETY: each panel is one thread's.
-                let (words_out, meta_out) = unsafe {
-                    let bytes = row_words * LANES * 4;
-                    let meta_bytes = groups * 2 * LANES * size;
-                    (
-                        words_out.slice(panel * bytes..(panel + 1) * bytes),
-                        meta_out.slice(panel * meta_bytes..(panel + 1) * meta_bytes),
-                    )
-                };
-                let rows = panel * LANES..((panel + 1) * LANES).min(n);
-                interleave::<4>(words, row_words, rows.clone(), words_out, LANES, 0);
-                match size {
-                    4 => {
-                        interleave::<4>(scales, groups, rows.clone(), meta_out, 2 * LANES, 0);
-                        interleave::<4>(biases, groups, rows, meta_out, 2 * LANES, LANES);
-                    }
-                    _ => {
-                        interleave::<2>(scales, groups, rows.clone(), meta_out, 2 * LANES, 0);
-                        interleave::<2>(biases, groups, rows, meta_out, 2 * LANES, LANES);
-                    }
+        let source = AffineSource {
+            n,
+            k,
+            format,
+            float,
+            words: words.as_slice(),
+            scales: scales.as_slice(),
+            biases: biases.as_slice(),
+        };
+        Ok(pack(&source, self.pool)?)
+    }
+}
+
+/// MLX's three tensors of one matrix; lengths fit the sizes.
+pub(crate) struct AffineSource<'a> {
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    pub(crate) format: Quantization,
+    /// Type of scales and biases.
+    pub(crate) float: FloatType,
+    pub(crate) words: &'a [u8],
+    pub(crate) scales: &'a [u8],
+    pub(crate) biases: &'a [u8],
+}
+
+/// Interleaves rows into panels of 16 ([`crate::kernels::affine`]), each panel by one thread.
+pub(crate) fn pack(source: &AffineSource<'_>, pool: &mut Pool) -> std::io::Result<Weights> {
+    let Quantization { bits, group_size } = source.format;
+    let (n, groups) = (source.n, source.k / group_size);
+    let row_words = source.k * bits as usize / 32;
+    let size = source.float.bytes();
+    let mut packed = Buffer::<u32>::zeroed(units(n) * row_words * LANES)?;
+    let mut meta = Buffer::<u8>::zeroed(units(n) * groups * 2 * LANES * size)?;
+    let words_out = Shared::new(bytemuck::cast_slice_mut(packed.as_mut_slice()));
+    let meta_out = Shared::new(meta.as_mut_slice());
+    let (words, scales, biases) = (source.words, source.scales, source.biases);
+    let threads = pool.threads();
+    pool.run(&|thread| {
+        for panel in share(units(n), threads, thread) {
+            // SAFETY: each panel is one thread's.
+            let (words_out, meta_out) = unsafe {
+                let bytes = row_words * LANES * 4;
+                let meta_bytes = groups * 2 * LANES * size;
+                (
+                    words_out.slice(panel * bytes..(panel + 1) * bytes),
+                    meta_out.slice(panel * meta_bytes..(panel + 1) * meta_bytes),
+                )
+            };
+            let rows = panel * LANES..((panel + 1) * LANES).min(n);
+            interleave::<4>(words, row_words, rows.clone(), words_out, LANES, 0);
+            match size {
+                4 => {
+                    interleave::<4>(scales, groups, rows.clone(), meta_out, 2 * LANES, 0);
+                    interleave::<4>(biases, groups, rows, meta_out, 2 * LANES, LANES);
+                }
+                _ => {
+                    interleave::<2>(scales, groups, rows.clone(), meta_out, 2 * LANES, 0);
+                    interleave::<2>(biases, groups, rows, meta_out, 2 * LANES, LANES);
                 }
             }
-        });
-        Ok(Weights::Affine {
-            words: packed,
-            meta,
-            float,
-            bits,
-            group: group_size,
-        })
-    }
+        }
+    });
+    Ok(Weights::Affine {
+        words: packed,
+        meta,
+        float: source.float,
+        bits,
+        group: group_size,
+    })
 }
 
 /// Rules of the format that kernels rely on.
 pub(crate) fn check_affine(spec: &WeightSpec, format: Quantization) -> Result<(), LoadError> {
     let Quantization { bits, group_size } = format;
     let known = matches!(bits, 4 | 8) && matches!(group_size, 32 | 64 | 128);
-    if known && spec.in_features % group_size == 0 {
+    if known && spec.in_features.is_multiple_of(group_size) {
         return Ok(());
     }
     Err(LoadError::Tensor {

@@ -78,7 +78,7 @@ pub(crate) trait Simd: Copy {
             let zero = Self::splat(0.0);
             let x = Self::sub(zero, Self::max(Self::splat(-88.0), Self::sub(zero, x)));
             let n = Self::round(Self::mul(x, Self::splat(std::f32::consts::LOG2_E)));
-            let r = Self::fma(n, Self::splat(-0.693_359_375), x);
+            let r = Self::fma(n, Self::splat(-0.693_359_4), x);
             let r = Self::fma(n, Self::splat(2.121_944_4e-4), r);
             let mut y = Self::splat(1.987_569_1e-4);
             for c in [

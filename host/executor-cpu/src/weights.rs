@@ -153,7 +153,7 @@ impl Model {
         shape(self.head(), self.vocab, hidden, "the head")?;
         length(&self.final_norm, hidden, "the final norm")?;
         let rope = &self.rope;
-        if rope.dim % 2 != 0 || rope.inverse_frequencies.len() != rope.dim / 2 {
+        if !rope.dim.is_multiple_of(2) || rope.inverse_frequencies.len() != rope.dim / 2 {
             return Err(LoadError::Spec(
                 "rope frequencies do not fit its width".to_owned(),
             ));

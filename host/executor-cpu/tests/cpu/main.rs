@@ -6,4 +6,7 @@
 )]
 
 mod golden;
+mod hostile;
+mod invariance;
+mod sequences;
 mod support;
