@@ -64,6 +64,9 @@ def score(case, text, calls=None):
         if "lines" in check and text.count("\n") + 1 != check["lines"]:
             return False
         return all(part in text for part in check["all"])
+    if kind == "any_of":
+        low = text.lower()
+        return all(part in text for part in check["all"]) and (not check["any"] or any(part.lower() in low for part in check["any"]))
     if kind == "one_of":
         return text in check["any"]
     if kind == "fact":
