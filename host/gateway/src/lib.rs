@@ -1,1 +1,52 @@
-//! placeholder
+//! HTTP in front of the engine.
+//!
+//! This crate knows HTTP, plugins and the engine's public face; it knows no wire API (a dialect
+//! plugin does) and no model (the engine does). One file per stage of a request's way:
+//!
+//! | file | stage |
+//! |---|---|
+//! | `server` | listeners, connections, shutdown |
+//! | `guard` | request id, host name, origin, drain |
+//! | `gateway` | route, dialect, from arrival to answer |
+//! | `body` | the request's body, within limits |
+//! | `exchange` | HTTP request to a dialect's exchange; credentials stay behind |
+//! | `filters` | the filter chain around one request |
+//! | `operation` | doing what the dialect asks for |
+//! | `generate`, `prompt` | canonical request to the engine's request |
+//! | `source` | loading, tokenizing, queueing; the engine's events as they come |
+//! | `events` | engine events to canonical events |
+//! | `stream` | events to filters to dialect to client, with back-pressure |
+//! | `response` | heads, bodies, the host's own errors |
+//!
+//! Of axum's many ways this crate uses three: a router for the host's own paths, its fallback for
+//! everything else, one middleware.
+
+mod admin;
+mod body;
+mod error;
+mod events;
+mod exchange;
+mod failure;
+mod filters;
+mod gateway;
+mod generate;
+mod guard;
+mod metrics;
+mod operation;
+mod prompt;
+mod response;
+mod source;
+mod stream;
+
+pub mod audit;
+pub mod models;
+pub mod options;
+pub mod pool;
+pub mod server;
+pub mod tokenizer;
+
+pub use error::GatewayError;
+pub use filters::{FilterEntry, OnFault};
+pub use gateway::{Gateway, GatewayParts, RefusedPlugin};
+pub use options::{Access, GatewayOptions, Limits};
+pub use server::{Server, Shutdown};

@@ -1,0 +1,136 @@
+//! What the host keeps for itself: health, metrics, and facts about plugins and models as JSON.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::response::{self, json, text};
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// The process is alive.
+pub(crate) async fn health() -> Response {
+    text(StatusCode::OK, PLAIN, "ok\n".to_owned())
+}
+
+/// Whether new requests are welcome.
+pub(crate) async fn ready(State(gateway): State<Gateway>) -> Response {
+    if gateway.is_draining() {
+        text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            PLAIN,
+            "draining\n".to_owned(),
+        )
+    } else {
+        text(StatusCode::OK, PLAIN, "ready\n".to_owned())
+    }
+}
+
+/// Everything that is counted.
+pub(crate) async fn metrics(State(gateway): State<Gateway>) -> Response {
+    let body = gateway.inner.metrics.encode(&gateway.inner);
+    text(
+        StatusCode::OK,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        body,
+    )
+}
+
+/// Who is speaking.
+pub(crate) async fn version(State(gateway): State<Gateway>) -> Response {
+    let version = &gateway.inner.options.version;
+    json(
+        StatusCode::OK,
+        &json!({ "name": "atoll", "version": version, "plugin_contract": "atoll:plugin@0.1.0" }),
+    )
+}
+
+/// Loaded plugins, and those that did not get in with the reason.
+pub(crate) async fn plugins(State(gateway): State<Gateway>) -> Response {
+    let registry = gateway.inner.plugins.snapshot();
+    let dialects: Vec<Value> = registry
+        .dialects()
+        .map(|dialect| value(dialect.info()))
+        .collect();
+    let filters: Vec<Value> = gateway
+        .inner
+        .filters
+        .iter()
+        .map(|entry| value(entry.filter.info()))
+        .collect();
+    let refused = value(&gateway.inner.refused);
+    json(
+        StatusCode::OK,
+        &json!({ "dialects": dialects, "filters": filters, "refused": refused }),
+    )
+}
+
+/// Every model that can be named.
+pub(crate) async fn models(State(gateway): State<Gateway>) -> Response {
+    let models = gateway.inner.models.list().await;
+    let models: Vec<Value> = models
+        .iter()
+        .map(|model| {
+            json!({
+                "id": model.id,
+                "family": model.family,
+                "quantization": model.quantization,
+                "parameters": model.parameters,
+                "size_bytes": model.size_bytes,
+                "context_length": model.context_length,
+                "capabilities": model.capabilities,
+                "loaded": model.loaded.as_ref().map(|loaded| json!({
+                    "memory_bytes": loaded.memory_bytes,
+                    "expires_at": loaded.expires_at,
+                })),
+            })
+        })
+        .collect();
+    json(StatusCode::OK, &json!({ "models": models }))
+}
+
+/// A path under `/atoll` that does not exist.
+pub(crate) async fn unknown(request: Request) -> Response {
+    let message = format!("there is no {}", request.uri().path());
+    json(
+        StatusCode::NOT_FOUND,
+        &json!({
+            "error": { "message": message, "type": "not_found", "param": null, "code": "unknown_route" },
+            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models"],
+        }),
+    )
+}
+
+/// For a person who opens the address in a browser.
+pub(crate) async fn index(State(gateway): State<Gateway>) -> Response {
+    let mut page = format!(
+        "Atoll {}\n\nThis address serves language models. Point a client at one of these:\n\n",
+        gateway.inner.options.version
+    );
+    let registry = gateway.inner.plugins.snapshot();
+    for (dialect, routes) in response::routes(&registry) {
+        page.push_str(&format!("{dialect}\n"));
+        for route in routes {
+            page.push_str(&format!("  {route}\n"));
+        }
+    }
+    page.push_str("\nhost\n");
+    for route in [
+        "/healthz           alive",
+        "/readyz            ready for requests",
+        "/metrics           OpenMetrics",
+        "/atoll/v1/models   models, as JSON",
+        "/atoll/v1/plugins  plugins, as JSON",
+        "/atoll/v1/version  version, as JSON",
+    ] {
+        page.push_str(&format!("  GET {route}\n"));
+    }
+    text(StatusCode::OK, PLAIN, page)
+}
+
+/// JSON of something that always serialises; `null` would mean a defect, not a failure to report.
+fn value(item: &impl serde::Serialize) -> Value {
+    serde_json::to_value(item).unwrap_or(Value::Null)
+}

@@ -1,0 +1,312 @@
+//! The gateway itself: shared state, the router, and one dialect request from arrival to answer.
+//!
+//! The host keeps `/`, `/healthz`, `/readyz`, `/metrics` and `/atoll/*`; every other path belongs to
+//! the dialects' routes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use atoll_plugin_runtime::types::{Error, ErrorKind, FilterContext, HttpResponse, Operation};
+use atoll_plugin_runtime::{PluginSet, RouteError};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::audit::{Audit, LogAudit};
+use crate::body::{self, BodyError};
+use crate::exchange::{self, Conversation};
+use crate::failure::{self, Failure};
+use crate::filters::{Chain, FilterEntry};
+use crate::guard::{self, RequestId};
+use crate::metrics::{Metrics, Outcome, Watch};
+use crate::models::Models;
+use crate::options::GatewayOptions;
+use crate::source::RequestFacts;
+use crate::{admin, operation, response};
+
+/// What a gateway is made of.
+pub struct GatewayParts {
+    /// Limits, access, version.
+    pub options: GatewayOptions,
+    /// The loaded dialects.
+    pub plugins: Arc<PluginSet>,
+    /// The filter chain, first to last.
+    pub filters: Vec<FilterEntry>,
+    /// Plugins that were found but not loaded, for `/atoll/v1/plugins`.
+    pub refused: Vec<RefusedPlugin>,
+    /// The models.
+    pub models: Arc<dyn Models>,
+    /// Receives what filters find.
+    pub audit: Arc<dyn Audit>,
+}
+
+impl GatewayParts {
+    /// A gateway without filters that logs findings.
+    #[must_use]
+    pub fn new(options: GatewayOptions, plugins: Arc<PluginSet>, models: Arc<dyn Models>) -> Self {
+        let audit = Arc::new(LogAudit);
+        Self {
+            options,
+            plugins,
+            filters: Vec::new(),
+            refused: Vec::new(),
+            models,
+            audit,
+        }
+    }
+}
+
+/// A plugin file that did not get in.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct RefusedPlugin {
+    /// The file, or the bundled plugin's name.
+    pub source: String,
+    /// Why, in a sentence that says what to do.
+    pub reason: String,
+}
+
+/// Shared state of all requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) options: GatewayOptions,
+    pub(crate) plugins: Arc<PluginSet>,
+    pub(crate) filters: Vec<FilterEntry>,
+    pub(crate) refused: Vec<RefusedPlugin>,
+    pub(crate) models: Arc<dyn Models>,
+    pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) metrics: Metrics,
+    /// Requests under way; drained on shutdown.
+    pub(crate) requests: TaskTracker,
+    /// Set once, when shutdown begins: new requests are refused.
+    pub(crate) draining: AtomicBool,
+    /// Cancelled when the grace is over: answers under way end with an error.
+    pub(crate) kill: CancellationToken,
+}
+
+impl Gateway {
+    /// Puts a gateway together. Nothing listens yet: see [`Server`](crate::server::Server).
+    #[must_use]
+    pub fn new(parts: GatewayParts) -> Self {
+        let GatewayParts {
+            options,
+            plugins,
+            filters,
+            refused,
+            models,
+            audit,
+        } = parts;
+        let inner = Inner {
+            options,
+            plugins,
+            filters,
+            refused,
+            models,
+            audit,
+            metrics: Metrics::new(),
+            requests: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+            kill: CancellationToken::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The routes, as a service.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/", get(admin::index))
+            .route("/healthz", get(admin::health))
+            .route("/readyz", get(admin::ready))
+            .route("/metrics", get(admin::metrics))
+            .route("/atoll/v1/version", get(admin::version))
+            .route("/atoll/v1/plugins", get(admin::plugins))
+            .route("/atoll/v1/models", get(admin::models))
+            .route("/atoll", get(admin::unknown))
+            .route("/atoll/{*rest}", get(admin::unknown))
+            .fallback(dialect_request)
+            .layer(axum::middleware::from_fn_with_state(
+                self.clone(),
+                guard::guard,
+            ))
+            .with_state(self.clone())
+    }
+
+    /// Whether shutdown has begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Acquire)
+    }
+
+    /// Refuses new requests from now on.
+    pub(crate) fn begin_drain(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+        self.inner.requests.close();
+    }
+
+    /// Waits for requests under way, at most `grace`; then ends them with an error, and waits until
+    /// they have noticed, at most `notice`. Returns whether all ended by themselves.
+    pub(crate) async fn drained(
+        &self,
+        grace: Duration,
+        hurry: &CancellationToken,
+        notice: Duration,
+    ) -> bool {
+        let clean = tokio::select! {
+            () = self.inner.requests.wait() => true,
+            () = tokio::time::sleep(grace) => false,
+            () = hurry.cancelled() => false,
+        };
+        if !clean {
+            self.inner.kill.cancel();
+            // Those that are still there after this are dropped with their connections.
+            let _ = tokio::time::timeout(notice, self.inner.requests.wait()).await;
+        }
+        clean
+    }
+}
+
+/// The fallback route: everything the host does not keep for itself.
+async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Response {
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default();
+    let span = tracing::info_span!(
+        "request",
+        id = %id,
+        http.request.method = %request.method(),
+        url.path = request.uri().path(),
+        atoll.dialect = tracing::field::Empty,
+        gen_ai.operation.name = tracing::field::Empty,
+        gen_ai.request.model = tracing::field::Empty,
+        gen_ai.response.model = tracing::field::Empty,
+        gen_ai.usage.input_tokens = tracing::field::Empty,
+        gen_ai.usage.output_tokens = tracing::field::Empty,
+    );
+    // On the heap: the future holds a request's whole life, and the server keeps one per connection.
+    Box::pin(answer(gateway, request, id).instrument(span)).await
+}
+
+async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
+    let facts = RequestFacts {
+        id,
+        received_at: unix_seconds(),
+        arrived: Instant::now(),
+    };
+    let (parts, body) = request.into_parts();
+    let registry = gateway.inner.plugins.snapshot();
+    let route = match registry.route(parts.method.as_str(), parts.uri.path(), &parts.headers) {
+        Ok(route) => route,
+        Err(RouteError::NotFound) => return response::unknown_route(&registry, &parts),
+        Err(RouteError::MethodNotAllowed { allow }) => {
+            return response::method_not_allowed(&parts, &allow);
+        }
+    };
+    drop(registry);
+    let dialect = route.dialect;
+    let name = dialect.info().name.to_string();
+    let mut watch = Watch::begin(&gateway, &name, facts.arrived);
+    // The watch is counted by now, so a drain either sees this request or this line sees the drain.
+    if gateway.is_draining() {
+        watch.outcome(Outcome::Failed(ErrorKind::Overloaded));
+        return response::host_error(&response::draining());
+    }
+    let head = exchange::request_head(&parts, &facts.id, route.params, facts.received_at);
+    let body = match body::read(&parts, body, &gateway.inner.options.limits).await {
+        Ok(body) => body,
+        Err(BodyError::Gone) => {
+            watch.outcome(Outcome::Failed(ErrorKind::Cancelled));
+            return response::host_error(&failure::error(
+                ErrorKind::Cancelled,
+                "the request body did not arrive",
+            ));
+        }
+        Err(BodyError::Refused(error)) => {
+            watch.outcome(Outcome::Failed(error.kind.clone()));
+            let rendered = exchange::fail_afresh(dialect, head, error).await;
+            return watch.finish_response(rendered_or_host(rendered));
+        }
+    };
+    let mut conversation = match Conversation::open(dialect, head, body).await {
+        Ok(conversation) => conversation,
+        Err(fault) => {
+            watch.plugin_fault(&fault);
+            let error = fault.to_canonical();
+            watch.outcome(Outcome::Failed(error.kind.clone()));
+            return watch.finish_response(response::host_error(&error));
+        }
+    };
+    match begin(&gateway, &facts, &name, &mut conversation, &mut watch).await {
+        Ok((chain, operation)) => {
+            operation::execute(gateway, facts, conversation, chain, operation, watch).await
+        }
+        Err(failure) => fail(conversation, failure, watch).await,
+    }
+}
+
+/// The client's request in canonical form, through the filters.
+async fn begin(
+    gateway: &Gateway,
+    facts: &RequestFacts,
+    dialect: &str,
+    conversation: &mut Conversation,
+    watch: &mut Watch,
+) -> Result<(Chain, Operation), Failure> {
+    let operation = conversation.decode().await?;
+    watch.operation(&operation);
+    let context = FilterContext {
+        request_id: facts.id.clone(),
+        dialect: dialect.to_owned(),
+        model: operation::model(&operation).unwrap_or_default().to_owned(),
+        key_name: None,
+        conversation: operation::conversation_id(&operation).map(str::to_owned),
+        ext: None,
+    };
+    let audit = Arc::clone(&gateway.inner.audit);
+    Chain::apply(&gateway.inner.filters, audit, context, operation).await
+}
+
+/// Answers with a failure before any head was sent.
+pub(crate) async fn fail(
+    conversation: Conversation,
+    failure: Failure,
+    mut watch: Watch,
+) -> Response {
+    if let Failure::Fault(fault) = &failure {
+        watch.plugin_fault(fault);
+    }
+    watch.failed(&failure);
+    let rendered = conversation.fail(failure).await;
+    watch.finish_response(rendered_or_host(rendered))
+}
+
+fn rendered_or_host(rendered: Result<HttpResponse, Error>) -> Response {
+    match rendered {
+        Ok(rendered) => response::whole(rendered),
+        Err(error) => response::host_error(&error),
+    }
+}
+
+/// Seconds since 1970; 0 on a machine whose clock stands before that.
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// An empty body, for answers without one.
+pub(crate) fn no_body() -> Body {
+    Body::empty()
+}

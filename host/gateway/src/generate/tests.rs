@@ -1,0 +1,308 @@
+//! Planning, field by field.
+
+use atoll_plugin_runtime::types::{
+    CacheOptions, ErrorKind, Grammar, GrammarSyntax, JsonSchema, Message, Part, PartContent,
+    ReasoningOptions, ReasoningVisibility, Role, State, Streaming, Tool, ToolKind,
+};
+use serde_json::json;
+
+use super::*;
+
+fn request() -> GenerateRequest {
+    let part = Part {
+        content: PartContent::Text("Hi".to_owned()),
+        cache_ttl: None,
+        ext: None,
+    };
+    let message = Message {
+        role: Role::User,
+        parts: vec![part],
+        name: None,
+        id: None,
+        ext: None,
+    };
+    GenerateRequest {
+        model: "m".to_owned(),
+        prompt: Prompt::Conversation(vec![message]),
+        tools: vec![],
+        tool_choice: ToolChoice::Auto,
+        parallel_tool_calls: None,
+        max_tool_calls: None,
+        format: OutputFormat::Text,
+        reasoning: ReasoningOptions {
+            mode: ReasoningMode::Unset,
+            effort: None,
+            budget_tokens: None,
+            visibility: ReasoningVisibility::Full,
+        },
+        sampling: unset_sampling(),
+        max_output_tokens: Some(5),
+        choices: 1,
+        best_of: None,
+        stop: vec![],
+        logprobs: None,
+        overflow: Overflow::Refuse,
+        state: State {
+            store: false,
+            previous_response_id: None,
+            conversation_id: None,
+            background: false,
+        },
+        cache: CacheOptions {
+            key: None,
+            ttl: None,
+        },
+        keep_alive: None,
+        streaming: Streaming {
+            enabled: true,
+            include_usage: false,
+        },
+        template_variables: None,
+        metadata: vec![],
+        end_user: None,
+        unconsumed: None,
+        ext: None,
+    }
+}
+
+fn unset_sampling() -> Sampling {
+    Sampling {
+        temperature: None,
+        top_k: None,
+        top_p: None,
+        min_p: None,
+        typical_p: None,
+        repetition_penalty: None,
+        repeat_last_n: None,
+        presence_penalty: None,
+        frequency_penalty: None,
+        logit_bias: vec![],
+        seed: None,
+        ignore_eos: false,
+    }
+}
+
+fn tool() -> Tool {
+    Tool {
+        kind: ToolKind::Function,
+        name: "f".to_owned(),
+        namespace: None,
+        description: None,
+        parameters: "{}".to_owned(),
+        strict: None,
+        ext: None,
+    }
+}
+
+fn completion(inputs: Vec<CompletionInput>) -> Completion {
+    Completion {
+        inputs,
+        suffix: None,
+        echo: false,
+        raw: true,
+    }
+}
+
+#[test]
+fn a_conversation_is_one_prompt_with_a_generation_prompt() {
+    let plan = plan(request(), &Limits::default()).unwrap();
+    let [PromptInput::Chat(chat)] = plan.inputs.as_slice() else {
+        panic!("{:?}", plan.inputs)
+    };
+    assert_eq!(
+        Value::Array(chat.messages.clone()),
+        json!([{ "role": "user", "content": "Hi" }])
+    );
+    assert!(chat.add_generation_prompt && !chat.continue_final_message);
+    assert_eq!(
+        (plan.max_tokens, plan.choices, plan.stream),
+        (Some(5), 1, true)
+    );
+}
+
+#[test]
+fn each_prompt_of_a_batch_counts_for_the_limit_on_choices() {
+    let inputs = vec![
+        CompletionInput::Text("a".to_owned()),
+        CompletionInput::Tokens(vec![1, 2]),
+    ];
+    let mut request = request();
+    request.prompt = Prompt::Completion(completion(inputs));
+    request.choices = 3;
+    let limits = Limits {
+        max_choices: 6,
+        ..Limits::default()
+    };
+    assert_eq!(plan(request.clone(), &limits).unwrap().total_choices(), 6);
+    request.choices = 4;
+    assert_eq!(
+        plan(request.clone(), &limits).unwrap_err().param.as_deref(),
+        Some("n")
+    );
+    request.choices = u32::MAX;
+    assert_eq!(
+        plan(request.clone(), &limits).unwrap_err().param.as_deref(),
+        Some("n")
+    );
+    request.choices = 0;
+    assert_eq!(
+        plan(request, &limits).unwrap_err().param.as_deref(),
+        Some("n")
+    );
+}
+
+/// A change to a request that planning must refuse, and the field the refusal must name.
+type Refusal = (&'static str, fn(&mut GenerateRequest));
+
+#[test]
+fn what_the_engine_cannot_do_is_refused_by_name() {
+    let cases: [Refusal; 15] = [
+        ("tools", |r| r.tools.push(tool())),
+        ("tool_choice", |r| r.tool_choice = ToolChoice::Required),
+        ("tool_choice", |r| {
+            r.tool_choice = ToolChoice::Named("f".to_owned())
+        }),
+        ("response_format", |r| r.format = OutputFormat::JsonObject),
+        ("response_format", |r| {
+            let schema = "{}".to_owned();
+            r.format = OutputFormat::JsonSchema(JsonSchema {
+                name: None,
+                description: None,
+                schema,
+                strict: None,
+            });
+        }),
+        ("response_format", |r| {
+            let source = "a".to_owned();
+            r.format = OutputFormat::Grammar(Grammar {
+                syntax: GrammarSyntax::Regex,
+                source,
+            });
+        }),
+        ("best_of", |r| r.best_of = Some(2)),
+        ("reasoning.budget_tokens", |r| {
+            r.reasoning.budget_tokens = Some(10)
+        }),
+        ("typical_p", |r| r.sampling.typical_p = Some(0.5)),
+        ("truncation", |r| r.overflow = Overflow::Shift),
+        ("store", |r| r.state.store = true),
+        ("previous_response_id", |r| {
+            r.state.previous_response_id = Some("x".to_owned())
+        }),
+        ("conversation", |r| {
+            r.state.conversation_id = Some("x".to_owned())
+        }),
+        ("background", |r| r.state.background = true),
+        ("suffix", |r| {
+            let mut prompt = completion(vec![CompletionInput::Text("a".to_owned())]);
+            prompt.suffix = Some("b".to_owned());
+            r.prompt = Prompt::Completion(prompt);
+        }),
+    ];
+    for (param, change) in cases {
+        let mut request = request();
+        change(&mut request);
+        let error = plan(request, &Limits::default()).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(param), "{error:?}");
+        assert!(matches!(error.kind, ErrorKind::Unsupported), "{error:?}");
+    }
+}
+
+#[test]
+fn malformed_requests_are_invalid_by_name() {
+    let cases: [Refusal; 6] = [
+        ("model", |r| r.model.clear()),
+        ("prompt", |r| {
+            r.prompt = Prompt::Completion(completion(vec![]))
+        }),
+        ("prompt[0]", |r| {
+            r.prompt = Prompt::Completion(completion(vec![CompletionInput::Tokens(vec![])]));
+        }),
+        ("stop", |r| r.stop = vec!["x".to_owned(); 1000]),
+        ("stop[1]", |r| r.stop = vec!["x".to_owned(), String::new()]),
+        ("chat_template_kwargs", |r| {
+            r.template_variables = Some("[1]".to_owned())
+        }),
+    ];
+    for (param, change) in cases {
+        let mut request = request();
+        change(&mut request);
+        let error = plan(request, &Limits::default()).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(param), "{error:?}");
+        assert!(
+            matches!(error.kind, ErrorKind::InvalidArgument),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn tools_that_must_not_be_called_are_accepted_and_left_out() {
+    let mut request = request();
+    request.tools.push(tool());
+    request.tool_choice = ToolChoice::None;
+    let plan = plan(request, &Limits::default()).unwrap();
+    let [PromptInput::Chat(chat)] = plan.inputs.as_slice() else {
+        panic!("{:?}", plan.inputs)
+    };
+    assert!(chat.tools.is_none());
+}
+
+#[test]
+fn the_reasoning_mode_reaches_the_template_and_the_clients_own_variable_wins() {
+    let thinking = |change: fn(&mut GenerateRequest)| {
+        let mut request = request();
+        change(&mut request);
+        template_variables(&request)
+            .unwrap()
+            .get("enable_thinking")
+            .cloned()
+    };
+    assert_eq!(thinking(|_| {}), None);
+    assert_eq!(
+        thinking(|r| r.reasoning.mode = ReasoningMode::On),
+        Some(json!(true))
+    );
+    assert_eq!(
+        thinking(|r| r.reasoning.effort = Some("none".to_owned())),
+        Some(json!(false))
+    );
+    assert_eq!(
+        thinking(|r| r.reasoning.effort = Some("high".to_owned())),
+        Some(json!(true))
+    );
+    assert_eq!(
+        thinking(|r| {
+            r.reasoning.mode = ReasoningMode::On;
+            r.template_variables = Some("{\"enable_thinking\": false}".to_owned());
+        }),
+        Some(json!(false))
+    );
+}
+
+#[test]
+fn the_client_wins_over_the_model_over_plain_sampling() {
+    let defaults = SamplingDefaults {
+        temperature: Some(0.6),
+        top_k: Some(20),
+        top_p: Some(0.95),
+        min_p: None,
+        repetition_penalty: None,
+    };
+    let mut asked = unset_sampling();
+    asked.temperature = Some(0.0);
+    asked.logit_bias = vec![(9, -100.0), (2, 1.5)];
+    let params = sampling(&asked, &defaults, 7, Some(3)).unwrap();
+    assert_eq!(
+        (params.temperature, params.top_k, params.top_p),
+        (0.0, Some(20), 0.95)
+    );
+    assert_eq!(
+        (params.min_p, params.seed, params.logprobs),
+        (0.0, 7, Some(3))
+    );
+    assert_eq!(params.logit_bias, [(2, 1.5), (9, -100.0)]);
+    asked.logit_bias.push((9, 1.0));
+    let error = sampling(&asked, &defaults, 7, None).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("logit_bias"));
+}

@@ -1,0 +1,165 @@
+//! [`PoolModels`]: the gateway's models over the engine's pool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_engine::engine::{
+    EngineError, EngineGuard, EngineLoad, GenerateRequest, Generation, ModelPool, ModelState,
+    PreparedPrompt, PromptInput,
+};
+use atoll_engine::executor::TokenId;
+use atoll_plugin_runtime::types;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+
+use crate::models::{EngineFacts, GenerationStream, Models, TextEngine};
+
+/// What is known about models without loading them. Called on blocking threads; may look at disks.
+pub trait Catalog: Send + Sync + 'static {
+    /// Every model there is, by name; `loaded` is left empty.
+    fn list(&self) -> Vec<types::ModelInfo>;
+
+    /// What the gateway needs of one model; the defaults for a name it does not know.
+    fn facts(&self, name: &str) -> EngineFacts;
+}
+
+/// Models of a pool, described by a catalog. Clones share both.
+#[derive(Clone)]
+pub struct PoolModels {
+    pool: ModelPool,
+    catalog: Arc<dyn Catalog>,
+    /// How long running answers may take on shutdown before they are ended.
+    grace: Duration,
+}
+
+impl PoolModels {
+    /// Puts the two together.
+    #[must_use]
+    pub fn new(pool: ModelPool, catalog: Arc<dyn Catalog>) -> Self {
+        // By the time the pool is told, the gateway has drained: what still runs is abandoned.
+        Self {
+            pool,
+            catalog,
+            grace: Duration::from_secs(5),
+        }
+    }
+
+    /// The names of all models, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.catalog
+            .list()
+            .into_iter()
+            .map(|model| model.id)
+            .collect()
+    }
+
+    fn pooled(&self, guard: EngineGuard, name: &str) -> Arc<dyn TextEngine> {
+        Arc::new(PooledEngine {
+            guard,
+            facts: self.catalog.facts(name),
+        })
+    }
+}
+
+impl Models for PoolModels {
+    fn list(&self) -> BoxFuture<'_, Vec<types::ModelInfo>> {
+        let this = self.clone();
+        async move {
+            let listed = tokio::task::spawn_blocking(move || {
+                let mut models = this.catalog.list();
+                for status in this.pool.list() {
+                    if let ModelState::Loaded { .. } = status.state
+                        && let Some(model) = models.iter_mut().find(|model| model.id == status.name)
+                    {
+                        let memory_bytes = status.bytes;
+                        model.loaded = Some(types::LoadedModel {
+                            memory_bytes,
+                            expires_at: None,
+                        });
+                    }
+                }
+                models
+            })
+            .await;
+            listed.unwrap_or_else(|error| {
+                tracing::error!(%error, "models could not be listed");
+                Vec::new()
+            })
+        }
+        .boxed()
+    }
+
+    fn engine<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn TextEngine>, EngineError>> {
+        async move {
+            let guard = self.pool.engine(name).await?;
+            Ok(self.pooled(guard, name))
+        }
+        .boxed()
+    }
+
+    fn loaded(&self, name: &str) -> Option<Arc<dyn TextEngine>> {
+        self.pool.loaded(name).map(|guard| self.pooled(guard, name))
+    }
+
+    fn loads(&self) -> Vec<(String, EngineLoad)> {
+        self.pool.loads()
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if tokio::time::timeout(self.grace, self.pool.shutdown())
+                .await
+                .is_err()
+            {
+                self.pool.stop().await;
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A loaded model that stays loaded while this exists.
+struct PooledEngine {
+    guard: EngineGuard,
+    facts: EngineFacts,
+}
+
+impl TextEngine for PooledEngine {
+    fn facts(&self) -> EngineFacts {
+        self.facts.clone()
+    }
+
+    fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError> {
+        self.guard.prepare(input)
+    }
+
+    fn generate(
+        &self,
+        request: GenerateRequest,
+    ) -> BoxFuture<'_, Result<GenerationStream, EngineError>> {
+        async move { Ok(stream(self.guard.generate(request).await?)) }.boxed()
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<TokenId>, EngineError> {
+        self.guard.text().encode(text, false)
+    }
+
+    fn decode(&self, tokens: &[TokenId]) -> Result<String, EngineError> {
+        let mut stream = self.guard.text().stream(false);
+        let mut text: String = tokens.iter().map(|&token| stream.push(token)).collect();
+        text.push_str(&stream.finish());
+        Ok(text)
+    }
+}
+
+/// A generation as a stream; dropping it drops the generation.
+fn stream(generation: Generation) -> GenerationStream {
+    let next = |mut generation: Generation| async move {
+        generation.next().await.map(|event| (event, generation))
+    };
+    futures::stream::unfold(generation, next).boxed()
+}

@@ -1,0 +1,240 @@
+//! Answers as HTTP: a dialect's head and bytes, and the few errors the host says itself.
+
+use std::collections::BTreeMap;
+
+use atoll_plugin_runtime::Registry;
+use atoll_plugin_runtime::types::{Error, ErrorKind, HttpResponse, ResponseHead};
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::failure;
+
+/// A dialect's whole answer.
+pub(crate) fn whole(response: HttpResponse) -> Response {
+    bytes(response.head, response.body)
+}
+
+/// A dialect's head with all its bytes.
+pub(crate) fn bytes(head: ResponseHead, bytes: Vec<u8>) -> Response {
+    with_body(head, Body::from(bytes))
+}
+
+/// A dialect's head with bytes that are still to come. Proxies are told not to collect them.
+pub(crate) fn streaming(head: ResponseHead, body: Body) -> Response {
+    let mut response = with_body(head, body);
+    let headers = response.headers_mut();
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
+    headers
+        .entry(HeaderName::from_static("x-accel-buffering"))
+        .or_insert(HeaderValue::from_static("no"));
+    response
+}
+
+/// The plugin runtime has checked status and headers; what still does not fit is left out.
+fn with_body(head: ResponseHead, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for header in head.headers {
+        let name = HeaderName::from_bytes(header.name.as_bytes());
+        let value = HeaderValue::from_bytes(header.value.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// JSON of the host's own.
+pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
+    let mut body = value.to_string();
+    body.push('\n');
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Plain text of the host's own.
+pub(crate) fn text(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An error where no dialect can speak. The shape is the one most clients know.
+pub(crate) fn host_error(error: &Error) -> Response {
+    let kind = failure::kind_name(&error.kind);
+    let body = json!({
+        "error": {
+            "message": error.message,
+            "type": kind,
+            "param": error.param,
+            "code": kind,
+        }
+    });
+    let mut response = json(failure::status(&error.kind), &body);
+    if let Some(millis) = error.retry_after_ms {
+        // Whole seconds, rounded up: the header knows no others.
+        let seconds = HeaderValue::from(millis.div_ceil(1000));
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+        response.headers_mut().insert(
+            HeaderName::from_static("retry-after-ms"),
+            HeaderValue::from(millis),
+        );
+    }
+    response
+}
+
+/// What a client hears once shutdown has begun.
+pub(crate) fn draining() -> Error {
+    let message = "this host is shutting down; try again soon, or on another host";
+    failure::overloaded(message, failure::DEFAULT_RETRY_AFTER_MS)
+}
+
+/// No dialect has this path: say which paths there are.
+pub(crate) fn unknown_route(registry: &Registry, parts: &Parts) -> Response {
+    let routes = routes(registry);
+    let path = parts.uri.path();
+    let message = format!(
+        "no API of this host has {} {path}. {}",
+        parts.method,
+        hint(path, &routes).unwrap_or_else(|| {
+            "\"routes\" lists what there is; GET / explains it for people".to_owned()
+        })
+    );
+    let body = json!({
+        "error": { "message": message, "type": "not_found", "param": null, "code": "unknown_route" },
+        "routes": routes,
+    });
+    json(StatusCode::NOT_FOUND, &body)
+}
+
+/// The path is known, the method is not.
+pub(crate) fn method_not_allowed(parts: &Parts, allow: &[String]) -> Response {
+    let allow = allow.join(", ");
+    let message = format!(
+        "{} does not take {}; it takes {allow}",
+        parts.uri.path(),
+        parts.method
+    );
+    let mut response = host_error(&failure::error(ErrorKind::MethodNotAllowed, message));
+    if let Ok(value) = HeaderValue::from_str(&allow) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+/// Every dialect's routes, as `POST /v1/chat/completions`.
+pub(crate) fn routes(registry: &Registry) -> BTreeMap<String, Vec<String>> {
+    let mut routes = BTreeMap::new();
+    for dialect in registry.dialects() {
+        let info = dialect.info();
+        let entry: &mut Vec<String> = routes.entry(info.name.to_string()).or_default();
+        entry.extend(
+            info.routes
+                .iter()
+                .map(|route| format!("{} {}", route.method, route.path)),
+        );
+    }
+    routes
+}
+
+/// The usual mistake is a base URL with a part too many or too few: find the route that the path ends
+/// with, or that ends with the path.
+fn hint(path: &str, routes: &BTreeMap<String, Vec<String>>) -> Option<String> {
+    let path = path.trim_end_matches('/');
+    let known = routes
+        .values()
+        .flatten()
+        .filter_map(|route| route.split_once(' '));
+    let mut paths = known
+        .map(|(_, known)| known)
+        .filter(|known| !known.contains('{'));
+    if path.len() < 2 {
+        return None;
+    }
+    let close = paths.find(|known| path.ends_with(known) || known.ends_with(path))?;
+    Some(format!(
+        "Did you mean {close}? Check the base URL that your client is set up with"
+    ))
+}
+
+/// The request fields no part of the host understood, as a header value: nothing is dropped silently.
+pub(crate) fn ignored_fields(unconsumed: &str) -> Option<HeaderValue> {
+    /// Names beyond this many are cut: a header is for people.
+    const MOST: usize = 16;
+    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(unconsumed) else {
+        return None;
+    };
+    let plain = |name: &&String| {
+        (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+    };
+    let names: Vec<&str> = fields
+        .keys()
+        .filter(plain)
+        .take(MOST)
+        .map(String::as_str)
+        .collect();
+    if names.is_empty() {
+        None
+    } else {
+        HeaderValue::from_str(&names.join(", ")).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_base_url_gets_a_hint() {
+        let routes = BTreeMap::from([(
+            "openai".to_owned(),
+            vec![
+                "POST /v1/chat/completions".to_owned(),
+                "GET /v1/models/{id...}".to_owned(),
+            ],
+        )]);
+        for path in [
+            "/v1/v1/chat/completions",
+            "/chat/completions",
+            "/openai/v1/chat/completions/",
+        ] {
+            let hint = hint(path, &routes).unwrap();
+            assert!(hint.contains("/v1/chat/completions?"), "{path}: {hint}");
+        }
+        assert_eq!(hint("/", &routes), None);
+        assert_eq!(hint("/nothing", &routes), None);
+    }
+
+    #[test]
+    fn ignored_fields_are_named_without_their_values() {
+        let value = ignored_fields(r#"{"client_metadata": "x", "bad name\n": 1, "verbosity": 2}"#);
+        assert_eq!(value.unwrap(), "client_metadata, verbosity");
+        assert_eq!(ignored_fields("{}"), None);
+        assert_eq!(ignored_fields("nonsense"), None);
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        let response = host_error(&failure::overloaded("full", 1500));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "2");
+        assert_eq!(response.headers()["retry-after-ms"], "1500");
+    }
+}

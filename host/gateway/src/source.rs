@@ -1,0 +1,248 @@
+//! Where an answer's events come from: a model that may still be loading, then its generations.
+//!
+//! [`Feed`] begins before the model is ready, so that a streamed answer can keep its connection
+//! alive meanwhile. Dropping a feed cancels everything behind it: the engine's streams end with
+//! their receivers. [`Feed::next`] may be dropped at any await without losing an event.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use atoll_engine::engine::{
+    EngineError, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
+};
+use atoll_plugin_runtime::types::{Error, ErrorKind, Event, Started};
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, SelectAll};
+use futures::{FutureExt, StreamExt};
+
+use crate::events::{Elapsed, Translator};
+use crate::failure;
+use crate::generate::{self, Plan};
+use crate::models::{Models, TextEngine};
+
+/// Most events handed to one encode call. Enough that a burst (a fast model, a slow plugin) costs
+/// one crossing; small enough that no batch holds a client's text for long.
+const MAX_BATCH: usize = 64;
+
+/// What identifies a request on its way into the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestFacts {
+    /// The host's id for the answer.
+    pub id: String,
+    /// Unix time in seconds at which the request arrived.
+    pub received_at: u64,
+    /// The same moment on a clock that never goes back.
+    pub arrived: Instant,
+}
+
+/// Canonical events of one answer.
+pub(crate) enum Feed {
+    /// The model is loading, the prompt is being tokenized, the queue is being entered.
+    Starting(BoxFuture<'static, Result<Running, Error>>),
+    /// Generations are running.
+    Running(Box<Running>),
+    /// The terminal event is out.
+    Ended,
+}
+
+/// Generations behind one answer.
+pub(crate) struct Running {
+    streams: SelectAll<BoxStream<'static, (usize, Option<GenerationEvent>)>>,
+    translator: Translator,
+    load: Duration,
+    arrived: Instant,
+    /// Keeps the model from being unloaded while it answers.
+    _engine: Arc<dyn TextEngine>,
+}
+
+impl Feed {
+    /// Begins a planned request; nothing runs until the feed is polled.
+    pub(crate) fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Self {
+        Self::Starting(start(models, plan, facts).boxed())
+    }
+
+    /// Waits until the request is queued in its engine.
+    ///
+    /// # Errors
+    /// Why it was refused; the feed has ended then.
+    pub(crate) async fn admitted(&mut self) -> Result<(), Error> {
+        if let Self::Starting(starting) = self {
+            match starting.await {
+                Ok(running) => *self = Self::Running(Box::new(running)),
+                Err(error) => {
+                    *self = Self::Ended;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next events, waiting for at least one; all that is ready comes in one batch. Empty only
+    /// after the terminal event.
+    pub(crate) async fn next(&mut self) -> Vec<Event> {
+        if let Err(error) = self.admitted().await {
+            return vec![Event::Failed(error)];
+        }
+        let Self::Running(running) = self else {
+            return Vec::new();
+        };
+        let batch = running.next().await;
+        if running.translator.ended() {
+            *self = Self::Ended;
+        }
+        batch
+    }
+
+    /// Whether the engine has the request.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(self, Self::Starting(_))
+    }
+}
+
+impl Running {
+    async fn next(&mut self) -> Vec<Event> {
+        let mut batch = Vec::new();
+        while batch.is_empty() {
+            let Some(first) = self.streams.next().await else {
+                let message = "the engine ended the answer without saying why";
+                self.translator
+                    .fail(failure::error(ErrorKind::Internal, message), &mut batch);
+                break;
+            };
+            self.push(first, &mut batch);
+            while batch.len() < MAX_BATCH && !self.translator.ended() {
+                // What is queued already goes into the same batch.
+                let Some(Some(event)) = self.streams.next().now_or_never() else {
+                    break;
+                };
+                self.push(event, &mut batch);
+            }
+        }
+        batch
+    }
+
+    fn push(&mut self, (input, event): (usize, Option<GenerationEvent>), batch: &mut Vec<Event>) {
+        let elapsed = Elapsed {
+            load: self.load,
+            total: self.arrived.elapsed(),
+        };
+        self.translator.push(input, event, elapsed, batch);
+    }
+}
+
+/// The number of tokens `generate` would report for the prompts of a plan.
+pub(crate) async fn count(models: Arc<dyn Models>, plan: Plan) -> Result<u32, Error> {
+    let engine = models
+        .engine(&plan.model)
+        .await
+        .map_err(|error| failure::from_engine(&error))?;
+    let prompts = prepare(&engine, plan.inputs).await?;
+    Ok(prompts
+        .iter()
+        .fold(0u32, |sum, prompt| sum.saturating_add(prompt.token_count())))
+}
+
+async fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Result<Running, Error> {
+    let from_engine = |error: EngineError| failure::from_engine(&error);
+    let before_load = Instant::now();
+    let engine = models.engine(&plan.model).await.map_err(from_engine)?;
+    let load = before_load.elapsed();
+    let model = engine.facts();
+    let echoes = echo_texts(&engine, &plan).await?;
+    let prompts = prepare(&engine, plan.inputs).await?;
+
+    let started = Started {
+        response_id: facts.id.clone(),
+        created_at: facts.received_at,
+        model: model.name.clone(),
+        prompt_tokens: 0,
+        cached_tokens: 0,
+        fingerprint: model.fingerprint.clone(),
+    };
+    let lengths = prompts
+        .iter()
+        .map(PreparedPrompt::token_count)
+        .zip(echoes)
+        .collect();
+    let translator = Translator::new(started, lengths, plan.choices, plan.logprobs.is_some());
+
+    let mut streams = SelectAll::new();
+    for (index, prompt) in prompts.into_iter().enumerate() {
+        // A seed given by the client is every prompt's own, so that an answer in a batch equals the
+        // same prompt's answer alone.
+        let seed = plan.sampling.seed.unwrap_or_else(random_seed);
+        let request = GenerateRequest {
+            id: format!("{}-{index}", facts.id),
+            prompt,
+            sampling: generate::sampling(&plan.sampling, &model.defaults, seed, plan.logprobs)?,
+            choices: plan.choices,
+            max_tokens: plan.max_tokens,
+            stop: plan.stop.clone(),
+            stop_tokens: Vec::new(),
+            ignore_eos: plan.ignore_eos,
+            cache_salt: None,
+            priority: 0,
+        };
+        let stream = engine.generate(request).await.map_err(from_engine)?;
+        let tagged = stream.map(Some).chain(futures::stream::iter([None]));
+        streams.push(tagged.map(move |event| (index, event)).boxed());
+    }
+    Ok(Running {
+        streams,
+        translator,
+        load,
+        arrived: facts.arrived,
+        _engine: engine,
+    })
+}
+
+/// Rendering and tokenizing a long prompt takes milliseconds: not on a thread that serves others.
+async fn prepare(
+    engine: &Arc<dyn TextEngine>,
+    inputs: Vec<PromptInput>,
+) -> Result<Vec<PreparedPrompt>, Error> {
+    let engine = Arc::clone(engine);
+    blocking(move || inputs.iter().map(|input| engine.prepare(input)).collect()).await
+}
+
+/// The prompts' own text, for clients that want it repeated before the answer.
+async fn echo_texts(
+    engine: &Arc<dyn TextEngine>,
+    plan: &Plan,
+) -> Result<Vec<Option<String>>, Error> {
+    if !plan.echo {
+        return Ok(vec![None; plan.inputs.len()]);
+    }
+    let inputs = plan.inputs.clone();
+    let engine = Arc::clone(engine);
+    blocking(move || {
+        let text = |input: &PromptInput| match input {
+            PromptInput::Text { text, .. } => Ok(Some(text.clone())),
+            PromptInput::Tokens(tokens) => engine.decode(tokens).map(Some),
+            PromptInput::Chat(_) => Ok(None),
+        };
+        inputs.iter().map(text).collect()
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| failure::from_engine(&error)),
+        Err(panic) => {
+            tracing::error!(%panic, "preparing a prompt failed");
+            Err(failure::error(
+                ErrorKind::Internal,
+                "the prompt could not be prepared",
+            ))
+        }
+    }
+}
+
+/// A seed nobody chose. Random ids come from the operating system's generator already.
+fn random_seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
+}

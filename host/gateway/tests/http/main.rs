@@ -1,0 +1,11 @@
+//! The gateway over real sockets, with the real `openai` component and a scripted engine.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod answers;
+mod client;
+mod endings;
+mod engine;
+mod filtering;
+mod routing;
+mod server;

@@ -1,0 +1,113 @@
+//! A gateway on a port of its own, stopped when the test ends.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use atoll_engine::engine::EngineError;
+use atoll_gateway::{FilterEntry, Gateway, GatewayOptions, GatewayParts, Server, Shutdown};
+use atoll_plugin_runtime::{
+    Dialect, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSet, PluginSource, Registry,
+    RuntimeOptions,
+};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::client::PATIENCE;
+use crate::engine::{MODEL, Script, scripted};
+
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub script: Script,
+    pub shutdown: Shutdown,
+    serving: JoinSet<bool>,
+}
+
+/// How a test's gateway differs from the usual one.
+#[derive(Default)]
+pub struct Setup {
+    pub change: Option<fn(&mut GatewayOptions)>,
+    pub filters: Vec<FilterEntry>,
+    pub refusal: Option<EngineError>,
+}
+
+pub async fn start() -> TestServer {
+    start_with(Setup::default()).await
+}
+
+pub async fn start_with(setup: Setup) -> TestServer {
+    let (models, script) = scripted(setup.refusal);
+    let mut options = GatewayOptions::new("0.0.0-test");
+    options.limits.drain_grace = Duration::from_secs(30);
+    if let Some(change) = setup.change {
+        change(&mut options);
+    }
+    let mut parts = GatewayParts::new(options, plugins().await, models);
+    parts.filters = setup.filters;
+    let server = Server::bind(&[SocketAddr::from(([127, 0, 0, 1], 0))])
+        .await
+        .unwrap();
+    let address = server.addresses()[0];
+    let shutdown = Shutdown::default();
+    let mut serving = JoinSet::new();
+    serving.spawn(server.serve(Gateway::new(parts), shutdown.clone()));
+    TestServer {
+        address,
+        script,
+        shutdown,
+        serving,
+    }
+}
+
+impl TestServer {
+    /// Waits for the end of a shutdown; says whether everything finished by itself.
+    pub async fn stopped(&mut self) -> bool {
+        tokio::time::timeout(PATIENCE, self.serving.join_next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+    }
+}
+
+/// One runtime for all tests of the process: components compile once.
+pub fn runtime() -> &'static PluginRuntime {
+    static RUNTIME: OnceLock<PluginRuntime> = OnceLock::new();
+    RUNTIME.get_or_init(|| PluginRuntime::new(RuntimeOptions::default()).unwrap())
+}
+
+/// A bundled plugin.
+pub async fn load(name: &str, settings: Value) -> LoadedPlugin {
+    let bundled = atoll_bundled_plugins::find(name).unwrap();
+    let source = PluginSource::Bytes {
+        name: name.to_owned(),
+        wasm: Arc::from(bundled.wasm),
+    };
+    let policy = LoadPolicy {
+        grants: Grant::all_local(),
+        settings,
+        ..LoadPolicy::default()
+    };
+    runtime().load(source, policy).await.unwrap()
+}
+
+async fn openai() -> Arc<Dialect> {
+    match load("openai", json!({})).await {
+        LoadedPlugin::Dialect(dialect) => dialect,
+        _ => panic!("openai is a dialect"),
+    }
+}
+
+async fn plugins() -> Arc<PluginSet> {
+    let registry = Registry::new(vec![LoadedPlugin::Dialect(openai().await)]).unwrap();
+    Arc::new(PluginSet::new(registry))
+}
+
+/// A chat request with one message.
+pub fn chat(stream: bool) -> Value {
+    json!({
+        "model": MODEL,
+        "messages": [{ "role": "user", "content": "Hello" }],
+        "stream": stream,
+    })
+}
