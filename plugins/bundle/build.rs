@@ -7,6 +7,7 @@ use std::process::ExitCode;
 /// Name in the host, and the package that makes it.
 const PLUGINS: &[(&str, &str)] = &[
     ("openai", "atoll-plugin-openai"),
+    ("openai-responses", "atoll-plugin-openai-responses"),
     ("claude", "atoll-plugin-claude"),
     ("ollama", "atoll-plugin-ollama"),
 ];

@@ -1,0 +1,3 @@
+//! What the dialects of OpenAI's APIs share. Not a plugin: a library of theirs.
+
+pub mod failure;

@@ -1,0 +1,235 @@
+//! Input items, into canonical messages.
+
+use atoll_sdk::json::{Field, Fields, Kind};
+use atoll_sdk::types::{
+    Error, Media, MediaSource, Message, Opaque, Part, PartContent, Reasoning, ResultContent, Role,
+    ToolCall, ToolResult,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+/// Messages, and the kinds of items that could not be used.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// In order.
+    pub messages: Vec<Message>,
+    /// Kinds of items that were left out.
+    pub skipped: Vec<String>,
+}
+
+impl Input {
+    /// Reads `input`: a text or items.
+    ///
+    /// # Errors
+    /// Names the item at fault.
+    pub fn read(field: &Field) -> Result<Self, Error> {
+        let mut input = Self::default();
+        if field.kind() == Kind::String {
+            input
+                .messages
+                .push(Message::text(Role::User, field.string()?));
+            return Ok(input);
+        }
+        for item in field.array()? {
+            input.item(&item)?;
+        }
+        Ok(input)
+    }
+
+    fn item(&mut self, field: &Field) -> Result<(), Error> {
+        let mut item = field.object()?;
+        let kind = item.string("type")?;
+        match kind.as_deref() {
+            None | Some("message") => self.message(&mut item)?,
+            Some("function_call") => {
+                let namespace = item.string("namespace")?;
+                let name = item.require("name")?.string()?;
+                let name = namespace.map_or(name.clone(), |space| format!("{space}__{name}"));
+                let arguments = item.string("arguments")?.unwrap_or_else(|| "{}".to_owned());
+                self.call(&mut item, name, arguments)?;
+            }
+            Some("custom_tool_call") => {
+                let name = item.require("name")?.string()?;
+                let text = item.string("input")?.unwrap_or_default();
+                self.call(&mut item, name, json!({ "input": text }).to_string())?;
+            }
+            Some("function_call_output" | "custom_tool_call_output") => {
+                let call_id = item.require("call_id")?.string()?;
+                let output = item.require("output")?;
+                let content = result(&output)?;
+                let result = ToolResult {
+                    call_id,
+                    name: None,
+                    content,
+                    is_error: false,
+                };
+                let part = Part::new(PartContent::ToolResult(result));
+                self.messages.push(Message::new(Role::Tool, vec![part]));
+            }
+            Some("reasoning") => {
+                let texts = |fields: Option<Vec<Field>>| -> Result<Vec<String>, Error> {
+                    fields
+                        .unwrap_or_default()
+                        .iter()
+                        .map(|part| part.object()?.require("text")?.string())
+                        .collect()
+                };
+                let summary = texts(item.array("summary")?)?;
+                let text = texts(item.array("content")?)?.concat();
+                let reasoning = Reasoning {
+                    text: if text.is_empty() {
+                        summary.join("\n\n")
+                    } else {
+                        text
+                    },
+                    summary,
+                    signature: None,
+                    encrypted: item.string("encrypted_content")?,
+                };
+                self.assistant(Part::new(PartContent::Reasoning(reasoning)));
+            }
+            // Calls of tools that only the original service runs, compactions, and what comes next.
+            Some(kind) => self.skipped.push(kind.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, item: &mut Fields, name: String, arguments: String) -> Result<(), Error> {
+        let call_id = item.require("call_id")?.string()?;
+        self.assistant(Part::new(PartContent::ToolCall(ToolCall {
+            call_id,
+            name,
+            namespace: None,
+            arguments,
+            custom: false,
+        })));
+        Ok(())
+    }
+
+    /// Adds to the assistant's turn: reasoning, text and calls of one turn are items of their own here.
+    fn assistant(&mut self, part: Part) {
+        match self.messages.last_mut() {
+            Some(last) if last.role == Role::Assistant => last.parts.push(part),
+            _ => self
+                .messages
+                .push(Message::new(Role::Assistant, vec![part])),
+        }
+    }
+
+    fn message(&mut self, item: &mut Fields) -> Result<(), Error> {
+        let role_field = item.require("role")?;
+        let role = match role_field.string()?.as_str() {
+            "user" => Role::User,
+            "system" => Role::System,
+            "developer" => Role::Developer,
+            "assistant" => Role::Assistant,
+            _ => return Err(role_field.wrong("'user', 'system', 'developer' or 'assistant'")),
+        };
+        let content = item.require("content")?;
+        let parts = if content.kind() == Kind::String {
+            vec![Part::text(content.string()?)]
+        } else {
+            content
+                .array()?
+                .iter()
+                .map(part)
+                .collect::<Result<_, _>>()?
+        };
+        if role == Role::Assistant {
+            for part in parts {
+                self.assistant(part);
+            }
+        } else {
+            self.messages.push(Message::new(role, parts));
+        }
+        Ok(())
+    }
+}
+
+fn part(field: &Field) -> Result<Part, Error> {
+    let mut part = field.object()?;
+    let kind = part.require("type")?;
+    Ok(Part::new(match kind.string()?.as_str() {
+        "input_text" | "output_text" | "text" | "summary_text" => {
+            PartContent::Text(part.require("text")?.string()?)
+        }
+        "refusal" => PartContent::Refusal(part.require("refusal")?.string()?),
+        "input_image" => PartContent::Image(image(&mut part)?),
+        "input_file" => PartContent::Document(file(&mut part)?),
+        "input_audio" => PartContent::Other(Opaque {
+            kind: "input_audio".to_owned(),
+            value: field.json().to_owned(),
+        }),
+        _ => return Err(kind.wrong("a known part of a message")),
+    }))
+}
+
+fn result(field: &Field) -> Result<Vec<ResultContent>, Error> {
+    if field.kind() == Kind::String {
+        return Ok(vec![ResultContent::Text(field.string()?)]);
+    }
+    field
+        .array()?
+        .iter()
+        .map(|item| {
+            Ok(match part(item)?.content {
+                PartContent::Text(text) | PartContent::Refusal(text) => ResultContent::Text(text),
+                PartContent::Image(media) => ResultContent::Image(media),
+                PartContent::Document(media) => ResultContent::Document(media),
+                _ => ResultContent::Other(Opaque {
+                    kind: "part".to_owned(),
+                    value: item.json().to_owned(),
+                }),
+            })
+        })
+        .collect()
+}
+
+fn image(part: &mut Fields) -> Result<Media, Error> {
+    let detail = part.string("detail")?;
+    let (source, media_type) = match (part.take("image_url"), part.string("file_id")?) {
+        (Some(url), _) => url_source(&url)?,
+        (None, Some(id)) => (MediaSource::FileId(id), String::new()),
+        (None, None) => return Err(Error::missing(part.path_of("image_url"))),
+    };
+    Ok(Media {
+        source,
+        media_type,
+        detail,
+    })
+}
+
+fn file(part: &mut Fields) -> Result<Media, Error> {
+    let detail = part.string("filename")?;
+    let (source, media_type) = match (
+        part.take("file_data"),
+        part.take("file_url"),
+        part.string("file_id")?,
+    ) {
+        (Some(data), _, _) => url_source(&data)?,
+        (None, Some(url), _) => url_source(&url)?,
+        (None, None, Some(id)) => (MediaSource::FileId(id), String::new()),
+        (None, None, None) => return Err(Error::missing(part.path_of("file_data"))),
+    };
+    Ok(Media {
+        source,
+        media_type,
+        detail,
+    })
+}
+
+/// A `data:` URL as its bytes, anything else as an address.
+fn url_source(field: &Field) -> Result<(MediaSource, String), Error> {
+    let url = field.string()?;
+    let Some(data) = url.strip_prefix("data:") else {
+        return Ok((MediaSource::Url(url), String::new()));
+    };
+    let (kind, encoded) = data
+        .split_once(";base64,")
+        .ok_or_else(|| field.wrong("a base64 data URL"))?;
+    let bytes = STANDARD
+        .decode(encoded)
+        .map_err(|_| field.wrong("a base64 data URL"))?;
+    Ok((MediaSource::Bytes(bytes), kind.to_owned()))
+}

@@ -1,0 +1,214 @@
+//! The items of an answer while they are written, and the events about them.
+
+use atoll_sdk::types::{Delta, ItemEnd, Token};
+use serde_json::{Value, json};
+
+use crate::tools::Told;
+
+/// An item being written.
+#[derive(Debug)]
+pub struct Open {
+    /// Its id.
+    pub id: String,
+    /// What it is.
+    pub kind: OpenKind,
+    /// Everything so far.
+    pub text: String,
+    /// Log probabilities of its tokens.
+    pub logprobs: Vec<Value>,
+}
+
+/// What an item is.
+#[derive(Debug)]
+pub enum OpenKind {
+    /// A message with one text.
+    Message,
+    /// Reasoning with one summary.
+    Reasoning,
+    /// A call.
+    Call {
+        /// Joins it with its result.
+        call_id: String,
+        /// What the client calls the tool.
+        told: Told,
+    },
+}
+
+/// An event without its number and output index, which the answer adds.
+pub type Sketch = (&'static str, Value);
+
+impl Open {
+    /// The item as it stands; `status` only where the API has one.
+    #[must_use]
+    pub fn item(&self, status: &str, end: Option<&ItemEnd>, encrypted: bool) -> Value {
+        match &self.kind {
+            OpenKind::Message => {
+                let content = if status == "in_progress" {
+                    json!([])
+                } else {
+                    json!([self.part()])
+                };
+                json!({
+                    "id": self.id, "type": "message", "status": status, "role": "assistant",
+                    "content": content,
+                })
+            }
+            OpenKind::Reasoning => {
+                let summary = if self.text.is_empty() {
+                    json!([])
+                } else {
+                    json!([{ "type": "summary_text", "text": self.text }])
+                };
+                let mut item = json!({ "id": self.id, "type": "reasoning", "summary": summary });
+                if encrypted && let Some(signature) = end.and_then(|end| end.signature.as_ref()) {
+                    item["encrypted_content"] = json!(signature);
+                }
+                item
+            }
+            OpenKind::Call { call_id, told } if told.custom => json!({
+                "id": self.id, "type": "custom_tool_call", "status": status, "call_id": call_id,
+                "name": told.name, "input": self.custom_input(),
+            }),
+            OpenKind::Call { call_id, told } => {
+                let mut item = json!({
+                    "id": self.id, "type": "function_call", "status": status, "call_id": call_id,
+                    "name": told.name, "arguments": self.text,
+                });
+                if let Some(namespace) = &told.namespace {
+                    item["namespace"] = json!(namespace);
+                }
+                item
+            }
+        }
+    }
+
+    /// The text a custom tool was given, out of the arguments the model wrote.
+    fn custom_input(&self) -> String {
+        serde_json::from_str::<Value>(&self.text)
+            .ok()
+            .and_then(|arguments| arguments.get("input")?.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    fn part(&self) -> Value {
+        json!({
+            "type": "output_text", "text": self.text, "annotations": [], "logprobs": self.logprobs,
+        })
+    }
+
+    /// Events that open what is inside the item.
+    #[must_use]
+    pub fn opened(&self) -> Vec<Sketch> {
+        match &self.kind {
+            OpenKind::Message => vec![(
+                "response.content_part.added",
+                json!({
+                    "item_id": self.id, "content_index": 0,
+                    "part": { "type": "output_text", "text": "", "annotations": [], "logprobs": [] },
+                }),
+            )],
+            OpenKind::Reasoning => vec![(
+                "response.reasoning_summary_part.added",
+                json!({
+                    "item_id": self.id, "summary_index": 0,
+                    "part": { "type": "summary_text", "text": "" },
+                }),
+            )],
+            OpenKind::Call { .. } => vec![],
+        }
+    }
+
+    /// Takes more text; the event that says so, if it can be said yet.
+    pub fn extend(&mut self, delta: &Delta) -> Option<Sketch> {
+        if delta.text.is_empty() && delta.tokens.is_empty() {
+            return None;
+        }
+        self.text.push_str(&delta.text);
+        match &self.kind {
+            OpenKind::Message => {
+                let logprobs: Vec<Value> = delta.tokens.iter().map(logprob).collect();
+                self.logprobs.extend(logprobs.iter().cloned());
+                Some((
+                    "response.output_text.delta",
+                    json!({
+                        "item_id": self.id, "content_index": 0, "delta": delta.text,
+                        "logprobs": logprobs,
+                    }),
+                ))
+            }
+            OpenKind::Reasoning => Some((
+                "response.reasoning_summary_text.delta",
+                json!({ "item_id": self.id, "summary_index": 0, "delta": delta.text }),
+            )),
+            // The text of a custom tool is inside JSON that is not complete yet.
+            OpenKind::Call { told, .. } if told.custom => None,
+            OpenKind::Call { .. } => Some((
+                "response.function_call_arguments.delta",
+                json!({ "item_id": self.id, "delta": delta.text }),
+            )),
+        }
+    }
+
+    /// Events that close what is inside the item.
+    #[must_use]
+    pub fn closed(&self) -> Vec<Sketch> {
+        match &self.kind {
+            OpenKind::Message => vec![
+                (
+                    "response.output_text.done",
+                    json!({
+                        "item_id": self.id, "content_index": 0, "text": self.text,
+                        "logprobs": self.logprobs,
+                    }),
+                ),
+                (
+                    "response.content_part.done",
+                    json!({ "item_id": self.id, "content_index": 0, "part": self.part() }),
+                ),
+            ],
+            OpenKind::Reasoning => vec![
+                (
+                    "response.reasoning_summary_text.done",
+                    json!({ "item_id": self.id, "summary_index": 0, "text": self.text }),
+                ),
+                (
+                    "response.reasoning_summary_part.done",
+                    json!({
+                        "item_id": self.id, "summary_index": 0,
+                        "part": { "type": "summary_text", "text": self.text },
+                    }),
+                ),
+            ],
+            OpenKind::Call { told, .. } if told.custom => {
+                let input = self.custom_input();
+                vec![
+                    (
+                        "response.custom_tool_call_input.delta",
+                        json!({ "item_id": self.id, "delta": input }),
+                    ),
+                    (
+                        "response.custom_tool_call_input.done",
+                        json!({ "item_id": self.id, "input": input }),
+                    ),
+                ]
+            }
+            OpenKind::Call { told, .. } => vec![(
+                "response.function_call_arguments.done",
+                json!({ "item_id": self.id, "name": told.name, "arguments": self.text }),
+            )],
+        }
+    }
+}
+
+fn logprob(token: &Token) -> Value {
+    json!({
+        "token": String::from_utf8_lossy(&token.bytes),
+        "logprob": token.logprob,
+        "bytes": token.bytes,
+        "top_logprobs": token.alternatives.iter().map(|other| json!({
+            "token": String::from_utf8_lossy(&other.bytes),
+            "logprob": other.logprob,
+            "bytes": other.bytes,
+        })).collect::<Vec<_>>(),
+    })
+}
