@@ -8,6 +8,7 @@ pub mod detokenizer;
 mod error;
 pub mod generation;
 pub mod stop;
+pub mod template;
 pub mod tokenizer;
 mod vocabulary;
 
