@@ -1,18 +1,18 @@
 #!/bin/sh
 # One training run on a rented GPU: everything worth keeping goes to $OUT in files under 16 MiB.
-#   run_device.sh STEPS TIME_LIMIT EVAL [more arguments of train.py]
+#   run_device.sh STEPS TIME_LIMIT CASES [more arguments of train.py]
 export PYTHONUNBUFFERED=1
 cd "$(dirname "$0")" || exit 1
 steps=$1 limit=$2 cases=$3
 shift 3
 run=/tmp/run
+# The compiler's cache of an earlier run, when there is one.
 if [ -f ../../.carry/cache.tgz ]; then tar xzf ../../.carry/cache.tgz -C /tmp; fi
 {
-    python3 train.py --steps "$steps" --time-limit "$limit" --eval "$cases" --out $run --slowest 1000000 "$@" ||
-        python3 train.py --steps "$steps" --time-limit "$limit" --eval "$cases" --out $run --compile whole "$@"
+    python3 train.py --steps "$steps" --time-limit "$limit" --eval 0 --out $run --slowest 1000000 "$@" ||
+        python3 train.py --steps "$steps" --time-limit "$limit" --eval 0 --out $run --compile whole "$@"
 } >"$OUT/log" 2>&1
-tail -n 45 "$OUT/log"
-cp $run/report.json $run/stable-0.safetensors $run/stable-1.safetensors "$OUT"
+tail -n 30 "$OUT/log"
+cp $run/report.json $run/final-0.safetensors $run/final-1.safetensors "$OUT"
 tar cf "$OUT/model.tar" -C $run/model .
-tar czf "$OUT/cache.tgz" -C /tmp torchinductor_root
-ls -la "$OUT"
+python3 evaluate.py --backend torch --model $run/model --cases "$cases" --parallel 512 --failures "$OUT/failures.jsonl"

@@ -91,9 +91,9 @@ def label(d, kind):
 
 def quote(d):
     """State one value, ask for it."""
-    kind = d.of(tuple(S.KINDS))
+    kind = d.of(tuple(S.KINDS) + ("person", "person", "address", "date"))
     value = S.value_for(d, kind)
-    l = label(d, kind)
+    l = d.of(("name", "name", "full name", "customer name", "contact")) if kind == "person" else label(d, kind)
     who = d.of(("my", "the"))
     state = d.of(STATE).format(l=l, v=value)
     only = d.of(ONLY).format(l=l)
@@ -101,7 +101,13 @@ def quote(d):
     parts = [state]
     for _ in range(d.between(0, 3) if d.chance(0.5) else 0):
         parts.insert(d.between(0, len(parts)), d.of(FILLER))
-    user = d.of((" ", "\n", " ", "\n\n")).join([" ".join(parts), ask])
+    halves = [" ".join(parts), ask]
+    if d.chance(0.2):
+        halves = [ask, " ".join(parts)]
+    elif d.chance(0.1):
+        halves = [ask.rstrip("?.") + ":", d.of(('"{}"', "'{}'", "{}", "«{}»")).format(" ".join(parts))]
+        who = "the" if "the " + l in ask else who
+    user = d.of((" ", "\n", " ", "\n\n")).join(halves)
     if only:
         return user, value, EXACT
     your = "Your" if who == "my" or "did I give" in ask else "The"
@@ -336,6 +342,13 @@ def wrap(d):
         "between stars": f"*{v}*", "three times, one per line": f"{v}\n{v}\n{v}", "with an exclamation mark": f"{v}!", "in italics": f"*{v}*",
         "in angle brackets": f"<{v}>", "as a JSON array": json.dumps([v], ensure_ascii=False), "as a code block": f"```\n{v}\n```",
     }
+    if d.chance(0.2):
+        n = d.between(2, 12)
+        w = v if d.chance(0.4) else d.of(W.NOUN + W.ADJ) if d.chance(0.7) else d.of(W.FIRST)
+        count = d.of((str(n), W.NUMBER_WORD[n]))
+        if d.chance(0.4):
+            return d.of((f"Write {w} {count} times, one per line.", f"Repeat {w} {count} times, each on its own line.", f"Print {w} {count} times, one per line")), "\n".join([w] * n), EXACT
+        return d.of((f"Write the word {w} {count} times.", f"Repeat {w} {count} times.", f"Say {w} {count} times", f"Write {w} {count} times")), " ".join([w] * n), EXACT
     k = d.of(list(forms))
     verb = d.of(("Write", "Put", "Print", "Give me", "Show", "Return"))
     return d.of((f"{verb} {v} {k}.", f"{verb} this {k}: {v}", f"{verb} the text {v} {k}")), forms[k], EXACT
@@ -531,6 +544,9 @@ def details(d):
     elif roll < 0.6:
         ask = d.of(("Please confirm my details.", "Confirm.", "Confirm what I told you.", "Please confirm.", "Write a confirmation.", "Repeat my details in one sentence.", "Confirm that you have received this.", "Write a short confirmation that repeats them.", "Please repeat that to me.", "Write a one-sentence confirmation with my details."))
         answer = f"I confirm {joined}."
+    elif roll < 0.65:
+        ask = d.of(("Write one sentence that contains all of them.", "Write one sentence that contains both." if len(rows) == 2 else "Write a sentence with all of this.", "Write one sentence with my details.", "Put all of this into one sentence."))
+        answer = f"I confirm {joined}."
     elif roll < 0.8:
         ask = d.of(("Write a short letter with my details.", "Write a short message to the support with these details.", "Write an email to the bank with these details.", "Draft a message to support with my details.", "Write a request to customer service with this."))
         answer = "Dear team,\n\nhere are my details:\n" + "\n".join(f"- {l}: {v}" for l, v, _ in rows) + "\n\nThank you for your help.\n\nBest regards"
@@ -544,7 +560,9 @@ def details(d):
     return d.of((f"{text} {ask}", f"{text}\n\n{ask}", f"{ask} {text}", f"{text}\n{ask}")), answer, must
 
 
-SKILLS = [
+from . import letters  # noqa: E402  (its skills complete this table)
+
+SKILLS = letters.SKILLS + [
     (details, 5), (repeat, 6), (quote, 4), (record, 4), (people, 3), (mail, 6), (mail_fr, 2), (mail_ar, 2), (translate, 4), (wrap, 2), (jsonify, 3), (fill, 2), (replace, 1.5),
     (find_all, 2), (business, 3), (needle, 2), (ar_fr_quote, 2.5), (from_system, 1.5), (introduce, 1.5),
 ]

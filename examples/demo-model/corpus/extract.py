@@ -9,11 +9,11 @@ from . import words as W
 #: field: (kind of JSON value, key synonyms, sentences with {v}, description)
 FIELDS = {
     "person": ("string", ("name", "full_name", "customer", "person", "customer_name", "contact", "client", "sender"),
-               ("My name is {v}.", "I am {v}.", "This is {v}.", "{v} wrote to us.", "The customer is {v}.", "Name: {v}.", "Je m'appelle {v}.", "اسمي {v}."), "name of the person"),
+               ("My name is {v}.", "I am {v}.", "This is {v}.", "Hi, this is {v}.", "Regards, {v}", "I'm {v}.", "{v} wrote to us.", "The customer is {v}.", "Name: {v}.", "Je m'appelle {v}.", "اسمي {v}."), "name of the person"),
     "email": ("string", ("email", "email_address", "mail", "contact_email", "e_mail"),
-              ("My email is {v}.", "You can write to {v}.", "E-mail: {v}.", "The address {v} works best.", "Mon e-mail est {v}.", "بريدي الإلكتروني هو {v}."), "e-mail address"),
+              ("My email is {v}.", "You can write to {v}.", "Write me at {v} please.", "Reach me at {v}.", "Contact: {v}", "E-mail: {v}.", "The address {v} works best.", "Mon e-mail est {v}.", "بريدي الإلكتروني هو {v}."), "e-mail address"),
     "phone": ("string", ("phone", "phone_number", "telephone", "mobile", "tel"),
-              ("Call me at {v}.", "My phone number is {v}.", "Phone: {v}.", "Reach me on {v}.", "Mon téléphone est le {v}.", "هاتفي {v}."), "phone number"),
+              ("Call me at {v}.", "Give me a call on {v}.", "My phone number is {v}.", "Phone: {v}.", "Reach me on {v}.", "Mon téléphone est le {v}.", "هاتفي {v}."), "phone number"),
     "city": ("string", ("city", "town", "location", "place", "destination"),
              ("I live in {v}.", "I am in {v}.", "City: {v}.", "We are based in {v}.", "J'habite à {v}.", "أسكن في {v}."), "city"),
     "age": ("integer", ("age", "years", "age_years"), ("I am {v} years old.", "Age: {v}.", "I turned {v} last week.", "J'ai {v} ans.", "عمري {v} سنة."), "age in years"),
@@ -94,7 +94,7 @@ def scene(d, least=2, most=6):
             parts.append(d.of(URGENT[v]))
         else:
             sentences = FIELDS[name][2]
-            limit = len(sentences) if d.chance(0.3) else min(len(sentences), 4)
+            limit = len(sentences) if d.chance(0.4) else min(len(sentences), 5)
             parts.append(S.article(sentences[d.between(0, limit - 1)], text).format(v=text))
     for _ in range(d.of((0, 0, 0, 1, 2))):
         parts.insert(d.between(0, len(parts)), d.of(C.FILLER))
@@ -109,6 +109,10 @@ def scene(d, least=2, most=6):
         key = d.of(FIELDS[missing][1])
         if key not in keys:
             rows.insert(d.between(0, len(rows)), (missing, key, None))
+    if d.chance(0.15):
+        # One long sentence.
+        text = ", ".join(p.rstrip(".!") if i == 0 or not p[:1].isupper() or p[:2] in ("I ", "I'") else p[0].lower() + p[1:].rstrip(".!") for i, p in enumerate(parts))
+        return text + d.of((".", "", " please.", "!")), rows
     return d.of((" ", " ", "\n")).join(parts), rows
 
 
@@ -145,7 +149,7 @@ def json_extract(d):
     keys = [k for _, k, _ in rows]
     listed = ", ".join(keys)
     roll = d.random()
-    if roll < 0.35 and not described:
+    if roll < 0.3 and not described:
         ask = d.of((
             "Extract {k} from this text as JSON: {t}", "Extract {k} as JSON.\n\n{t}", "Return a JSON object with the keys {k}.\n\n{t}",
             "Text: {t}\n\nGive me JSON with {k}.", "{t}\n\nExtract the fields {k} and answer in JSON.", "From the text below, extract: {k}. Answer only with JSON.\n\n{t}",
@@ -153,6 +157,18 @@ def json_extract(d):
             "Extrais {k} en JSON : {t}", "استخرج {k} على شكل JSON: {t}",
         ))
         return ask.format(k=listed, t=text), answer, check
+    if roll < 0.42 and not described:
+        # Keys in words.
+        spoken = [k.replace("_", " ").lower() for k in keys]
+        plain = {k.replace(" ", "_"): v for k, v in zip(spoken, obj.values())}
+        if len(plain) == len(spoken) and "-" not in "".join(spoken):
+            words = spoken[0] if len(spoken) == 1 else ", ".join(spoken[:-1]) + " and " + spoken[-1]
+            text = d.of(('"{}"', "{}", "'{}'", "{}")).format(text)
+            ask = d.of((
+                "Extract the {k} from: {t} Return JSON.", "Extract the {k} from this text and return JSON: {t}", "Get the {k} from {t} as JSON.", "What are the {k} in this text? Answer in JSON.\n{t}", "From {t} extract {k}. JSON only.",
+                "Find the {k} and write them as JSON:\n{t}", "{t}\nExtract {k}, JSON please.", "Parse the {k} out of this message and return a JSON object: {t}", "I need the {k} as JSON: {t}",
+            ))
+            return ask.format(k=words, t=text), json.dumps(plain, ensure_ascii=False), {"kind": "json", "value": plain}
     schema = C.json.dumps(schema_of(d, rows, True if described else None), ensure_ascii=False, indent=d.of((None, None, 2)))
     if roll < 0.65:
         ask = d.of((

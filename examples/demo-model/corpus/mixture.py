@@ -111,7 +111,29 @@ def one(d, group, held=False):
         thought = out[3]
     elif len(out) > 3:
         system = out[3]
+    if group in ("world", "stories", "talk"):
+        user = loosen(d, user, f)
+    elif group == "copy" and d.chance(0.05):
+        user = d.of(("Hello! {}", "Hi, {}", "Hi! {}", "Please help me. {}", "I need your help. {}", "Hey, {}")).format(user) if not user.startswith(("{", "[")) else user
     return user, answer, check, system, thought, f"{group}.{f.__name__}"
+
+
+LOOSE = ("Hi! {}", "Hello, {}", "Please: {}", "{} Thanks!", "{} Thank you.", "Quick question: {}", "Can you help me? {}", "One more: {}", "And now: {}", "{} Please be brief.", "{} please", "Okay. {}", "I wonder: {}", "Tell me: {}")
+
+
+def loosen(d, text, f):
+    """Courtesies around a question, and now and then a slip of the finger."""
+    if len(text) > 8 and "\n" not in text and f not in (talk.small_talk, talk.unclear) and d.chance(0.15):
+        text = d.of(LOOSE).format(text) if "{" not in text else text
+    if d.chance(0.05) and f in (talk.small_talk, talk.refuse_code, world.capital, world.listing, stories.story, stories.short_forms):
+        words = text.split(" ")
+        i = d.between(0, len(words) - 1)
+        w = words[i]
+        if len(w) > 3 and w.isalpha() and w.islower():
+            k = d.between(1, len(w) - 2)
+            words[i] = d.of((w[:k] + w[k + 1 :], w[:k] + w[k + 1] + w[k] + w[k + 2 :], w[:k] + w[k] + w[k:]))
+            text = " ".join(words)
+    return text
 
 
 def chain(d, group, turns, thinking):
@@ -136,12 +158,17 @@ def chain(d, group, turns, thinking):
     for i in range(turns):
         if remembered and d.chance(0.25):
             label, value = remembered
-            q = d.of(("What is my {l}?", "Do you remember my {l}?", "What was my {l} again?", "Tell me my {l}.")).format(l=label)
+            q = d.of(("What is my {l}?", "What's my {l}?", "Do you remember my {l}?", "What was my {l} again?", "Tell me my {l}.", "what is my {l}", "Can you tell me my {l}?", "Say my {l}.", "And what is my {l}?", "Repeat my {l}.")).format(l=label)
+            if label == "name":
+                q = d.of((q, q, "Who am I?", "Do you know who I am?", "What am I called?"))
             a, c, own, thought, name = f"Your {label} is {value}.", {"kind": "contains", "all": [value]}, None, None, "copy.remember"
             remembered = None
         elif i == 0 and turns > 1 and d.chance(0.15):
             label, value = d.of((("name", S.person(d)), ("name", S.pseudonym(d)), ("order number", S.order(d)), ("e-mail", S.value_for(d, "email")), ("city", d.new(W.CITY))))
-            q = d.of(("My {l} is {v}.", "Hello, my {l} is {v}.", "Please note: my {l} is {v}.")).format(l=label, v=value)
+            forms = ("My {l} is {v}.", "Hello, my {l} is {v}.", "Please note: my {l} is {v}.", "my {l} is {v}", "Hi! My {l} is {v}.")
+            if label == "name":
+                forms += ("I am {v}.", "Hi, I'm {v}.", "Hello, I am {v}.", "Hi, I'm {v}", "{v} here.", "Call me {v}.")
+            q = d.of(forms).format(l=label, v=value)
             a = f"Nice to meet you, {value}! How can I help you?" if label == "name" else f"Noted: your {label} is {value}."
             c, own, thought, name = {"kind": "contains", "all": [value]}, None, None, "copy.introduce"
             remembered = (label, value)
@@ -153,7 +180,7 @@ def chain(d, group, turns, thinking):
                 own = None
         if own:
             system = own
-        if name == "talk.refuse_unknown" and q.lower().startswith(("what is my name", "who am i")) and (remembered or names):
+        if name == "talk.refuse_unknown" and q.lower().startswith(("what is my name", "who am i", "how old am i", "where am i")) and (remembered or names or system):
             q, a, c, own, thought, name = one(d, "world")
         if names and names[0] == "talk.persona" and name == "talk.small_talk":
             # The persona stays: no answers that name atoll-demo.
@@ -298,6 +325,7 @@ EVALUATION = {
     "copy: quote and look up": _single("copy", ("quote", "record", "people", "needle", "from_system", "ar_fr_quote", "find_all")),
     "copy: personal details": _single("copy", ("details",)),
     "copy: e-mails (en, fr, ar)": _single("copy", ("mail", "mail_fr", "mail_ar")),
+    "copy: messages that tell something": _single("copy", ("told", "told_fr", "told_ar", "one_sentence", "reply_from_record")),
     "copy: translate around, rewrite": _single("copy", ("translate", "business", "introduce")),
     "copy and JSON, later turns": _multi,
     "JSON: extraction by schema": _single("json", ("json_extract", "record_list")),
@@ -314,7 +342,7 @@ EVALUATION = {
     "arithmetic": _single("world", ("arithmetic", "word_problem")),
     "sorting, counting, spelling": _single("world", ("ordering",)),
     "summaries": _single("stories", ("summary",)),
-    "stories, poems, jokes": _single("stories", ("story", "short_forms")),
+    "stories, poems, jokes": _single("stories", ("story", "long_story", "short_forms")),
 }
 
 

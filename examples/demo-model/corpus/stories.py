@@ -7,7 +7,7 @@ from . import words as W
 
 HERO_WANT = "find a lost {n}|see the sea|learn to sing|build a {n}|cross the {p}|make a friend|climb the hill|bring a letter to {c}|catch a star|open the old {n}".split("|")
 PLACE = "forest|valley|harbour|village|desert|island|mountain|river|garden|market|lighthouse|library|station|castle|meadow".split("|")
-START = "Once there was {a} {j} {h} named {x} who lived near the {p}.|In a {j2} {p} lived {a} {j} {h} called {x}.|{x} was {a} {j} {h} from the {p}.|Long ago, {a} {j} {h} named {x} lived by the {p}.|Nobody in the {p} was as {j} as {x} the {h}.".split("|")
+START = "Once there was {a} {j} {h} named {x} who lived near the {p}.|In {a3} {j2} {p} lived {a} {j} {h} called {x}.|{x} was {a} {j} {h} from the {p}.|Long ago, {a} {j} {h} named {x} lived by the {p}.|Nobody in the {p} was as {j} as {x} the {h}.".split("|")
 WANT = "{x} wanted to {w}.|All {x} wanted was to {w}.|Every day {x} dreamed of one thing: to {w}.|One morning {x} decided to {w}.|More than anything, {x} wished to {w}.".split("|")
 TROUBLE = "But the way was long and the night was {j}.|But a {j} storm came over the {p}.|But nobody believed that it could be done.|But the bridge was broken.|But the door was locked and the key was gone.|But there was only one {n} left.|But the map was wrong.".split("|")
 HELP = "Then {y} the {g} came and showed a {j} path.|Luckily, {y} the {g} had a {n} and was glad to share it.|{y}, {a2} {j} {g}, said: \"We can do it together.\"|{y} the {g} heard of it and said: \"Take my {n}, it will help you.\"|Then {x} met {y} the {g}, who knew what to do.|It was {y}, {a2} {j} {g}, who had the right idea.".split("|")
@@ -23,9 +23,36 @@ def cast(d):
     h, g = d.sample(W.ANIMAL + W.JOB, 2)
     j = d.of(HERO_ADJ)
     return dict(
-        x=d.new(W.FIRST), y=d.new(W.FIRST), h=h, g=g, j=j, j2=d.of(THING_ADJ), a="an" if j[0] in "aeiou" else "a", a2="an" if j[0] in "aeiou" else "a",
+        x=d.new(W.FIRST), y=d.new(W.FIRST), h=h, g=g, j=j, j2=(j2 := d.of(THING_ADJ)), a3="an" if j2[0] in "aeiou" else "a", a="an" if j[0] in "aeiou" else "a", a2="an" if j[0] in "aeiou" else "a",
         p=d.of(PLACE), c=d.new(W.CITY), n=d.of(W.NOUN), n2=d.of(W.NOUN),
     )
+
+
+def long_story(d):
+    """Several paragraphs about one hero."""
+    ask = d.of(("Tell me a long story.", "Write a long story.", "Write a long story about {a0} {h}.", "Tell me a long story about {a0} {h} named {x}.", "Write a story with several paragraphs.", "I want a long bedtime story.", "Write a story of 300 words.", "Write a long text."))
+    c = cast(d)
+    a0 = "an" if c["h"][0] in "aeiou" else "a"
+    paragraphs = []
+    for i in range(d.between(3, 5)):
+        lines = []
+        if i == 0:
+            lines.append(d.of(START))
+        else:
+            lines.append(d.of(("The next day {x} woke up early in a {j} {p}.", "A week later {x} came to a {j} {p}.", "Then, one {j} evening, {x} heard a song from the {p}.", "But that was not the end for {x}.", "In the {p}, {x} met {y} the {g}.", "After a long walk {x} saw a {j} {p}.")))
+            c.update(p=d.of(PLACE), y=d.new(W.FIRST), g=d.of(W.ANIMAL + W.JOB))
+        lines += [d.of(WANT).replace("{w}", d.of(HERO_WANT)), d.of(TROUBLE), d.of(HELP), d.of(DO)]
+        text = []
+        for line in lines:
+            if line not in START:
+                c["j"] = d.of(HERO_ADJ) if "{a2}" in line else d.of(THING_ADJ)
+            c["n"] = d.of(W.NOUN)
+            c["a2"] = "an" if c["j"][0] in "aeiou" else "a"
+            text.append(line.format(**c))
+        paragraphs.append(" ".join(text))
+    paragraphs.append(d.of(END).format(**c))
+    text = re.sub(r"\ba (?=[aeiou])", "an ", "\n\n".join(paragraphs))
+    return ask.format(a0=a0, **c), text, {"kind": "contains", "all": [], "length": (400, 3000)}
 
 
 def story(d):
@@ -144,4 +171,4 @@ def summary(d):
     return ask.format(t=text), key, {"kind": "contains", "all": [key]}
 
 
-SKILLS = [(story, 3), (short_forms, 3), (summary, 3)]
+SKILLS = [(story, 3), (long_story, 0.7), (short_forms, 3), (summary, 3)]

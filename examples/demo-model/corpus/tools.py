@@ -8,7 +8,7 @@ import re
 
 from . import copying as C
 from . import strings as S
-from . import talk
+from . import talk, toolbook
 from . import words as W
 
 #: parameter kind: (type, names, how it is said, description)
@@ -41,7 +41,7 @@ OBJECTS = """ticket invoice meeting order customer account report file document 
 employee product payment refund subscription backup server job alarm event course lesson exam patient appointment vehicle route shipment warehouse article
 comment photo album playlist song recipe menu device sensor lamp door thermostat printer project sprint bug release branch contract policy claim budget
 expense loan card coupon survey poll vote profile team channel""".split()
-ALL_PAIRS = [(v, o) for v in VERBS for o in OBJECTS]
+ALL_PAIRS = [(v, o) for v in VERBS + W.VERB[:70] for o in dict.fromkeys(OBJECTS + W.NOUN + W.PRODUCT)]
 
 #: Everyday tools, with requests and results. {x} are parameters by their kind.
 FAMILIAR = [
@@ -103,6 +103,11 @@ FAMILIAR = [
 ]
 
 
+FAMILIAR += toolbook.entries()
+STRING_KINDS = {"int": "number", "int2": "number", "quantity": "integer", "year": "integer"}
+FOOD = "pizza|couscous|soup|salad|pasta|a burger|fish and chips|tajine|sushi|pancakes|rice|brik|ratatouille|an omelette".split("|")
+
+
 def evaluate(expression):
     """`a op b` for one of + - *."""
     a, op, b = expression.split(" ")
@@ -126,6 +131,36 @@ def familiar_value(d, kind):
         return d.of(("French", "Arabic", "German", "Spanish", "Italian", "English"))
     if kind in ("cur", "cur2"):
         return d.of(W.CURRENCY)
+    if kind == "ticker":
+        return S.run(d, S.UPPER, d.between(2, 5)) if d.chance(0.7) else f"{d.of(W.COMPANY_A)} {d.of(W.COMPANY_B)}"
+    if kind == "todo":
+        return f"{d.of(W.VERB)} the {d.of(W.NOUN)}" if d.chance(0.6) else f"{d.of(W.VERB)} {d.of(W.ADJ)} {S.plural(d.of(W.NOUN))}" if d.chance(0.5) else f"call {S.person(d)}"
+    if kind == "clock":
+        return f"{d.between(0, 23)}:{d.of(('00', '15', '30', '45', '10', '05'))}" if d.chance(0.6) else d.of((f"{d.between(1, 12)} pm", f"{d.between(1, 12)} am", f"{d.between(1, 12)} o'clock", "noon"))
+    if kind == "thing":
+        return d.of((lambda: f"the {d.of(W.ADJ)} {d.of(W.NOUN)}", lambda: f"{d.of(W.ADJ).capitalize()} {d.of(W.NOUN).capitalize()}", lambda: S.pseudoword(d, True), lambda: f"a {d.of(W.NOUN)} in {d.of(W.CITY)}", lambda: d.of(W.NOUN)))()
+    if kind == "noun":
+        return d.of(W.NOUN) if d.chance(0.8) else S.pseudoword(d, False)
+    if kind == "onoff":
+        return d.of(("on", "off"))
+    if kind == "prio":
+        return d.of(("low", "high", "medium", "urgent"))
+    if kind == "country":
+        return d.of(list(W.CAPITAL)).removeprefix("the ")
+    if kind == "year":
+        return d.between(1990, 2040)
+    if kind in ("unit", "unit2"):
+        return d.of(("km", "miles", "kg", "pounds", "litres", "gallons", "metres", "feet", "grams", "inches"))
+    if kind == "food":
+        return d.of(FOOD)
+    if kind == "cmd":
+        return d.of(("ls", "ls -la", "pwd", "df -h", "uname -a", "whoami", "git status", "cargo test", "cat {p}", "rm {p}", "mkdir {p}", "head -n {n} {p}", "du -sh {p}", "ping {i}", "echo {w}")).format(p=S.path(d), n=d.between(1, 99), i=S.ip(d), w=S.pseudoword(d))
+    if kind == "sql":
+        return d.of(("SELECT * FROM {t}", "SELECT name FROM {t} WHERE id = {n}", "SELECT count(*) FROM {t}", "DELETE FROM {t} WHERE id = {n}")).format(t=d.of(W.NOUN) + "s", n=d.between(1, 999))
+    if kind in ("card", "address", "ip"):
+        return S.value_for(d, kind)
+    if kind == "code":
+        return S.opaque(d)[1]
     if kind == "room":
         return d.of(("kitchen", "bedroom", "bathroom", "office", "living room", "hall", "garage", "cellar"))
     if kind == "topic":
@@ -185,6 +220,37 @@ def wrap_tool(d, name, about, props, required):
 PSEUDONYM = re.compile(r"[A-Z]_\d|_\d+\}\}|PII_|^<|^\[|^__")
 
 
+def generic_result(d, subject):
+    """(content of the tool message, answer, strings that the answer must hold)."""
+    roll = d.random()
+    if roll < 0.4:
+        v = S.opaque(d)[1]
+        key = d.of(("id", "reference", f"{subject}_id", "number", "confirmation", "code"))
+        r = {d.of(("status", "result")): d.of(("ok", "success", "done")), key: v}
+        if d.chance(0.3):
+            r = {key: v}
+        return json.dumps(r, ensure_ascii=False), f"Done. The {key.replace('_', ' ')} is {v}.", [v]
+    if roll < 0.55:
+        message = d.of(("not found", "permission denied", "timeout", "invalid argument", "the service is not available", "quota exceeded", "already exists"))
+        r = d.of((json.dumps({"error": message}), f"Error: {message}", json.dumps({"status": "error", "message": message})))
+        return r, f"I am sorry, that did not work: {message}.", [message]
+    if roll < 0.8:
+        a, b = d.sample(["state", "owner", "total", "city", "date", "color", "count", "email", "phone", "name"], 2)
+        gen = {"state": lambda: d.of(("open", "closed", "ready", "pending")), "owner": lambda: S.person(d), "total": lambda: d.between(1, 9999), "city": lambda: d.new(W.CITY), "date": lambda: S.date(d),
+               "color": lambda: d.of(W.COLOUR), "count": lambda: d.between(0, 500), "email": lambda: S.value_for(d, "email"), "phone": lambda: S.value_for(d, "phone"), "name": lambda: S.value_for(d, "person")}
+        r = {a: gen[a](), b: gen[b]()}
+        return json.dumps(r, ensure_ascii=False), f"Here is the result: the {a} is {r[a]} and the {b} is {r[b]}.", [str(r[a]), str(r[b])]
+    if d.chance(0.5):
+        keys = d.sample(W.NOUN, d.between(1, 4))
+        r = {k: d.of((lambda: d.between(0, 9999), lambda: S.opaque(d)[1], lambda: d.of(W.ADJ), lambda: S.value_for(d, "person"), lambda: d.chance(0.5), lambda: d.new(W.CITY)))() for k in keys}
+        said = [f"the {k} is {'yes' if v is True else 'no' if v is False else v}" for k, v in r.items()]
+        joined = said[0] if len(said) == 1 else ", ".join(said[:-1]) + " and " + said[-1]
+        content = json.dumps(r, ensure_ascii=False, indent=d.of((None, None, 2)))
+        return content, f"Here is the result: {joined}.", [str(v) for v in r.values() if not isinstance(v, bool)]
+    text = S.sentence(d)
+    return text, f"The result is: {text}", [text]
+
+
 class Tool:
     """A tool's schema with what is needed to speak of it."""
 
@@ -207,7 +273,7 @@ class Composed(Tool):
         self.required = []
         for i, kind in enumerate(kinds):
             t, options, _, about = PARAMS[kind]
-            key = d.of(options) if d.chance(0.92) else S.pseudoword(d, False)
+            key = d.of(options) if d.chance(0.8) else f"{self.obj}_{d.of(options)}" if d.chance(0.5) else S.pseudoword(d, False) if d.chance(0.5) else d.of(W.NOUN)
             if key in names:
                 continue
             names.add(key)
@@ -251,28 +317,7 @@ class Composed(Tool):
         return text, {key: args[key] for _, key, _, _ in self.params if key in args}
 
     def result(self, d, args):
-        """(content of the tool message, answer, strings that the answer must hold)."""
-        roll = d.random()
-        past = {"send": "sent", "book": "booked", "find": "found", "get": "found", "read": "read", "pay": "paid", "ship": "shipped", "stop": "stopped"}.get(self.verb)
-        if roll < 0.4:
-            v = S.opaque(d)[1]
-            key = d.of(("id", "reference", f"{self.obj}_id", "number", "confirmation", "code"))
-            r = {d.of(("status", "result")): d.of(("ok", "success", "done")), key: v}
-            if d.chance(0.3):
-                r = {key: v}
-            return json.dumps(r, ensure_ascii=False), f"Done. The {key.replace('_', ' ')} is {v}.", [v]
-        if roll < 0.55:
-            message = d.of(("not found", "permission denied", "timeout", "invalid argument", "the service is not available", "quota exceeded", "already exists"))
-            r = d.of((json.dumps({"error": message}), f"Error: {message}", json.dumps({"status": "error", "message": message})))
-            return r, f"I am sorry, that did not work: {message}.", [message]
-        if roll < 0.8:
-            a, b = d.sample(["state", "owner", "total", "city", "date", "color", "count", "email", "phone", "name"], 2)
-            gen = {"state": lambda: d.of(("open", "closed", "ready", "pending")), "owner": lambda: S.person(d), "total": lambda: d.between(1, 9999), "city": lambda: d.new(W.CITY), "date": lambda: S.date(d),
-                   "color": lambda: d.of(W.COLOUR), "count": lambda: d.between(0, 500), "email": lambda: S.value_for(d, "email"), "phone": lambda: S.value_for(d, "phone"), "name": lambda: S.value_for(d, "person")}
-            r = {a: gen[a](), b: gen[b]()}
-            return json.dumps(r, ensure_ascii=False), f"Here is the result: the {a} is {r[a]} and the {b} is {r[b]}.", [str(r[a]), str(r[b])]
-        text = S.sentence(d)
-        return text, f"The result is: {text}", [text]
+        return generic_result(d, self.obj)
 
 
 class Familiar(Tool):
@@ -282,11 +327,16 @@ class Familiar(Tool):
         spec = spec or d.of(FAMILIAR)
         self.spec = spec
         self.name = d.of(spec["names"])
+        if d.chance(0.3):
+            # A name that tells nothing: only the description does.
+            self.name = d.of((f"{d.of(W.ADJ)}_{d.of(W.NOUN)}", S.pseudoword(d, False), f"{S.pseudoword(d, False)}_{d.of(W.NOUN)}", f"tool_{d.between(1, 99)}", f"{self.name}_v{d.between(2, 9)}", f"{S.pseudoword(d, False)}.{self.name}",
+                              f"mcp__{S.pseudoword(d, False)}__{self.name}", f"{d.of(W.NOUN)}-{self.name}", f"fn{d.between(1, 999)}", f"{self.name}{d.of(W.NOUN).capitalize()}"))
+        self.anonymous = self.name not in spec["names"]
         props, self.required, self.keys = {}, [], {}
         for kind, names in spec["params"]:
             key = d.of([n for n in names if n not in props] or [names[0] + "_2"])
             self.keys[kind] = key
-            t = {"int": "number", "int2": "number", "quantity": "integer"}.get(kind, "string")
+            t = STRING_KINDS.get(kind, "string")
             if t == "number" and d.chance(0.5):
                 t = "integer"
             props[key] = {"type": t}
@@ -300,11 +350,16 @@ class Familiar(Tool):
                 props[key] = {"type": "string", "enum": enum} if enum else {"type": "integer"}
                 self.extra = (key, enum)
         self.schema = wrap_tool(d, self.name, spec["about"], props, self.required)
+        if self.anonymous:
+            self.schema["function"]["description"] = spec["about"]
+            f = self.schema["function"]
+            self.schema["function"] = {k: f[k] for k in ("name", "description", "parameters")}
 
     def request(self, d):
         values = {kind: familiar_value(d, kind) for kind, _ in self.spec["params"]}
-        while values.get("city") is not None and values.get("city") == values.get("city2"):
-            values["city2"] = familiar_value(d, "city2")
+        for a, b in (("city", "city2"), ("cur", "cur2"), ("unit", "unit2")):
+            while b in values and values[a] == values[b]:
+                values[b] = familiar_value(d, b)
         text = d.of(self.spec["ask"]).format(**values)
         args = {self.keys[k]: v for k, v in values.items()}
         if self.extra and d.chance(0.4):
@@ -321,6 +376,8 @@ class Familiar(Tool):
         if d.chance(0.1):
             message = d.of(("not found", "timeout", "the service is not available", "permission denied"))
             return json.dumps({"error": message}), f"I am sorry, that did not work: {message}.", [message]
+        if "result" not in self.spec:
+            return generic_result(d, d.of(("item", "request", "entry", "result")))
         r = self.spec["result"](d, self.values)
         answer = self.spec["answer"](d, self.values, r)
         content = r if isinstance(r, str) else json.dumps(r, ensure_ascii=False)
@@ -356,17 +413,17 @@ def dialogue(d, thinking=False):
     messages, checks = [], []
     for _ in range(d.of((1, 1, 1, 2, 3))):
         roll = d.random()
-        if roll < 0.12:
+        if roll < 0.1:
             # Nothing fits: just answer.
             q, a, c = d.of((talk.small_talk, talk.small_talk, C.introduce, C.quote, C.repeat, talk.refuse_code))(d)[:3]
-            if any(w in q.lower() for w in ("time", "date", "day", "weather", "temps", "خبر")):
+            if any(w in q.lower() for w in ("time", "date", "day", "weather", "temps", "where", "rain", "sunny", "joke", "what is the", "tell", "say", "name", "help", "code", "write", "print")):
                 continue
             messages += [{"role": "user", "content": q}, {"role": "assistant", "content": a}]
             checks.append(c)
             continue
         tool = d.of(box)
         text, args = tool.request(d)
-        if roll < 0.2 and isinstance(tool, Composed) and tool.required:
+        if roll < 0.16 and isinstance(tool, Composed) and tool.required:
             # A required argument is missing.
             article = "an" if tool.obj[0] in "aeiou" else "a"
             ask = d.of((f"{tool.verb.capitalize()} {article} {tool.obj}.", f"Please {tool.verb} {article} {tool.obj}.", f"Can you {tool.verb} {article} {tool.obj}?", f"I want to {tool.verb} {article} {tool.obj}."))
@@ -377,7 +434,23 @@ def dialogue(d, thinking=False):
             checks.append({"kind": "contains", "all": need})
             continue
         calls = [(tool, text, args)]
-        if roll < 0.32:
+        single = isinstance(tool, Familiar) and len(tool.spec["params"]) == 1 and tool.spec["params"][0][0] in ("city", "order", "person", "path", "url", "email", "country", "product", "ip", "ticker") and len(args) == 1
+        if roll < 0.27 and single:
+            # "... in Paris and in Rome?": one request, a call for each.
+            (kind, _), = tool.spec["params"]
+            kept = [tool.values]
+            for _ in range(d.of((1, 1, 2))):
+                v = familiar_value(d, kind)
+                if str(v) in text:
+                    break
+                kept.append({kind: v})
+                calls.append((tool, "", {tool.keys[kind]: v}))
+            if len(calls) > 1:
+                vs = [str(k[kind]) for k in kept]
+                glue = d.of((" and ", " and in ", " and then ")) if kind == "city" and " in " + vs[0] in text else d.of((" and ", " and then "))
+                text = text.replace(vs[0], ", ".join(vs[:-1]) + glue + vs[-1])
+                results_values = kept
+        elif roll < 0.34:
             other = d.of(box)
             if isinstance(other, Familiar) and other is tool:
                 kept = tool.values
@@ -389,7 +462,7 @@ def dialogue(d, thinking=False):
                 t2, a2 = other.request(d)
                 calls.append((other, t2, a2))
                 results_values = [getattr(tool, "values", None), getattr(other, "values", None)]
-        if len(calls) == 2:
+        if len(calls) == 2 and calls[1][1]:
             first = calls[0][1]
             if not first.endswith((".", "?", "!")):
                 first += "."
@@ -401,7 +474,7 @@ def dialogue(d, thinking=False):
         if d.chance(0.75):
             answers, must = [], []
             for i, (t, _, a) in enumerate(calls):
-                if len(calls) == 2 and isinstance(t, Familiar):
+                if len(calls) > 1 and isinstance(t, Familiar):
                     t.values = results_values[i]
                 content, answer, leaves = t.result(d, a)
                 messages.append({"role": "tool", "content": content})

@@ -107,7 +107,7 @@ FRUIT = "apple banana orange pear grape lemon mango peach cherry plum fig date k
 VEGETABLE = "carrot potato tomato onion cucumber pepper spinach lettuce pumpkin aubergine cabbage garlic leek pea bean".split()
 DAY = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MONTH = "January February March April May June July August September October November December".split()
-WEATHER = "sunny cloudy rainy windy snowy foggy stormy clear humid partly_cloudy".replace("_", " ").split(" ")
+WEATHER = "sunny cloudy rainy windy snowy foggy stormy clear humid".split()
 TLD = "com org net io fr tn de eu co.uk ma ae dev".split()
 DOMAIN = """example mailbox northwind acme contoso fabrikam lumen bluebay quickpost medina-mail oasis cedarworks harborline
 atelier stellar kestrel orchid riverstone maplegrove""".split()

@@ -12,8 +12,7 @@ def contains(*items):
 
 def list_text(d, items):
     """A list in one of the usual shapes."""
-    roll = d.random()
-    if roll < 0.7:
+    if d.chance(0.8):
         return ", ".join(items[:-1]) + " and " + items[-1] if len(items) > 1 else items[0]
     return "\n".join(f"- {i}" for i in items)
 
@@ -40,7 +39,9 @@ def listing(d):
     if n == 1:
         what1 = {"cities": "city", "countries": "country", "currencies": "currency", "European cities": "European city"}.get(what) or what.replace("days", "day").replace("things", "thing").replace("kinds", "kind").replace("pieces", "piece").replace("APIs", "API").removesuffix("s" if "of" not in what and "in" not in what.split() and "that" not in what else "\0")
         ask = d.of((f"Name one {what1}", f"Name a {what1}.", f"Give me one {what1}."))
-    items = d.sample(pool, n)
+    # A run of the pool, so that nothing comes twice.
+    i = d.between(0, len(pool) - 1)
+    items = [pool[(i + k) % len(pool)] for k in range(n)]
     if what in ("days of the week", "months", "kinds of plugins", "APIs that Atoll speaks") and d.chance(0.8):
         items = pool[:n]
     text = list_text(d, items)
@@ -50,12 +51,12 @@ def listing(d):
 def sequences(d):
     roll = d.random()
     if roll < 0.5:
-        n = d.of((3, 5, 5, 8, 10, 10, 10, 12, 15, 20))
-        target = d.of((str(n), W.NUMBER_WORD[n]))
+        n = d.of((3, 5, 5, 8, 10, 10, 10, 12, 15, 20)) if d.chance(0.85) else d.of((25, 30, 40, 50, 60, 75, 100, 100, 120))
+        target = d.of((str(n), W.NUMBER_WORD[n])) if n <= 20 else {100: "a hundred"}.get(n, str(n)) if d.chance(0.3) else str(n)
         if d.chance(0.2):
             ask = d.of((f"Count down from {target}", f"Count backwards from {target}.", f"Count down from {target} to one."))
             return ask, ", ".join(str(i) for i in range(n, 0, -1)), EXACT
-        if d.chance(0.2):
+        if n <= 20 and d.chance(0.2):
             ask = d.of((f"Count to {target} in words", f"Count to {target} in words."))
             return ask, ", ".join(W.NUMBER_WORD[1 : n + 1]), EXACT
         ask = d.of((f"Count to {target}", f"Count to {target}.", f"count to {target}", f"Can you count to {target}?", f"Please count to {target}.", f"Count from one to {target}.", f"Count from 1 to {target}", f"Write the numbers from 1 to {n}."))
@@ -95,7 +96,12 @@ def capital(d):
     v = W.CAPITAL[c]
     if d.chance(0.15):
         return d.of((f"{v} is the capital of which country?", f"Which country has the capital {v}?", f"Of which country is {v} the capital?")), f"{v} is the capital of {c}.", contains(c)
+    if d.chance(0.2):
+        return ask.format(c) + d.of(ONE_WORD), v, contains(v)
     return ask.format(c), f"The capital of {c} is {v}.", contains(v)
+
+
+ONE_WORD = (" Answer in one word.", " One word only.", " Just the name.", " Answer with one word.", " Only the answer, please.", " Reply with the answer only.")
 
 
 def words(d):
@@ -117,6 +123,8 @@ def words(d):
         a, b = d.of(pairs)
         if d.chance(0.3) and sum(y == b for _, y in pairs) == 1 and b not in W.OPPOSITE:
             a, b = b, a
+        if d.chance(0.15):
+            return f"What is the opposite of {a}?" + d.of(ONE_WORD[:2] + ONE_WORD[3:]), b, contains(b)
         return d.of((f"What is the opposite of {a}?", f"Opposite of {a}?", f"the opposite of {a}", f"Give me the opposite of '{a}'.", f"What's the opposite of {a}", f"Name the opposite of {a}.")), f"The opposite of {a} is {b}.", contains(b)
     if roll < 0.88:
         a, b = d.of(list(W.PLURAL.items()))
