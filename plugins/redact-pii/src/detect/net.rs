@@ -1,0 +1,471 @@
+//! Addresses on networks: e-mail, IP, MAC, UUID, and the secret parts of URLs.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::context::{MACADDR, NEG, VERSION};
+use super::entity::Entity;
+use super::group::Group;
+use super::scan::Scanner;
+
+const fn local(b: u8) -> bool {
+    b.is_ascii_alphanumeric()
+        || matches!(
+            b,
+            b'.' | b'_' | b'+' | b'-' | b'\'' | b'~' | b'!' | b'#' | b'$' | b'&'
+        )
+}
+
+/// Whether the byte at `i` belongs to an Arabic letter: Latin and Arabic never share a label.
+fn arabic(s: &[u8], i: usize) -> bool {
+    let mut j = i;
+    while j > 0 && s[j] & 0xC0 == 0x80 {
+        j -= 1;
+    }
+    matches!(s[j], 0xD8..=0xDB) || s[j] == 0xEF
+}
+
+/// Endings that are files, not domains: `icon@2x.png`.
+const FILES: &[&[u8]] = &[
+    b"png",
+    b"jpg",
+    b"jpeg",
+    b"gif",
+    b"svg",
+    b"webp",
+    b"js",
+    b"ts",
+    b"jsx",
+    b"tsx",
+    b"css",
+    b"scss",
+    b"json",
+    b"html",
+    b"htm",
+    b"xml",
+    b"txt",
+    b"pdf",
+    b"exe",
+    b"dll",
+    b"yml",
+    b"yaml",
+    b"toml",
+    b"lock",
+    b"tgz",
+    b"gz",
+    b"whl",
+    b"jar",
+    b"class",
+    b"java",
+    b"cpp",
+    b"service",
+    b"target",
+    b"local",
+    b"localhost",
+    b"internal",
+    b"bin",
+    b"csv",
+    b"log",
+    b"map",
+    b"mjs",
+    b"tar",
+    b"php",
+];
+
+impl Scanner<'_> {
+    /// An e-mail address around the `@` at `at`.
+    pub(super) fn email(&mut self, at: usize) -> usize {
+        self.address(at, at + 1)
+    }
+
+    /// `%40`, an `@` inside a URL.
+    pub(super) fn encoded_at(&mut self, at: usize) -> usize {
+        if self.s.get(at..at + 3) == Some(b"%40") {
+            self.address(at, at + 3)
+        } else {
+            at + 1
+        }
+    }
+
+    fn address(&mut self, at: usize, host: usize) -> usize {
+        let s = self.s;
+        // Domain: labels with dots; ASCII and other letters do not mix within a label's script.
+        let mut end = host;
+        let (mut dot, mut dots) = (host, 0);
+        while end < s.len() && end - host < 254 {
+            let b = s[end];
+            if b == b'.' {
+                if end == dot
+                    || !s
+                        .get(end + 1)
+                        .is_some_and(|&n| n.is_ascii_alphanumeric() || n >= 0x80)
+                {
+                    break;
+                }
+                // A full stop glued to the next sentence's Arabic word.
+                if arabic(s, end + 1) && !arabic(s, end - 1) && dots > 0 {
+                    break;
+                }
+                dots += 1;
+                dot = end + 1;
+            } else if b >= 0x80 {
+                if end > dot && arabic(s, end) != arabic(s, end - 1)
+                    || b >= 0xC0 && unicode_punctuation(&s[end..])
+                {
+                    break;
+                }
+            } else if !(b.is_ascii_alphanumeric() || b == b'-') || (end > dot && arabic(s, end - 1))
+            {
+                break;
+            }
+            end += 1;
+        }
+        while end > host && matches!(s[end - 1], b'-' | b'.') {
+            end -= 1;
+        }
+        if dots == 0 || end <= dot {
+            return host;
+        }
+        let tld = &s[dot..end];
+        let letters = tld.iter().all(u8::is_ascii_alphabetic) && (2..=24).contains(&tld.len());
+        let puny = tld.len() > 4 && tld[..4].eq_ignore_ascii_case(b"xn--");
+        let foreign = tld[0] >= 0x80 && tld.len() >= 4;
+        if !(letters || puny || foreign) || FILES.iter().any(|f| f.eq_ignore_ascii_case(tld)) {
+            return host;
+        }
+        // Local part, backwards. Where the script changes the address begins.
+        let mut a = at;
+        let floor = at
+            .saturating_sub(96)
+            .max(if self.floor <= at { 0 } else { at });
+        while a > floor {
+            let b = s[a - 1];
+            if b < 0x80 && !local(b) || (b >= 0x80 && unicode_tail_punctuation(s, a)) {
+                break;
+            }
+            if a < at
+                && arabic(s, a - 1) != arabic(s, a)
+                && (b >= 0x80 || s[a] >= 0x80)
+                && (b.is_ascii_alphanumeric() || b >= 0x80)
+            {
+                break;
+            }
+            a -= 1;
+        }
+        while a < at && !s.is_char_boundary_at(a) {
+            a += 1;
+        }
+        while a < at && s[a] < 0x80 && !s[a].is_ascii_alphanumeric() && s[a] != b'_' {
+            a += 1;
+        }
+        if a == at || matches!(s[at - 1], b'.') || s[a..at].windows(2).any(|w| w == b"..") {
+            return host;
+        }
+        if at - a > 64 || (&s[a..at] == b"git" && self.at(end) == b':') {
+            return host;
+        }
+        if !self.wants(Entity::Email) {
+            return end;
+        }
+        self.put(a, end, Entity::Email, 95, true);
+        end
+    }
+
+    /// Dotted quads; true when the group was one.
+    pub(super) fn ipv4(&mut self, g: &Group) -> bool {
+        let mut found = false;
+        for i in 0..g.n.saturating_sub(3) {
+            let dotted = g.seps[i..i + 3].iter().all(|&b| b == b'.');
+            if !dotted || (i..i + 4).any(|k| g.len(k) > 3 || g.number(k) > 255) {
+                continue;
+            }
+            let tail = if i + 4 < g.n { g.seps[i + 3] } else { 0 };
+            let head = if i > 0 { g.seps[i - 1] } else { 0 };
+            // Five parts are an object identifier or a version.
+            if tail == b'.'
+                || head == b'.'
+                || (0..4).any(|k| g.len(i + k) > 1 && self.s[g.chunks[i + k].0] == b'0')
+            {
+                continue;
+            }
+            let (start, mut end) = (g.chunks[i].0, g.chunks[i + 3].1);
+            if i == 0
+                && matches!(self.before(start), b'.' | b'-')
+                && self.before(start - 1).is_ascii_alphanumeric()
+            {
+                continue;
+            }
+            let quad = Ipv4Addr::from([0, 1, 2, 3].map(|k| g.number(i + k) as u8));
+            if quad.is_unspecified() || quad.is_loopback() || quad.is_broadcast() {
+                found = true;
+                continue;
+            }
+            if tail == b'/' && g.number(i + 4) <= 32 && g.len(i + 4) <= 2 {
+                end = g.chunks[i + 4].1;
+            }
+            let c = self.context(start, end);
+            let version = c.near & VERSION != 0 && c.near & (NEG | VERSION) != 0;
+            let small = quad.octets().iter().all(|&o| o < 30);
+            found = true;
+            if !(version && small) && !(quad.octets()[0] == 0) {
+                self.put(start, end, Entity::Ip, 92, true);
+            }
+        }
+        found
+    }
+
+    /// `://`, an IPv6 or MAC address, or `keyword: secret`.
+    pub(super) fn colon(&mut self, at: usize) -> usize {
+        let s = self.s;
+        if s.get(at + 1..at + 3) == Some(b"//") {
+            return self.url(at);
+        }
+        let hexish = |b: u8| b.is_ascii_hexdigit() || b == b':';
+        if hexish(self.at(at + 1))
+            && (self.at(at + 1) == b':' || self.before(at).is_ascii_hexdigit())
+            && let Some(end) = self.colons(at)
+        {
+            return end;
+        }
+        self.assignment(at)
+    }
+
+    fn colons(&mut self, at: usize) -> Option<usize> {
+        let s = self.s;
+        let part = |b: u8| b.is_ascii_hexdigit() || b == b':' || b == b'.';
+        let mut a = at;
+        while a > 0 && at - a < 40 && part(s[a - 1]) {
+            a -= 1;
+        }
+        let mut b = at;
+        while b < s.len() && b - at < 46 && part(s[b]) {
+            b += 1;
+        }
+        while b > at && (s[b - 1] == b'.' || (s[b - 1] == b':' && b >= 2 && s[b - 2] != b':')) {
+            b -= 1;
+        }
+        while a < at && s[a] == b'.' {
+            a += 1;
+        }
+        // `IP:2001:db8::1` has a label in front; `Address: fe80::1` has not.
+        if !self.opens(a) || !self.closes(b) {
+            return None;
+        }
+        let w = &s[a..b];
+        let text = std::str::from_utf8(w).ok()?;
+        if w.len() == 17
+            && w.iter().enumerate().all(|(i, &c)| {
+                if i % 3 == 2 {
+                    c == b':'
+                } else {
+                    c.is_ascii_hexdigit()
+                }
+            })
+        {
+            self.mac(a, b);
+            return Some(b);
+        }
+        let colons = w.iter().filter(|&&c| c == b':').count();
+        if colons < 2 {
+            return None;
+        }
+        if let Ok(ip) = text.parse::<Ipv6Addr>() {
+            let groups = w.split(|&c| c == b':').filter(|g| !g.is_empty()).count();
+            if ip.is_loopback() || ip.is_unspecified() {
+                return Some(b);
+            }
+            if groups >= 2 && (w.iter().any(u8::is_ascii_digit) || groups >= 4) {
+                let mut end = b;
+                if self.at(end) == b'%' {
+                    let zone = self.word_end(end + 1);
+                    end = if zone > end + 1 { zone } else { end };
+                }
+                if self.at(end) == b'/' {
+                    let len = self.word_end(end + 1);
+                    if (1..=3).contains(&(len - end - 1))
+                        && s[end + 1..len].iter().all(u8::is_ascii_digit)
+                    {
+                        end = len;
+                    }
+                }
+                self.put(a, end, Entity::Ip, 92, true);
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    fn mac(&mut self, a: usize, b: usize) {
+        let zero = self.s[a..b]
+            .iter()
+            .all(|&c| matches!(c, b'0' | b':' | b'-'))
+            || self.s[a..b]
+                .iter()
+                .all(|&c| matches!(c, b'f' | b'F' | b':' | b'-'));
+        if !zero {
+            self.put(a, b, Entity::Mac, 90, true);
+        }
+    }
+
+    /// `aa-bb-cc-dd-ee-ff` and `aabb.ccdd.eeff`, from the word at `a`.
+    pub(super) fn mac_dashed(&mut self, a: usize, b: usize) -> Option<usize> {
+        let s = self.s;
+        if b - a == 2 && self.at(b) == b'-' {
+            let w = s.get(a..a + 17)?;
+            let shape = w.iter().enumerate().all(|(i, &c)| {
+                if i % 3 == 2 {
+                    c == b'-'
+                } else {
+                    c.is_ascii_hexdigit()
+                }
+            });
+            if shape && self.closes(a + 17) && self.at(a + 17) != b'-' && self.before(a) != b'-' {
+                let letters = w.iter().any(u8::is_ascii_alphabetic);
+                if letters {
+                    self.mac(a, a + 17);
+                } else {
+                    self.weigh((a, a + 17), Entity::Mac, 30, false, MACADDR, 0);
+                }
+                return Some(a + 17);
+            }
+        }
+        if b - a == 4 && self.at(b) == b'.' {
+            let w = s.get(a..a + 14)?;
+            let shape = w.iter().enumerate().all(|(i, &c)| {
+                if i % 5 == 4 {
+                    c == b'.'
+                } else {
+                    c.is_ascii_hexdigit()
+                }
+            });
+            if shape
+                && self.closes(a + 14)
+                && w.iter().any(u8::is_ascii_alphabetic)
+                && w.iter().any(u8::is_ascii_digit)
+            {
+                self.put(a, a + 14, Entity::Mac, 80, true);
+                return Some(a + 14);
+            }
+        }
+        None
+    }
+
+    /// A UUID that begins with the eight-digit word `a..b`; returns its end.
+    pub(super) fn uuid(&mut self, a: usize, b: usize) -> Option<usize> {
+        if b - a != 8 || self.at(b) != b'-' {
+            return None;
+        }
+        let w = self.s.get(a..a + 36)?;
+        let shape = w.iter().enumerate().all(|(i, &c)| {
+            if matches!(i, 8 | 13 | 18 | 23) {
+                c == b'-'
+            } else {
+                c.is_ascii_hexdigit()
+            }
+        });
+        if !shape || !self.closes(a + 36) {
+            return None;
+        }
+        self.put(a, a + 36, Entity::Uuid, 90, true);
+        Some(a + 36)
+    }
+
+    /// A URL whose `:` is at `at`: only its secrets are found, the host stays readable.
+    fn url(&mut self, at: usize) -> usize {
+        let s = self.s;
+        let from = at + 3;
+        let mut end = from;
+        let mut slash = None;
+        let mut sign = None;
+        while end < s.len()
+            && end - from < 4096
+            && !matches!(
+                s[end],
+                b' ' | b'\n' | b'\t' | b'\r' | b'"' | b'\'' | b'<' | b'>' | b'`'
+            )
+        {
+            if slash.is_none() {
+                match s[end] {
+                    b'/' | b'?' | b'#' => slash = Some(end),
+                    b'@' => sign = Some(end),
+                    _ => {}
+                }
+            } else if s[end] == b'@'
+                && sign.is_none()
+                && s[from..end].contains(&b':')
+                && !s[from..end].contains(&b'?')
+            {
+                // A password with a slash in it, as people paste them.
+                let host = &s[end + 1..(end + 64).min(s.len())];
+                if slash.is_some_and(|p| s[from..p].contains(&b':') && !s[from..p].contains(&b'.'))
+                    && host.contains(&b'.')
+                {
+                    sign = Some(end);
+                }
+            }
+            end += 1;
+        }
+        if let Some(sign) = sign {
+            let info = &s[from..sign];
+            match info.iter().position(|&b| b == b':') {
+                Some(c) if from + c + 1 < sign => {
+                    let secret = &s[from + c + 1..sign];
+                    if !placeholder(secret) {
+                        self.put(from + c + 1, sign, Entity::UrlCredentials, 95, true);
+                    }
+                }
+                None if info.len() >= 20 && info.iter().any(u8::is_ascii_digit) => {
+                    if self.secret(from).is_none() {
+                        self.put(from, sign, Entity::UrlCredentials, 80, true);
+                    }
+                }
+                _ => {}
+            }
+            return sign + 1;
+        }
+        from
+    }
+}
+
+/// Text that stands for a value instead of being one.
+pub(super) fn placeholder(v: &[u8]) -> bool {
+    v.is_empty()
+        || v.starts_with(b"$")
+        || v.starts_with(b"{")
+        || v.starts_with(b"<")
+        || v.starts_with(b"%")
+        || v.iter()
+            .all(|&b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#'))
+        || v.windows(2).any(|w| w == b"${" || w == b"{{")
+}
+
+/// Whether the character that starts here is general or Arabic punctuation.
+fn unicode_punctuation(s: &[u8]) -> bool {
+    matches!(
+        s,
+        [0xE2, 0x80, ..]
+            | [0xD8, 0x8C | 0x9B | 0x9F, ..]
+            | [0xC2, 0xAB | 0xBB, ..]
+            | [0xE3, 0x80, ..]
+            | [0xEF, 0xBC, ..]
+            | [0xF0, ..]
+    )
+}
+
+/// Whether the character that ends before `a` is punctuation or an emoji.
+fn unicode_tail_punctuation(s: &[u8], a: usize) -> bool {
+    let mut b = a - 1;
+    while b > 0 && s[b] & 0xC0 == 0x80 {
+        b -= 1;
+    }
+    unicode_punctuation(&s[b..])
+}
+
+trait CharBoundary {
+    fn is_char_boundary_at(&self, i: usize) -> bool;
+}
+
+impl CharBoundary for [u8] {
+    fn is_char_boundary_at(&self, i: usize) -> bool {
+        self.get(i).is_none_or(|b| b & 0xC0 != 0x80)
+    }
+}

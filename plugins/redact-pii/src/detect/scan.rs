@@ -1,0 +1,239 @@
+//! The single pass: skip plain bytes, stop at a trigger, give the word there to its rules.
+//!
+//! Invariant: the position never goes back, and each rule reads a bounded window, so the pass is linear
+//! in the text whatever the text is.
+
+use super::context::{self, Bits, Context};
+use super::entity::Entity;
+use super::{Candidate, Kind, View};
+
+const DIGIT: u8 = 1;
+const UPPER: u8 = 2;
+const MARK: u8 = 4;
+
+/// Bytes at which something may begin.
+static CLASS: [u8; 256] = {
+    let mut t = [0u8; 256];
+    let mut b = 0;
+    while b < 256 {
+        t[b] = match b as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'A'..=b'Z' => UPPER,
+            b'@' | b':' | b'=' | b'_' | b'-' | b'<' | b'%' | b'.' => MARK,
+            _ => 0,
+        };
+        b += 1;
+    }
+    t
+};
+
+/// The next trigger at or after `i`.
+#[inline]
+fn next_trigger(s: &[u8], mut i: usize) -> Option<usize> {
+    while let Some(chunk) = s.get(i..).and_then(<[u8]>::first_chunk::<8>) {
+        let any = chunk.iter().fold(0, |m, &b| m | CLASS[usize::from(b)]);
+        if any != 0 {
+            break;
+        }
+        i += 8;
+    }
+    while let Some(&b) = s.get(i) {
+        if CLASS[usize::from(b)] != 0 {
+            return Some(i);
+        }
+        i += 1;
+    }
+    None
+}
+
+/// The state of one pass over one view.
+pub struct Scanner<'a> {
+    pub(super) view: &'a View<'a>,
+    pub(super) s: &'a [u8],
+    enabled: u128,
+    out: &'a mut Vec<Candidate>,
+    /// Nothing before this offset is looked at again as a word.
+    pub(super) floor: usize,
+    /// The context read last, for the span it was read for.
+    cached: std::cell::Cell<(usize, usize, Context)>,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(view: &'a View<'a>, enabled: u128, out: &'a mut Vec<Candidate>) -> Self {
+        Scanner {
+            view,
+            s: view.bytes(),
+            enabled,
+            out,
+            floor: 0,
+            cached: std::cell::Cell::new((0, 0, Context::default())),
+        }
+    }
+
+    /// Runs the pass.
+    pub fn run(mut self) {
+        let mut i = 0;
+        while let Some(at) = next_trigger(self.s, i) {
+            let end = match self.s[at] {
+                b'0'..=b'9' | b'A'..=b'Z' => self.word(at),
+                b'@' => self.email(at),
+                b':' => self.colon(at),
+                b'=' => self.assignment(at),
+                b'%' => self.encoded_at(at),
+                b'<' => self.mrz(at),
+                b'-' => self.dash(at),
+                _ => self.punctuated_secret(at),
+            };
+            i = end.max(at + 1);
+            self.floor = i;
+        }
+    }
+
+    /// The byte at `i`, or 0 past the end.
+    #[inline]
+    pub(super) fn at(&self, i: usize) -> u8 {
+        self.s.get(i).copied().unwrap_or(0)
+    }
+
+    /// The byte before `i`, or 0 at the start.
+    #[inline]
+    pub(super) fn before(&self, i: usize) -> u8 {
+        i.checked_sub(1).map_or(0, |j| self.at(j))
+    }
+
+    /// Whether a word can begin at `i`: no ASCII letter or digit stands right before, or something
+    /// invisible stood between.
+    pub(super) fn opens(&self, i: usize) -> bool {
+        !self.before(i).is_ascii_alphanumeric() || self.view.gap_at(i)
+    }
+
+    /// Whether a word can end before `i`.
+    pub(super) fn closes(&self, i: usize) -> bool {
+        !self.at(i).is_ascii_alphanumeric() || self.view.gap_at(i)
+    }
+
+    /// Start of the run of ASCII letters and digits that `at` is in.
+    fn word_start(&self, at: usize) -> usize {
+        let mut a = at;
+        while a > self.floor && self.s[a - 1].is_ascii_alphanumeric() {
+            if self.view.gap_at(a) && self.s[a - 1].is_ascii_digit() != self.s[a].is_ascii_digit() {
+                break;
+            }
+            a -= 1;
+        }
+        a
+    }
+
+    /// End of the run of ASCII letters and digits from `at`.
+    pub(super) fn word_end(&self, at: usize) -> usize {
+        let mut b = at;
+        while b < self.s.len() && self.s[b].is_ascii_alphanumeric() {
+            if b > at
+                && self.view.gap_at(b)
+                && self.s[b - 1].is_ascii_digit() != self.s[b].is_ascii_digit()
+            {
+                break;
+            }
+            b += 1;
+        }
+        b
+    }
+
+    /// A run of letters and digits that has a digit or a capital at `at`.
+    fn word(&mut self, at: usize) -> usize {
+        let a = self.word_start(at);
+        let b = self.word_end(at);
+        let w = &self.s[a..b];
+        let first = w[0];
+        if let Some(end) = self.secret(a) {
+            return end;
+        }
+        if first.is_ascii_digit() && w.iter().all(u8::is_ascii_digit) {
+            return self
+                .uuid(a, b)
+                .or_else(|| self.mac_dashed(a, b))
+                .unwrap_or_else(|| self.digits(a));
+        }
+        if !w.iter().any(u8::is_ascii_digit) {
+            return self.letters(a, b);
+        }
+        // A lexicon word glued to its number: `CIN09876543`.
+        if !first.is_ascii_digit()
+            && let Some(cut) = w.iter().position(u8::is_ascii_digit)
+            && cut >= 2
+            && w.len() - cut >= 6
+            && w[cut..].iter().all(u8::is_ascii_digit)
+            && context::word(&w[..cut]) & !context::NEG != 0
+        {
+            self.mixed(a, b);
+            return self.digits(a + cut).max(b);
+        }
+        self.uuid(a, b).unwrap_or_else(|| self.mixed(a, b))
+    }
+
+    /// The words around a span; remembered, since several rules ask about one span.
+    pub(super) fn context(&self, start: usize, end: usize) -> Context {
+        let (a, b, known) = self.cached.get();
+        if (a, b) == (start, end) {
+            return known;
+        }
+        let found = context::around(self.s, start, end);
+        self.cached.set((start, end, found));
+        found
+    }
+
+    pub(super) fn wants(&self, e: Entity) -> bool {
+        self.enabled >> (e as u8) & 1 == 1
+    }
+
+    /// Nominates a span as it is.
+    pub(super) fn put(&mut self, start: usize, end: usize, e: Entity, score: u8, checked: bool) {
+        if self.wants(e) && start < end {
+            self.out.push(Candidate {
+                start,
+                end,
+                kind: Kind::Builtin(e),
+                score: score.min(100),
+                checked,
+            });
+        }
+    }
+
+    /// Nominates a span whose score depends on context: `specific` words name this very entity,
+    /// `general` ones an identifier of its sort. Words that name something harmless count against.
+    pub(super) fn weigh(
+        &mut self,
+        span: (usize, usize),
+        e: Entity,
+        base: u8,
+        checked: bool,
+        specific: Bits,
+        general: Bits,
+    ) {
+        if !self.wants(e) {
+            return;
+        }
+        let c = self.context(span.0, span.1);
+        let score = score(c, base, specific, general);
+        self.put(span.0, span.1, e, score, checked);
+    }
+}
+
+/// How context moves a score.
+pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
+    let neg = c.near & context::NEG != 0;
+    let gain = if c.near & specific != 0 {
+        45
+    } else if c.far & specific != 0 && !neg {
+        35
+    } else if c.near & general != 0 && !neg {
+        30
+    } else if c.far & general != 0 && !neg {
+        15
+    } else if neg && base < 80 {
+        return base.saturating_sub(30);
+    } else {
+        0
+    };
+    base.saturating_add(gain).min(100)
+}
