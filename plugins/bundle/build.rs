@@ -10,6 +10,7 @@ const PLUGINS: &[(&str, &str)] = &[
     ("openai-responses", "atoll-plugin-openai-responses"),
     ("claude", "atoll-plugin-claude"),
     ("ollama", "atoll-plugin-ollama"),
+    ("annotate", "atoll-plugin-annotate"),
 ];
 
 fn main() -> ExitCode {

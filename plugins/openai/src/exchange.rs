@@ -1,5 +1,6 @@
 //! One HTTP request and its answer: picks the endpoint, then hands over.
 
+use atoll_plugin_openai_common::failure;
 use atoll_sdk::dialect::Exchange;
 use atoll_sdk::json::{self, Fields};
 use atoll_sdk::types::{
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::answer::{ChatAnswer, ChatOptions, CompletionAnswer, Mode};
 use crate::embeddings::{self, Encoding};
-use crate::{failure, models, request};
+use crate::{models, request};
 
 /// State of one exchange.
 pub struct OneRequest {

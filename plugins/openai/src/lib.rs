@@ -1,7 +1,7 @@
 //! The OpenAI dialect: Chat Completions, Completions, Embeddings and Models.
 //!
 //! Pure functions over the canonical conversation: `request` turns a body into an operation,
-//! `answer` turns events into chunks or one body, `failure` turns errors into OpenAI's shape. No
+//! `answer` turns events into chunks or one body, the shared crate turns errors into OpenAI's shape. No
 //! host call is made while an answer streams.
 //!
 //! Invariants, each with a test: a stream accumulated by the official client's rules equals the body
@@ -11,7 +11,6 @@
 mod answer;
 mod embeddings;
 mod exchange;
-mod failure;
 mod models;
 mod request;
 

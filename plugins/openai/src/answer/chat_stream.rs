@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use atoll_plugin_openai_common::failure;
 use atoll_sdk::sse;
 use atoll_sdk::types::{Delta, Error, Event, ItemKind, ToolCallStart};
 use serde::Serialize;
@@ -18,7 +19,6 @@ use super::chat::{CallIndex, ChatOptions};
 use super::logprobs::{self, ChatLogprobs};
 use super::usage::Usage;
 use super::{Mode, Preamble, finish_reason};
-use crate::failure;
 
 /// The state of one stream.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use atoll_plugin_openai_common::failure;
 use atoll_sdk::types::{Delta, Error, Event};
 use atoll_sdk::{json, sse};
 use serde::Serialize;
@@ -12,7 +13,6 @@ use serde::Serialize;
 use super::logprobs::{self, CompletionLogprobs};
 use super::usage::Usage;
 use super::{Mode, Preamble, finish_reason};
-use crate::failure;
 
 /// The state of one answer.
 #[derive(Debug)]

@@ -166,7 +166,10 @@ enum Kind {
     Call { custom: bool },
 }
 
-fn items() -> impl Strategy<Value = (Kind, Vec<(String, Vec<Token>)>)> {
+/// An item and the text and tokens of its deltas.
+type ItemScript = (Kind, Vec<(String, Vec<Token>)>);
+
+fn items() -> impl Strategy<Value = ItemScript> {
     let kind = prop_oneof![
         3 => Just(Kind::Message),
         1 => Just(Kind::Refusal),
@@ -206,11 +209,7 @@ fn notices() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn lane(
-    choice: u32,
-    items: Vec<(Kind, Vec<(String, Vec<Token>)>)>,
-    reason: FinishReason,
-) -> Vec<Event> {
+fn lane(choice: u32, items: Vec<ItemScript>, reason: FinishReason) -> Vec<Event> {
     let mut events = Vec::new();
     for (index, (kind, deltas)) in (0..).zip(items) {
         events.push(match &kind {
