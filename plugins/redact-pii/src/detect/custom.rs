@@ -104,7 +104,7 @@ pub struct Rules {
     custom: Vec<Compiled>,
     /// Words always found, with the custom kind they count as.
     deny: Option<(AhoCorasick, u16)>,
-    allow: std::collections::HashSet<String>,
+    allow: std::collections::BTreeSet<String>,
     deny_name: bool,
 }
 
