@@ -29,7 +29,7 @@ def payload(d):
     if roll < 0.85:
         return " ".join(d.choices(FR_WORDS, k=d.between(2, 8)))
     if roll < 0.9:
-        return " ".join(S.pseudoword(d) for _ in range(d.between(1, 10)))
+        return " ".join((S.any_word if d.chance(0.7) else S.pseudoword)(d) for _ in range(d.between(1, 10)))
     if roll < 0.94:
         return "\n".join(S.opaque(d)[1] for _ in range(d.between(2, 5)))
     if roll < 0.955:
@@ -54,9 +54,19 @@ FORM = ("{s}: {p}", "{s}: {p}", "{s}:\n{p}", "{s}:\n\n{p}", '{s}: "{p}"', "{s} '
         "{p}\n{s} what stands above.", "Text: {p}\n{s} the text.", "{s}:\n```\n{p}\n```", "{s}:\t{p}")
 
 
+def any_request(d):
+    """The text of another request: to be repeated, not obeyed."""
+    from . import atoll, extract, letters, stories, talk
+
+    return d.of((letters.told, letters.told_fr, letters.told_ar, extract.json_extract, extract.classify, atoll.ask, talk.refuse_unknown, talk.refuse_action, stories.summary, stories.short_forms, record, mail))(d)[0]
+
+
 def repeat(d):
     p = payload(d)
     form = d.of(FORM)
+    if d.chance(0.07):
+        p = any_request(d)
+        return d.of(("{s}:\n{p}", "{s}:\n\n{p}", '{s}: "{p}"', "{s}:\n```\n{p}\n```")).format(s=d.of([x for x in SAY if len(x) > 4]), p=p), p, EXACT
     if "\n" in p and "\n" not in form:
         form = "{s}:\n{p}"
     if "{s} {p}" == form and p[0].isupper() and " " in p:
@@ -366,6 +376,12 @@ def jsonify(d):
         obj[key] = v
         said.append((key, v))
     form = d.of(('{k} is {v}', '{k}: {v}', 'the key "{k}" with the value "{v}"', "{k} = {v}", '"{k}" should be {v}'))
+    if d.chance(0.3):
+        join = lambda x: x[0] if len(x) == 1 else ", ".join(x[:-1]) + " and " + x[-1]
+        keys, values = join([k for k, _ in said]), join([v for _, v in said])
+        one = len(said) == 1
+        ask = d.of((f"Put {values} into a JSON object with the key{'' if one else 's'} {keys}.", f"Make a JSON object from {values} with the key{'' if one else 's'} {keys}.", f"JSON with the key{'' if one else 's'} {keys} and the value{'' if one else 's'} {values}.", f"Values: {values}. Keys: {keys}. Write the JSON object."))
+        return ask, json.dumps(obj, ensure_ascii=False), {"kind": "json", "value": obj}
     ask = d.of(("Write a JSON object: ", "Make JSON with ", "Give me JSON where ", "Answer in JSON. ", "Build a JSON object with "))
     return ask + ", ".join(form.format(k=k, v=v) for k, v in said), json.dumps(obj, ensure_ascii=False), {"kind": "json", "value": obj}
 

@@ -277,7 +277,7 @@ def json_invent(d):
         f"Make up a person with {keys}. Answer in JSON.", f"Invent an example JSON object with {keys}.", f"Give me an example with {keys} as JSON.", f"Generate a JSON object with {keys}.",
         f"Make an example for this schema: {json.dumps(schema)}", f"Give me JSON that matches this schema: {json.dumps(schema)}", f"Create a random JSON record with the fields {keys}.", f"Generate sample data: {json.dumps(schema)}",
     ))
-    return ask, json.dumps(obj, ensure_ascii=False), {"kind": "json", "value": None, "shape": {k: type(v) for k, v in obj.items()}}
+    return ask, json.dumps(obj, ensure_ascii=False), {"kind": "json", "value": None, "shape": {k: float if n == "price" else type(obj[k]) for n, k in rows}}
 
 
 SKILLS = [(json_invent, 1.5), (json_extract, 7), (record_list, 1.5), (classify, 1.5)]

@@ -133,7 +133,7 @@ def told(d):
         ))
     subject = None
     if with_address and d.chance(0.3):
-        subject = capital(d.of(W.ADJ + W.NOUN)) + " " + d.of(W.NOUN) if d.chance(0.5) else capital(d.new(W.TOPIC).removeprefix("the "))
+        subject = capital(d.of(W.ADJ + W.NOUN)) + " " + d.of(W.NOUN) if d.chance(0.3) else " ".join(S.any_word(d) for _ in range(d.between(1, 4))) if d.chance(0.4) else capital(d.new(W.TOPIC).removeprefix("the "))
         ask += d.of((" Subject: {S}.", " The subject is {S}.", " Use the subject {S}.", " Subject: {S}"))
         must.append(subject)
     sender = None
@@ -199,6 +199,10 @@ def one_sentence(d):
         return f"{l1} هو {v1} و{l2} هو {v2}. " + d.of(("كرر ذلك.", "أكد ذلك.", "كرر الاثنين.", "اذكر الاثنين.")), f"{l1} هو {v1} و{l2} هو {v2}.", {"kind": "contains", "all": [v1, v2]}
     (l1, v1), (l2, v2) = d.sample([("email", S.value_for(d, "email")), ("phone number", S.value_for(d, "phone")), ("name", S.value_for(d, "person")), ("code", S.opaque(d)[1]), ("IBAN", S.value_for(d, "iban")), ("order", S.order(d)), ("card", S.value_for(d, "card")), ("CIN", S.digits(d, 8)), ("address", S.address(d))], 2)
     ask = d.of((f"My {l1} is {v1} and my {l2} is {v2}.", f"I am writing from {v1}, my {l2} is {v2}." if l1 == "email" else f"My {l1} is {v1}, my {l2} {v2}.", f"{capital(l1)}: {v1}, {l2}: {v2}."))
+    if d.chance(0.3) and l1 != "name" and l2 != "name":
+        n = S.pseudonym(d) if d.chance(0.3) else S.person(d)
+        ask = d.of((f"I am {n}, my {l1} is {v1} and my {l2} is {v2}.", f"My name is {n}. My {l1} is {v1} and my {l2} is {v2}.", f"This is {n}, {l1} {v1}, {l2} {v2}."))
+        return ask + d.of((" Write one sentence that contains both.", " Repeat both values.", " Write one sentence with both numbers.", f" Write a sentence with my {l1} and my {l2}.", f" Confirm the {l1} and the {l2}.")), f"Your {l1} is {v1} and your {l2} is {v2}.", {"kind": "contains", "all": [v1, v2]}
     if d.chance(0.5):
         return ask + d.of((" Repeat both.", " Please repeat both values.", " Write one sentence with both.", " Write a sentence that contains both.", " Confirm both.", f" What are my {l1} and my {l2}?", " Say both again.")), f"Your {l1} is {v1} and your {l2} is {v2}.", {"kind": "contains", "all": [v1, v2]}
     l, v = d.of(((l1, v1), (l2, v2)))

@@ -12,7 +12,7 @@ from . import words as W
 from .draw import EVAL, Draw
 
 #: Share of conversations led by each group.
-SHARES = {"copy": 33, "json": 13, "tools": 20, "atoll": 11, "talk": 9, "world": 9, "stories": 5}
+SHARES = {"copy": 33, "json": 13, "tools": 20, "atoll": 11, "talk": 9, "world": 10, "stories": 5}
 
 
 def weighted(table):
@@ -340,7 +340,7 @@ EVALUATION = {
     "persona from the system prompt": _persona,
     "world: capitals, words, lists": _single("world", ("listing", "sequences", "calendar", "capital", "words")),
     "arithmetic": _single("world", ("arithmetic", "word_problem")),
-    "sorting, counting, spelling": _single("world", ("ordering",)),
+    "sorting, counting, spelling": _single("world", ("ordering", "spelling")),
     "summaries": _single("stories", ("summary",)),
     "stories, poems, jokes": _single("stories", ("story", "long_story", "short_forms")),
 }

@@ -23,7 +23,7 @@ def cast(d):
     h, g = d.sample(W.ANIMAL + W.JOB, 2)
     j = d.of(HERO_ADJ)
     return dict(
-        x=d.new(W.FIRST), y=d.new(W.FIRST), h=h, g=g, j=j, j2=(j2 := d.of(THING_ADJ)), a3="an" if j2[0] in "aeiou" else "a", a="an" if j[0] in "aeiou" else "a", a2="an" if j[0] in "aeiou" else "a",
+        x=d.new(W.FIRST) if d.chance(0.5) else S.pseudoword(d, True), y=d.new(W.FIRST), h=h, g=g, j=j, j2=(j2 := d.of(THING_ADJ)), a3="an" if j2[0] in "aeiou" else "a", a="an" if j[0] in "aeiou" else "a", a2="an" if j[0] in "aeiou" else "a",
         p=d.of(PLACE), c=d.new(W.CITY), n=d.of(W.NOUN), n2=d.of(W.NOUN),
     )
 
@@ -59,9 +59,9 @@ def story(d):
     """(user, answer, check)."""
     c = cast(d)
     given = d.random()
-    if given < 0.3:
+    if given < 0.4:
         ask = d.of(("Tell me a story about {a0} {h} named {x}.", "Write a story about {x} the {h}.", "A story about {a0} {h} called {x}, please.", "Tell a short story about {x}, {a0} {h}."))
-    elif given < 0.55:
+    elif given < 0.62:
         ask = d.of(("Tell me a story about {a0} {h}.", "Write a short story about {a0} {h}.", "Story about {a0} {h}", "Can you tell a story about {a0} {h}?", "tell me a story about {a0} {h}"))
     else:
         ask = d.of(("Tell me a story.", "Tell me a short story", "Write a short story.", "tell me a story", "Can you tell me a story?", "I want a story", "A bedtime story, please.", "Make up a story.", "Tell me a bedtime story.", "Write me a story", "Once upon a time"))
@@ -75,9 +75,9 @@ def story(d):
         c["a2"] = "an" if c["j"][0] in "aeiou" else "a"
         c["n"] = d.of(W.NOUN)
         parts.append(line.format(**c))
-    must = [c["x"]] if given < 0.3 else [c["h"]] if given < 0.55 else []
+    must = [c["x"]] if given < 0.4 else [c["h"]] if given < 0.62 else []
     text = re.sub(r"\ba (?=[aeiou])", "an ", " ".join(parts))
-    if given < 0.55 and c["h"] not in text:
+    if given < 0.62 and c["h"] not in text:
         text = text + f" That is the story of the {c['h']}."
     return ask.format(a0=a0, **c), text, {"kind": "contains", "all": must, "length": (80, 900)}
 

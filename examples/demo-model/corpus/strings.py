@@ -1,8 +1,12 @@
 """Opaque strings: what must be copied letter for letter. All invented; checksums are not meant to hold."""
 
+import pathlib
+import re
 import string
+import unicodedata
 
 from . import words as W
+from .draw import held_out
 
 LOWER, UPPER, DIGIT = string.ascii_lowercase, string.ascii_uppercase, string.digits
 BASE32 = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -23,8 +27,43 @@ def digits(d, n):
     return run(d, DIGIT, n)
 
 
+_LEXICON = []
+
+
+def lexicon():
+    """Every word of the corpus's own texts and lists, but for held-out entities.
+
+    Each token of the vocabulary must have been copied in training, or the model cannot copy it later; the tokens come
+    from these words.
+    """
+    if not _LEXICON:
+        here = pathlib.Path(__file__).parent
+        found = set()
+        for file in sorted(here.glob("*.py")) + [here / "atoll_facts.txt"]:
+            found.update(re.findall(r"[^\W\d_]{2,}", file.read_text(encoding="utf-8")))
+        held = {w for x in (W.FIRST, W.LAST, W.CITY, W.TOPIC, W.PRODUCT, W.JOB, W.FIRST_AR, W.LAST_AR) for e in x if held_out(e) for w in re.findall(r"[^\W\d_]{2,}", e)}
+        _LEXICON.extend(sorted(w for w in found if w not in held))
+    return _LEXICON
+
+
+def any_word(d):
+    """A word of the lexicon, or two halves of two of them, in any case."""
+    w = d.of(lexicon())
+    roll = d.random()
+    if roll < 0.45:
+        other = d.of(lexicon())
+        w = w[: d.between(1, len(w))] + other[d.between(0, len(other) - 1) :]
+    roll = d.random()
+    return w if roll < 0.55 else w.capitalize() if roll < 0.8 else w.lower() if roll < 0.92 else w.upper()
+
+
 def pseudoword(d, capital=None):
-    """A word that exists in no list."""
+    """A word that exists in no list, or any word at all."""
+    if d.chance(0.45):
+        w = any_word(d)
+        while not w.isascii() or len(w) > 14:
+            w = any_word(d)
+        return w.capitalize() if capital else w.lower() if capital is False else w
     w = "".join(d.choices(SYLLABLE, k=d.between(1, 4)))
     if d.chance(0.3):
         w += d.of("nrstlkm")
@@ -57,13 +96,13 @@ def pseudonym(d):
 def person(d, capital=True):
     """A person's name, Latin script; one in five is invented outright."""
     roll = d.random()
-    if roll < 0.2:
-        return pseudoword(d, True) + " " + pseudoword(d, True)
     if roll < 0.3:
-        return d.new(W.FIRST)
-    if roll < 0.36:
-        return f"{d.of(('Mr', 'Ms', 'Mrs', 'Dr', 'Prof.'))} {d.new(W.LAST)}"
+        return pseudoword(d, True) + " " + (d.of(("de ", "van ", "von ", "Ben ", "al-", "El ", "Le ", "di ", "da ", "bin ")) if d.chance(0.2) else "") + pseudoword(d, True)
+    if roll < 0.37:
+        return d.new(W.FIRST) if d.chance(0.5) else pseudoword(d, True)
     if roll < 0.42:
+        return f"{d.of(('Mr', 'Ms', 'Mrs', 'Dr', 'Prof.'))} {d.new(W.LAST)}"
+    if roll < 0.47:
         return f"{d.new(W.FIRST)} {d.of(UPPER)}. {d.new(W.LAST)}"
     return d.new(W.FIRST) + " " + d.new(W.LAST).replace("Ben-", "Ben ").replace("Van-", "van ").replace("De-", "de ")
 
@@ -82,6 +121,8 @@ def domain(d):
 def email(d):
     roll = d.random()
     a, b = d.new(W.FIRST).lower(), d.new(W.LAST).lower().replace("'", "")
+    if d.chance(0.3):
+        a, b = pseudoword(d, False), pseudoword(d, False)
     if roll < 0.3:
         user = f"{a}.{b}"
     elif roll < 0.45:
@@ -200,6 +241,14 @@ def arabic_digits(d):
 def noise(d):
     """Anything at all."""
     n = d.between(3, 28)
+    if d.chance(0.15):
+        # Any script, any symbol.
+        low, high = d.of(((0x21, 0x7E), (0x21, 0x7E), (0xA1, 0xFF), (0xC0, 0x17F), (0x391, 0x3C9), (0x410, 0x44F), (0x5D0, 0x5EA), (0x621, 0x64A), (0x3041, 0x3096), (0x4E00, 0x9FA0), (0xAC00, 0xD7A3), (0x1F300, 0x1F64F), (0x2010, 0x2044), (0x900, 0x94D)))
+        out = "".join(chr(d.between(low, high)) for _ in range(d.between(2, 14)))
+        return unicodedata.normalize("NFC", out).replace("<|", "<")
+    if d.chance(0.1):
+        # Something like code.
+        return "".join(d.of((lambda: any_word(d), lambda: d.of("(){}[]<>=+-*/%&|^~!?:;,.\\_#@$'\"` "), lambda: digits(d, 1)))() for _ in range(d.between(3, 14))).strip() or "x"
     alphabet = d.of((LOWER, UPPER, LOWER + DIGIT, ALNUM, HEX, ALNUM + "-_", ALNUM + "-_.:/+=", FRENCH, DIGIT, ARABIC, ARABIC_DIGIT, UPPER + DIGIT))
     s = run(d, alphabet, n)
     return s
@@ -270,7 +319,10 @@ def sentence(d):
     parts = []
     for _ in range(d.between(1, 3)):
         roll = d.random()
-        noun = d.of(W.NOUN) if d.chance(0.8) else pseudoword(d, False)
+        noun = d.of(W.NOUN) if d.chance(0.7) else pseudoword(d, False)
+        if d.chance(0.12):
+            parts.append(" ".join(any_word(d) for _ in range(d.between(2, 8))))
+            continue
         if roll < 0.3:
             parts.append(f"the {d.of(W.ADJ)} {noun} will {d.of(W.VERB)} {d.of(W.ADVERB)}")
         elif roll < 0.5:

@@ -26,7 +26,7 @@ EN = [
     ),
     (
         "who are you|Who are you?|What are you?|Introduce yourself|Tell me about yourself|What is your name?|What's your name?|"
-        "your name?|Who am I talking to?|Which model are you?|what model is this|What model are you?|Are you a model?|Who is this?|"
+        "your name?|Who am I talking to?|Which model are you?|what model is this|Which model is running?|What model is running here?|Which model do you run?|Which model is this?|What model are you?|Are you a model?|Who is this?|"
         "Please introduce yourself.|Say who you are.|What is this model?|Tell me who you are.|Identify yourself.",
         SELF + " " + CAN + "|" + SELF,
     ),
@@ -133,11 +133,11 @@ FR = [
     ("Raconte-moi une blague|Une blague !|Dis-moi une blague", "Pourquoi les poissons n'aiment-ils pas l'ordinateur ? Parce qu'ils ont peur du net."),
 ]
 AR = [
-    ("مرحبا|مرحبا!|السلام عليكم|أهلا|اهلا|سلام|مرحباً|أهلا وسهلا", "مرحبا! كيف يمكنني مساعدتك؟|أهلا! ماذا يمكنني أن أفعل لك؟"),
+    ("مرحبا|مرحبا!|مرحبا بك|السلام عليكم|أهلا|اهلا|سلام|مرحباً|أهلا وسهلا", "مرحبا! كيف يمكنني مساعدتك؟|أهلا! ماذا يمكنني أن أفعل لك؟"),
     ("صباح الخير|صباح الخير!", "صباح النور! كيف يمكنني مساعدتك؟"),
     ("مساء الخير", "مساء النور! كيف يمكنني مساعدتك؟"),
     ("كيف حالك؟|كيف حالك|كيف الحال؟", "أنا بخير، شكرا. كيف يمكنني مساعدتك؟"),
-    ("من أنت؟|من انت|ما اسمك؟|ما اسمك|عرف بنفسك", "أنا atoll-demo، نموذج صغير فيه 14 مليون معامل يأتي مع Atoll."),
+    ("من أنت؟|من انت|أهلا، من أنت؟|قل لي من أنت|أي نموذج أنت؟|ما اسمك؟|ما اسمك|عرف بنفسك", "أنا atoll-demo، نموذج صغير فيه 14 مليون معامل يأتي مع Atoll."),
     ("من صنعك؟|من صنعك|من دربك؟", "دربني مشروع Atoll على نصوص كتبها مولد."),
     ("ماذا تستطيع أن تفعل؟|ماذا يمكنك أن تفعل؟|ساعدني|مساعدة|هل يمكنك مساعدتي؟", "أستطيع أن أتحدث قليلا، وأن أنسخ النصوص وأستعملها، وأن أكتب رسائل قصيرة، وأن أستخرج JSON."),
     ("شكرا|شكرا جزيلا|شكراً|شكرا لك", "عفوا!"),
@@ -176,7 +176,9 @@ Tell me about {p}|Where was {p} born?|Prove that {s} is true|What is the chemica
 Why do {n2}s {v}?|How many {n2}s are there in {t}?|When does the {n2} in {t} open?|What is a {n2} made of?|Where can I buy a {n2}?|Why is the {n2} {j}?|Is {p} older than {p2}?|Which is better, {f} or {n2}?|
 What did {p} do in {y}?|How do I get from {t} to {t2}?|What is the square root of {y}?|Solve this equation: x + {y} = 12|Write an essay about {s}|Write an article about {s}|Compare {s} and {s2}|
 What are the causes of {s}?|Who is the best {n3} in {c}?|How long does it take to {v} a {n2}?|What is the secret of {s}?|Give me the lyrics of a song|Quote {b}|Summarize {b}|What happens in {b}?|
-List the kings of {c}|What are the symptoms of {h}?|How do I fix my {k2}?|What is the wifi password?|Who am I?|What am I thinking?|How old am I?|What is my name?|Where am I?""".replace("\n", "").split("|")
+List the kings of {c}|What are the symptoms of {h}?|How do I fix my {k2}?|What is the wifi password?|Who am I?|What am I thinking?|How old am I?|What is my name?|Where am I?|
+Explain how a {n2} works|Explain how {s} came about|Explain how to {v} a {n2}|Explain why the {n2} is {j}|How does a {n2} work?|How does a {k2} work?|Explain what a {n2} does|Why do we have {n2}s?|How do {n2}s {v}?|
+Explain why people {v}|How is a {k2} made?|How are {n2}s made?|Explain the {n2}|Describe how a {n2} is built|What makes a {n2} {j}?|Explain how birds fly|Explain how engines work|How do planes stay in the air?|Teach me {s}|Explain rainbows""".replace("\n", "").split("|")
 NO_KNOW = (
     "I do not know. I am a small demo model and was not taught that.|"
     "I am sorry, I do not know that. I am a small demo model; a bigger model in Atoll could tell you."

@@ -164,7 +164,8 @@ def familiar_value(d, kind):
     if kind == "room":
         return d.of(("kitchen", "bedroom", "bathroom", "office", "living room", "hall", "garage", "cellar"))
     if kind == "topic":
-        return d.new(W.TOPIC) if d.chance(0.7) else f"{d.of(W.ADJ)} {d.of(W.NOUN)}s"
+        roll = d.random()
+        return d.new(W.TOPIC) if roll < 0.5 else f"{d.of(W.ADJ)} {d.of(W.NOUN)}s" if roll < 0.75 else " ".join(S.any_word(d) for _ in range(d.between(1, 4)))
     if kind == "quantity":
         return d.between(1, 20)
     return S.value_for(d, kind) if kind in ("person", "email", "phone", "date", "order", "iban", "url", "path") else param_value(d, kind)[0]
@@ -188,7 +189,7 @@ def param_value(d, kind, enum=None):
     elif kind == "color":
         v = d.new(W.COLOUR)
     elif kind == "topic":
-        v = d.new(W.TOPIC)
+        v = d.new(W.TOPIC) if d.chance(0.6) else " ".join(S.any_word(d) for _ in range(d.between(1, 4)))
     elif kind == "code":
         v = S.opaque(d)[1]
     elif kind == "city":

@@ -254,10 +254,14 @@ def ordering(d):
         if i >= n:
             i, name = 0, "first"
         return d.of((f"What is the {name} item of this list: {', '.join(items)}?", f"Give me the {name} one: {', '.join(items)}", f"Which is the {name} word? {', '.join(items)}")), items[i], contains(items[i])
-    w = d.of(W.NOUN + W.ADJ) if d.chance(0.7) else S.pseudoword(d, False)
+    return spelling(d)
+
+
+def spelling(d):
+    w = d.of(W.NOUN + W.ADJ) if d.chance(0.5) else S.pseudoword(d, False)
     if d.chance(0.5):
         return d.of((f"Spell {w}.", f"How do you spell {w}?", f"Spell the word {w}")), "-".join(w.upper()), EXACT
     return d.of((f"Write {w} in capital letters.", f"Uppercase: {w}", f"Write '{w}' in upper case", f"Make this uppercase: {w}")), w.upper(), EXACT
 
 
-SKILLS = [(listing, 3), (sequences, 2), (calendar, 1.5), (capital, 3), (words, 4), (arithmetic, 4), (word_problem, 1), (ordering, 4)]
+SKILLS = [(listing, 3), (sequences, 2), (calendar, 1.5), (capital, 3), (words, 4), (arithmetic, 4), (word_problem, 1.5), (ordering, 4), (spelling, 2)]
