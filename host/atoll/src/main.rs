@@ -1,2 +1,45 @@
-//! placeholder
-fn main() {}
+//! The `atoll` command: parse, dispatch, report. Everything else is in the modules below and the
+//! crates they put together.
+
+mod bench;
+mod cli;
+mod compose;
+mod config;
+mod embedded;
+mod error;
+mod logging;
+mod models;
+mod output;
+mod paths;
+mod plugins;
+mod run;
+mod serve;
+mod show;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::error::CliError;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(matches!(cli.command, Command::Serve(_)));
+    let result = match cli.command {
+        Command::Serve(args) => serve::command(&args),
+        Command::Run(args) => run::command(&args),
+        Command::Models(args) => models::command(&args),
+        Command::Plugins(args) => plugins::command(&args),
+        Command::Bench(args) => bench::command(&args),
+        Command::Config(args) => show::command(&args),
+    };
+    match result {
+        Ok(()) | Err(CliError::ReaderGone) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(format_args!("atoll: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

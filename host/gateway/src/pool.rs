@@ -54,6 +54,12 @@ impl PoolModels {
             .collect()
     }
 
+    /// Unloads idle models as the pool's options say, for as long as it is polled; returns at once
+    /// where they say never.
+    pub async fn maintain(&self) {
+        self.pool.maintain().await;
+    }
+
     fn pooled(&self, guard: EngineGuard, name: &str) -> Arc<dyn TextEngine> {
         Arc::new(PooledEngine {
             guard,

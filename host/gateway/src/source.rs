@@ -181,6 +181,8 @@ async fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Resu
             stop: plan.stop.clone(),
             stop_tokens: Vec::new(),
             ignore_eos: plan.ignore_eos,
+            constraint: None,
+            reasoning_budget: None,
             cache_salt: None,
             priority: 0,
         };

@@ -311,7 +311,7 @@ async fn what_is_not_there_yet_is_refused_with_its_name() {
             "tools",
             json!([{ "type": "function", "function": { "name": "f", "parameters": {} } }]),
         ),
-        ("store", json!(true)),
+        ("tool_choice", json!("required")),
     ] {
         let mut request = chat(false);
         request[name] = value;
@@ -320,6 +320,18 @@ async fn what_is_not_there_yet_is_refused_with_its_name() {
         let body = answer.json().await;
         assert_eq!(body["error"]["param"], name, "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_field_nobody_understands_is_named_in_a_header() {
+    let mut server = start().await;
+    let mut request = chat(false);
+    request["client_metadata"] = json!({ "a": 1 });
+    let request = send(server.address, post("/v1/chat/completions", &request));
+    let play = async { server.script.next().await.answer("Hi") };
+    let (answer, ()) = tokio::join!(request, play);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-atoll-ignored"), "client_metadata");
 }
 
 #[tokio::test]

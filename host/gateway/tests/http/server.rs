@@ -86,7 +86,6 @@ pub async fn load(name: &str, settings: Value) -> LoadedPlugin {
     let policy = LoadPolicy {
         grants: Grant::all_local(),
         settings,
-        ..LoadPolicy::default()
     };
     runtime().load(source, policy).await.unwrap()
 }

@@ -1,0 +1,251 @@
+//! The command line: what can be said, and the help that teaches it.
+//!
+//! Nothing here does anything; see [`crate::config`] for how flags, environment, file and defaults
+//! become one configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::units::Bytes;
+
+/// Serves language models on machines you own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "atoll",
+    version,
+    about = "Atoll serves language models on machines you own.",
+    after_help = "\
+Try it:
+  atoll serve                              an API on http://127.0.0.1:8000/v1
+  atoll run atoll-demo \"Hello\"             one answer in the terminal
+  atoll run                                a conversation in the terminal
+  atoll models                             which models are here
+
+`atoll help COMMAND` has examples for each command. RUST_LOG=debug shows more of what happens."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer API requests over HTTP
+    #[command(after_help = "\
+Examples:
+  atoll serve
+  atoll serve --models ~/models --listen 127.0.0.1:9000
+  atoll serve --listen 0.0.0.0:8000 --insecure     every machine that can reach this one may use it
+
+Then, in another terminal:
+  curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{\"model\": \"atoll-demo\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'
+
+The first SIGTERM or Ctrl-C finishes what is under way; a second one stops at once.")]
+    Serve(ServeArgs),
+
+    /// Talk to a model in the terminal
+    #[command(after_help = "\
+Examples:
+  atoll run                                  a conversation; /help lists its commands
+  atoll run atoll-demo \"Name three colours\"  one answer
+  git diff | atoll run my-model \"Summarise:\" the prompt, then what is piped in
+  atoll run my-model --system \"Answer in French\" --temperature 0 \"Hello\"
+
+Ctrl-C stops an answer, Ctrl-D leaves.")]
+    Run(RunArgs),
+
+    /// List the models on this machine
+    #[command(after_help = "\
+A model is a folder in the Hugging Face layout: config.json, *.safetensors, tokenizer.json.
+Put one below the models folder (shown by `atoll config`) or point --models at where yours are:
+  atoll models --models ~/models")]
+    Models(ModelsArgs),
+
+    /// List plugins: those that ship with Atoll and those in the plugins folder
+    #[command(after_help = "\
+A plugin is a WebAssembly component. Drop a .wasm file into the plugins folder (shown by
+`atoll config`) and start the server again. This list says why a file is not accepted.")]
+    Plugins(PluginsArgs),
+
+    /// Measure how fast this machine runs a model's shape, without any weights on disk
+    #[command(after_help = "\
+Examples:
+  atoll bench --synthetic qwen3-0.6b --bits 4
+  atoll bench --synthetic qwen3-0.6b --bits 4 --threads 2 --prompt 128 --generate 32 --batch 1 --json")]
+    Bench(BenchArgs),
+
+    /// Show the effective configuration, and where each value comes from
+    Config(ConfigArgs),
+}
+
+/// Options that several commands share.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CommonArgs {
+    /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Look for models below this folder; may be repeated [env: ATOLL_MODELS]
+    #[arg(long, value_name = "DIR")]
+    pub models: Vec<PathBuf>,
+
+    /// Load plugins (*.wasm) from this folder [env: ATOLL_PLUGINS]
+    #[arg(long, value_name = "DIR")]
+    pub plugins: Option<PathBuf>,
+
+    /// Processor threads for a model [env: ATOLL_THREADS; default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub threads: Option<u32>,
+
+    /// Memory for each loaded model's conversations, such as 512MiB or 4GiB [env: ATOLL_KV_MEMORY]
+    #[arg(long, value_name = "SIZE")]
+    pub kv_memory: Option<Bytes>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Listen on this address; may be repeated [env: ATOLL_LISTEN; default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Vec<SocketAddr>,
+
+    /// Allow an address that other machines can reach, although nobody is asked for a key
+    #[arg(long)]
+    pub insecure: bool,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// The model; the only one, or the demo model, if left out
+    pub model: Option<String>,
+
+    /// What to say; a conversation begins if left out
+    pub prompt: Vec<String>,
+
+    /// Instructions that stand before the conversation
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+
+    /// How freely to choose words: 0 always takes the likeliest [default: the model's own]
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f32>,
+
+    /// The same seed gives the same answer
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Longest answer in tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_tokens: Option<u32>,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `models`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ModelsArgs {
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `plugins`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PluginsArgs {
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Shape of the model, filled with random weights in memory
+    #[arg(long, value_name = "NAME")]
+    pub synthetic: String,
+
+    /// Bits per weight: 4, 8 or 16
+    #[arg(long, default_value_t = 4, value_parser = parse_bits)]
+    pub bits: u32,
+
+    /// Processor threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub threads: Option<u32>,
+
+    /// Prompt tokens per sequence
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub prompt: u32,
+
+    /// Generated tokens per sequence
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub generate: u32,
+
+    /// Sequences at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub batch: u32,
+
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `config`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// Options as `serve` takes them, to see what they would change.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+fn parse_bits(text: &str) -> Result<u32, String> {
+    match text {
+        "4" => Ok(4),
+        "8" => Ok(8),
+        "16" => Ok(16),
+        _ => Err("weights can have 4, 8 or 16 bits".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn prompts_need_no_quotes() {
+        let cli = Cli::try_parse_from(["atoll", "run", "m", "Hello", "there"]).unwrap();
+        let Command::Run(run) = cli.command else {
+            panic!("{cli:?}")
+        };
+        assert_eq!(
+            (run.model.as_deref(), run.prompt.join(" ").as_str()),
+            (Some("m"), "Hello there")
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! The composition root: which parts there are, and how they are joined. No part knows another
+//! except through what it is given here.
+
+mod catalog;
+mod plugin_set;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_engine::engine::{ModelPool, PoolOptions};
+use atoll_gateway::models::Models;
+use atoll_gateway::pool::PoolModels;
+use atoll_gateway::tokenizer::ModelTokenizer;
+use atoll_gateway::{GatewayOptions, GatewayParts};
+use atoll_plugin_runtime::PluginSet;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+pub use self::catalog::ModelCatalog;
+pub use self::plugin_set::{Plugins, plugins};
+
+use crate::config::Config;
+use crate::embedded;
+use crate::error::CliError;
+
+/// The asynchronous runtime every command uses.
+pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::Other(format!("the asynchronous runtime cannot start: {error}")))
+}
+
+/// What is known about the models on this machine, without loading any.
+pub fn catalog(config: &Config) -> Result<ModelCatalog, CliError> {
+    ModelCatalog::open(config)
+}
+
+/// The models, loaded when asked for.
+pub fn models(config: &Config) -> Result<PoolModels, CliError> {
+    let catalog = Arc::new(catalog(config)?);
+    let pool = ModelPool::new(Arc::clone(&catalog) as _, PoolOptions::default());
+    Ok(PoolModels::new(pool, catalog))
+}
+
+/// Everything `serve` runs.
+pub struct Parts {
+    /// For the gateway.
+    pub gateway: GatewayParts,
+    /// Names of the models, the demo model last.
+    pub models: Vec<String>,
+    /// Unloads idle models; to be run beside the server.
+    pub maintenance: BoxFuture<'static, ()>,
+}
+
+/// Puts a server together.
+pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
+    let models = models(config)?;
+    let shared: Arc<dyn Models> = Arc::new(models.clone());
+    let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
+    let Plugins {
+        registry,
+        filters,
+        refused,
+        ..
+    } = plugins(config, Some(tokenizer)).await?;
+    for plugin in &refused {
+        tracing::warn!(
+            source = plugin.source,
+            reason = plugin.reason,
+            "plugin not loaded"
+        );
+    }
+    let mut options = GatewayOptions::new(env!("CARGO_PKG_VERSION"));
+    options.limits = config.limits.clone();
+    options.access = config.access();
+    let mut gateway = GatewayParts::new(options, Arc::new(PluginSet::new(registry)), shared);
+    gateway.filters = filters;
+    gateway.refused = refused;
+    let mut names = models.names();
+    names.sort_by_key(|name| name == embedded::NAME);
+    Ok(Parts {
+        gateway,
+        models: names,
+        maintenance: maintain(models).boxed(),
+    })
+}
+
+/// Looks after idle models for as long as the server runs.
+async fn maintain(models: PoolModels) {
+    models.maintain().await;
+    // Nothing to look after is no reason to end.
+    loop {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+    }
+}

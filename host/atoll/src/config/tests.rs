@@ -1,0 +1,137 @@
+//! Which place wins, and what a mistake in the file says.
+
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn paths(folder: &Path) -> Paths {
+    Paths {
+        config_file: folder.join("config.toml"),
+        models: folder.join("models"),
+        plugins: folder.join("plugins"),
+        cache: folder.join("cache"),
+        history: folder.join("history"),
+    }
+}
+
+fn serve(words: &[&str]) -> ServeArgs {
+    let cli = Cli::try_parse_from(["atoll", "serve"].iter().chain(words)).unwrap();
+    match cli.command {
+        Command::Serve(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn nothing(_: &str) -> Option<OsString> {
+    None
+}
+
+#[test]
+fn defaults_listen_on_loopback_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::resolve(&serve(&[]), &nothing, paths(folder.path())).unwrap();
+    assert_eq!(config.listen.value, [DEFAULT_LISTEN]);
+    assert_eq!(config.listen.source, Source::Default);
+    assert_eq!(config.models.value, [folder.path().join("models")]);
+    assert!(config.check_listen().is_ok());
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let file =
+        "threads = 2\nlisten = [\"127.0.0.1:7000\"]\nmodels = [\"here\"]\nkv_memory = \"1GiB\"\n";
+    std::fs::write(folder.path().join("config.toml"), file).unwrap();
+    let env = |name: &str| match name {
+        "ATOLL_THREADS" => Some(OsString::from("3")),
+        "ATOLL_LISTEN" => Some(OsString::from("127.0.0.1:6000, [::1]:6000")),
+        _ => None,
+    };
+    let args = serve(&["--threads", "4"]);
+    let config = Config::resolve(&args, &env, paths(folder.path())).unwrap();
+    assert_eq!(
+        config.threads,
+        Setting {
+            value: Some(4),
+            source: Source::Flag
+        }
+    );
+    assert_eq!(config.listen.source, Source::Environment("ATOLL_LISTEN"));
+    assert_eq!(config.listen.value.len(), 2);
+    assert_eq!(
+        config.kv_memory,
+        Setting {
+            value: Some(Bytes(1 << 30)),
+            source: Source::File
+        }
+    );
+    assert_eq!(config.models.value, [folder.path().join("here")]);
+    assert_eq!(config.plugins.source, Source::Default);
+}
+
+#[test]
+fn a_wide_address_needs_insecure() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |words: &[&str]| {
+        Config::resolve(&serve(words), &nothing, paths(folder.path()))
+            .unwrap()
+            .check_listen()
+    };
+    for address in ["0.0.0.0:8000", "[::]:8000", "192.168.1.5:8000"] {
+        assert!(check(&["--listen", address]).is_err(), "{address}");
+        assert!(
+            check(&["--listen", address, "--insecure"]).is_ok(),
+            "{address}"
+        );
+    }
+    assert!(check(&["--listen", "[::1]:8000", "--listen", "127.0.0.2:1"]).is_ok());
+}
+
+#[test]
+fn filters_keep_their_order_and_default_to_closed() {
+    let file = parse(
+        "[[filter]]\nplugin = \"b\"\nsettings = { tag = \"x\" }\n\
+         [[filter]]\nplugin = \"a\"\nmodels = [\"qwen*\"]\non_fault = \"open\"\n\
+         [plugin.b]\ngrants = [\"log\"]\n",
+    )
+    .unwrap();
+    assert_eq!(file.filter[0].plugin, "b");
+    assert_eq!(file.filter[0].on_fault, Fault::Closed);
+    assert_eq!(file.filter[1].on_fault, Fault::Open);
+    assert_eq!(file.plugin["b"].grants, ["log"]);
+}
+
+#[test]
+fn mistakes_in_the_file_say_where_and_suggest() {
+    for (text, place, better) in [
+        ("lisen = []", "line 1", "`listen`"),
+        ("[limits]\nmax_bodi = 5", "line 2", "`max_body`"),
+        (
+            "[[filter]]\nplugin = \"a\"\nonfault = \"open\"",
+            "line 3",
+            "`on_fault`",
+        ),
+    ] {
+        let reason = parse(text).unwrap_err();
+        assert!(reason.contains(place), "{reason}");
+        assert!(
+            reason.contains(&format!("did you mean {better}?")),
+            "{reason}"
+        );
+    }
+    assert!(
+        parse("kv_memory = \"much\"")
+            .unwrap_err()
+            .contains("512MiB")
+    );
+    assert!(!parse("zzz = 1").unwrap_err().contains("did you mean"));
+}
+
+#[test]
+fn a_bad_environment_variable_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let env = |name: &str| (name == "ATOLL_THREADS").then(|| OsString::from("many"));
+    let error = Config::resolve(&serve(&[]), &env, paths(folder.path())).unwrap_err();
+    assert!(error.to_string().contains("ATOLL_THREADS"), "{error}");
+}

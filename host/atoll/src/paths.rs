@@ -1,0 +1,46 @@
+//! Where things are when nobody says otherwise: the XDG folders on Linux, their equivalents elsewhere.
+
+use std::path::PathBuf;
+
+use directories::ProjectDirs;
+
+/// The product's own folders. None is created before something is written there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paths {
+    /// `config.toml`.
+    pub config_file: PathBuf,
+    /// Model folders.
+    pub models: PathBuf,
+    /// Plugin files.
+    pub plugins: PathBuf,
+    /// Compiled plugins and unpacked models; may be deleted at any time.
+    pub cache: PathBuf,
+    /// What has been typed into `atoll run`.
+    pub history: PathBuf,
+}
+
+impl Paths {
+    /// The folders of the user who runs this, or folders below the current one for a user without a
+    /// home (a container).
+    pub fn of_this_user() -> Self {
+        match ProjectDirs::from("", "", "atoll") {
+            Some(dirs) => Self {
+                config_file: dirs.config_dir().join("config.toml"),
+                models: dirs.data_dir().join("models"),
+                plugins: dirs.data_dir().join("plugins"),
+                cache: dirs.cache_dir().to_owned(),
+                history: dirs.state_dir().unwrap_or(dirs.data_dir()).join("history"),
+            },
+            None => {
+                let base = PathBuf::from(".atoll");
+                Self {
+                    config_file: base.join("config.toml"),
+                    models: base.join("models"),
+                    plugins: base.join("plugins"),
+                    cache: base.join("cache"),
+                    history: base.join("history"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `atoll config`: the configuration in force, and where each value comes from.
+
+use std::fmt::Display;
+
+use crate::cli::ConfigArgs;
+use crate::config::{Config, Setting};
+use crate::error::CliError;
+use crate::output;
+
+/// Runs the command.
+pub fn command(args: &ConfigArgs) -> Result<(), CliError> {
+    let config = Config::load_serve(&args.serve)?;
+    let file = match &config.file {
+        Some(path) => path.display().to_string(),
+        None => format!(
+            "none ({} does not exist)",
+            config.paths.config_file.display()
+        ),
+    };
+    let or = |value: Option<String>, default: &str| value.unwrap_or_else(|| default.to_owned());
+    let rows = vec![
+        row("listen", list(&config.listen.value), &config.listen),
+        row(
+            "insecure",
+            config.insecure.value.to_string(),
+            &config.insecure,
+        ),
+        row(
+            "models",
+            list(config.models.value.iter().map(|path| path.display())),
+            &config.models,
+        ),
+        row(
+            "plugins",
+            config.plugins.value.display().to_string(),
+            &config.plugins,
+        ),
+        row(
+            "threads",
+            or(config.threads.value.map(|n| n.to_string()), "all cores"),
+            &config.threads,
+        ),
+        row(
+            "kv_memory",
+            or(
+                config.kv_memory.value.map(|bytes| bytes.to_string()),
+                "the executor's own",
+            ),
+            &config.kv_memory,
+        ),
+        row(
+            "allowed_origins",
+            list(&config.allowed_origins.value),
+            &config.allowed_origins,
+        ),
+        row(
+            "allowed_hosts",
+            list(&config.allowed_hosts.value),
+            &config.allowed_hosts,
+        ),
+    ];
+    output::line(format_args!("configuration file: {file}"))?;
+    output::line(format_args!("cache: {}\n", config.paths.cache.display()))?;
+    output::table(&["SETTING", "VALUE", "FROM"], &rows)?;
+    for (place, filter) in config.filters.iter().enumerate() {
+        let models = if filter.models.is_empty() {
+            "all models".to_owned()
+        } else {
+            filter.models.join(", ")
+        };
+        output::line(format_args!(
+            "filter {}: {} for {models}",
+            place + 1,
+            filter.plugin
+        ))?;
+    }
+    Ok(())
+}
+
+fn row<T>(name: &str, value: String, setting: &Setting<T>) -> Vec<String> {
+    let value = if value.is_empty() {
+        "none".to_owned()
+    } else {
+        value
+    };
+    vec![name.to_owned(), value, setting.source.to_string()]
+}
+
+fn list(values: impl IntoIterator<Item = impl Display>) -> String {
+    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
+    values.join(", ")
+}
