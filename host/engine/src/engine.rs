@@ -15,6 +15,7 @@
 //! - text is whole code points, and nothing of a stop string ever leaves.
 
 mod answer;
+mod constraint;
 mod mailbox;
 mod pool;
 mod request;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::error::EngineError;
+pub use constraint::{Constraint, ReasoningBudget, Scope};
 pub use mailbox::Generation;
 pub use pool::{EngineFactory, EngineGuard, ModelPool, ModelState, ModelStatus, PoolOptions};
 pub use request::{
@@ -375,6 +377,12 @@ impl Engine {
             return Err(EngineError::invalid(
                 "choices",
                 format!("must be between 1 and {}", self.inner.max_choices),
+            ));
+        }
+        if request.ignore_eos && request.constraint.is_some() {
+            return Err(EngineError::invalid(
+                "ignore_eos",
+                "cannot be combined with a required form: the form decides when the answer ends",
             ));
         }
         self.check_tokens("prompt", request.prompt.tokens())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::executor::{ExecutorError, RowError};
+use crate::grammar::GrammarError;
 use crate::model::ModelError;
 use crate::sampling::SamplingError;
 use crate::scheduler::AddError;
@@ -63,6 +64,9 @@ pub enum EngineError {
     /// The executor failed; every request it held ended with this.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
+    /// The answer's required form cannot be enforced.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
     /// Nobody read the answer while it grew beyond the limit of unread tokens.
     #[error("the answer was not read: {unread} tokens were waiting")]
     SlowReader {
@@ -98,6 +102,7 @@ impl EngineError {
             Self::Text(_) => "text",
             Self::Row(_) => "row",
             Self::Executor(_) => "executor",
+            Self::Grammar(_) => "grammar",
             Self::SlowReader { .. } => "slow_reader",
             Self::ShuttingDown => "shutting_down",
             Self::Internal(_) => "internal",

@@ -400,6 +400,14 @@ impl Scheduler {
         self.in_flight.len()
     }
 
+    /// The request and choice a sequence belongs to.
+    #[must_use]
+    pub fn owner(&self, sequence: SequenceId) -> Option<(RequestId, u32)> {
+        self.sequences
+            .get(&sequence)
+            .map(|sequence| (sequence.request, sequence.choice))
+    }
+
     /// Current facts.
     #[must_use]
     pub fn load(&self) -> SchedulerLoad {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::constraint::SharedGuard;
 use super::text::{ModelText, TextStream};
 use super::{FinishReason, TokenEvent};
 use crate::executor::{SampledToken, TokenId};
@@ -43,6 +44,8 @@ pub(super) struct Answer {
     produced: usize,
     /// Bytes released.
     released: usize,
+    /// What restrains its tokens, if anything.
+    pub guard: Option<SharedGuard>,
     pub output_tokens: u32,
     pub finished: bool,
 }
@@ -57,6 +60,7 @@ impl Answer {
             held: VecDeque::new(),
             produced: 0,
             released: 0,
+            guard: None,
             output_tokens: 0,
             finished: false,
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::EngineError;
+use super::constraint::{Constraint, ReasoningBudget};
 use crate::executor::TokenId;
 use crate::sampling::SamplingParams;
 
@@ -97,6 +98,10 @@ pub struct GenerateRequest {
     pub stop_tokens: Vec<TokenId>,
     /// Go on past the model's own end-of-turn tokens.
     pub ignore_eos: bool,
+    /// What the answer must look like, or `None` for anything. Not with `ignore_eos`.
+    pub constraint: Option<Constraint>,
+    /// How long it may reason, or `None` for as long as it likes.
+    pub reasoning_budget: Option<ReasoningBudget>,
     /// Requests with different salts never share cached prefixes, so that one tenant cannot learn
     /// by timing what another has asked.
     pub cache_salt: Option<String>,

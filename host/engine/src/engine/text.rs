@@ -3,6 +3,7 @@
 
 use super::{ChatPrompt, EngineError};
 use crate::executor::TokenId;
+use crate::grammar::VocabularyEntry;
 
 /// Tokens and text of one model.
 pub trait ModelText: Send + Sync + 'static {
@@ -34,6 +35,12 @@ pub trait ModelText: Send + Sync + 'static {
     /// The tokenizer cannot represent the text.
     fn encode_chat(&self, rendered: &str) -> Result<Vec<TokenId>, EngineError> {
         self.encode(rendered, false)
+    }
+
+    /// Every token as grammars see it, entry `i` for token `i`. Empty if answers of this model cannot be
+    /// constrained.
+    fn vocabulary(&self) -> Vec<VocabularyEntry> {
+        Vec::new()
     }
 
     /// The bytes a token stands for; empty for special and unknown tokens.

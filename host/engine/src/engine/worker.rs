@@ -6,19 +6,20 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Answer, Piece};
+use super::constraint::{Guard, MaskWorker, accept};
 use super::mailbox::{EventSender, Generation, mailbox};
 use super::text::ModelText;
 use super::{
     EngineError, EngineLoad, FinishReason, GenerateRequest, GenerationEvent, Shared, Timings, Usage,
 };
-use crate::executor::{Executor, SampledToken};
+use crate::executor::{Executor, SampledToken, Step};
 use crate::sampling::{SamplingParams, derive_seed};
 use crate::scheduler::{AddError, Event, Finish, Request, RequestId, Scheduler, SequenceOp};
 use crate::text::stop::StopMatcher;
@@ -60,6 +61,8 @@ pub(super) struct Worker {
     requests: HashMap<RequestId, Active>,
     max_unread_tokens: usize,
     next_request: u64,
+    /// Started by the first request that needs it.
+    masks: Option<MaskWorker>,
     /// How long requests took lately, in seconds, smoothed.
     typical_seconds: f64,
 }
@@ -80,6 +83,7 @@ impl Worker {
             requests: HashMap::new(),
             max_unread_tokens,
             next_request: 0,
+            masks: None,
             typical_seconds: 1.0,
         }
     }
@@ -179,6 +183,11 @@ impl Worker {
         if self.shared.draining.load(Ordering::Acquire) {
             return Err(EngineError::ShuttingDown);
         }
+        if self.masks.is_none()
+            && (request.constraint.is_some() || request.reasoning_budget.is_some())
+        {
+            self.masks = Some(MaskWorker::start()?);
+        }
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let prompt_tokens = request.prompt.token_count();
@@ -187,7 +196,10 @@ impl Worker {
         let answers = (0..request.choices)
             .map(|_| {
                 let stream = self.text.stream(request.prompt.continues());
-                Answer::new(stream, stops.clone(), Arc::clone(&names))
+                let guard = Guard::new(request.constraint.clone(), request.reasoning_budget);
+                let mut answer = Answer::new(stream, stops.clone(), Arc::clone(&names));
+                answer.guard = guard.map(|guard| Arc::new(Mutex::new(guard)));
+                answer
             })
             .collect();
         let mut active = Active {
@@ -274,11 +286,33 @@ impl Worker {
             for event in schedule.events {
                 self.handle(event);
             }
-            let Some(step) = schedule.step else {
+            let Some(mut step) = schedule.step else {
                 return Ok(submitted);
             };
+            self.add_masks(&mut step);
             self.executor.submit(step)?;
             submitted = true;
+        }
+    }
+
+    /// Orders a mask for every row that draws a token of a restrained answer. They are computed while the
+    /// executor works on the step.
+    fn add_masks(&self, step: &mut Step) {
+        let Some(masks) = &self.masks else { return };
+        for row in &mut step.rows {
+            let Some(sample) = &mut row.sample else {
+                continue;
+            };
+            let guard = self
+                .scheduler
+                .owner(row.sequence)
+                .and_then(|(request, choice)| {
+                    let active = self.requests.get(&request)?;
+                    active.answers.get(choice as usize)?.guard.as_ref()
+                });
+            if let Some(guard) = guard {
+                sample.mask = masks.mask(guard);
+            }
         }
     }
 
@@ -347,6 +381,16 @@ impl Worker {
         let Some(answer) = active.answers.get_mut(choice as usize) else {
             return;
         };
+        // A token that ends the answer is not part of what the grammar rules.
+        if let (Some(guard), true) = (&answer.guard, !matches!(finish, Some(Finish::StopToken(_))))
+            && let Err(error) = accept(guard, sampled.token)
+        {
+            tracing::warn!(request = active.name, %error, "the grammar refused a drawn token");
+            active.sender.send(GenerationEvent::Failed(error));
+            self.requests.remove(&request);
+            self.scheduler.cancel(request);
+            return;
+        }
         let (piece, mut stopped) = if let Some(Finish::StopToken(_)) = finish {
             answer.push_hidden();
             (Piece::default(), None)
