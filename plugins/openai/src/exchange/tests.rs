@@ -2,6 +2,7 @@
 
 use atoll_sdk::dialect::{Dialect, Exchange};
 use atoll_sdk::types::{Error, ErrorKind, Header, HttpRequest, Operation, OperationResult, Part};
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::OneRequest;
@@ -115,4 +116,84 @@ fn a_prompt_survives_word_for_word() {
         panic!()
     };
     assert_eq!(messages[0].parts, [Part::text(text)]);
+}
+
+/// Any JSON, shallow enough to read in a failure.
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(vec![
+            "",
+            "user",
+            "function",
+            "custom",
+            "text",
+            "json_schema",
+            "\u{e9}"
+        ])
+        .prop_map(Value::from),
+    ];
+    let names = [
+        "type",
+        "role",
+        "content",
+        "function",
+        "name",
+        "url",
+        "text",
+        "image_url",
+        "tools",
+    ];
+    leaf.prop_recursive(4, 32, 4, move |inner| {
+        let name = prop::sample::select(names.to_vec());
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((name, inner), 0..4).prop_map(|fields| {
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect()
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_client_sends_is_understood_or_refused_with_a_reason(
+        value in json(),
+        name in prop::sample::select(vec![
+            "model", "messages", "prompt", "input", "stream", "stream_options", "stop", "n", "seed",
+            "tools", "tool_choice", "functions", "function_call", "response_format", "logit_bias",
+            "reasoning", "metadata", "keep_alive", "modalities", "best_of", "logprobs", "max_tokens",
+        ]),
+        path in prop::sample::select(vec![
+            "/v1/chat/completions", "/v1/completions", "/v1/embeddings",
+        ]),
+    ) {
+        let mut body = serde_json::json!({
+            "model": "m", "messages": [{"role": "user", "content": "Hi"}], "prompt": "x", "input": "x",
+        });
+        body[name] = value;
+        let mut exchange = OneRequest::new(request("POST", path, &body.to_string()));
+        if let Err(reason) = exchange.decode() {
+            prop_assert!(reason.param.is_some(), "{reason:?}");
+            let response = exchange.fail(reason);
+            prop_assert_eq!(response.head.status, 400);
+            prop_assert!(serde_json::from_slice::<Value>(&response.body).is_ok());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_json_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let mut http = request("POST", "/v1/chat/completions", "");
+        http.body = bytes;
+        let mut exchange = OneRequest::new(http);
+        if let Err(reason) = exchange.decode() {
+            prop_assert_eq!(exchange.fail(reason).head.status, 400);
+        }
+    }
 }

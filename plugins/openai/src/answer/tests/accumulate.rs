@@ -255,3 +255,47 @@ pub(super) fn normalized(mut body: Value) -> Value {
     }
     body
 }
+
+/// The accumulator itself must be able to say no.
+#[test]
+fn malformed_streams_are_refused() {
+    let chunk = |delta: Value, finish: Option<&str>| {
+        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
+        let object = "chat.completion.chunk";
+        format!(
+            "data: {}\n\n",
+            json!({"id": "1", "object": object, "choices": [choice]})
+        )
+    };
+    let role = chunk(json!({"role": "assistant", "content": ""}), None);
+    let end = chunk(json!({}), Some("stop"));
+    let call = |call: Value| chunk(json!({"tool_calls": [call]}), None);
+    let first = json!({"index": 0, "id": "c", "type": "function", "function": {"name": "f"}});
+    let done = "data: [DONE]\n\n";
+    let good = format!("{role}{}{end}{done}", call(first.clone()));
+    assert!(matches!(chat(good.as_bytes(), false), Ok(End::Done(_))));
+    let mut gap = first.clone();
+    gap["index"] = json!(1);
+    let usage = "data: {\"object\":\"chat.completion.chunk\",\"choices\":[],\"usage\":{}}\n\n";
+    for (bad, include_usage) in [
+        (format!("{role}{end}"), false),
+        (format!("{role}{done}"), false),
+        (format!("{end}{done}"), false),
+        (format!("{role}{role}{end}{done}"), false),
+        (format!("{role}{end}{end}{done}"), false),
+        (format!("{role}{end}{done}{done}"), false),
+        (format!("{role}{end}{done}{end}"), false),
+        (
+            format!("{role}{}{}{end}{done}", call(first.clone()), call(first)),
+            false,
+        ),
+        (format!("{role}{}{end}{done}", call(gap)), false),
+        (format!("{role}{end}{done}"), true),
+        (format!("{role}{end}{usage}{done}"), false),
+        (format!("event: x\n{role}{end}{done}"), false),
+        (format!("{role}{end}data: [DONE]"), false),
+        (format!("{role}data: {{\"error\":{{}}}}\n\n{done}"), false),
+    ] {
+        assert!(chat(bad.as_bytes(), include_usage).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,46 @@
+//! A filter that lets everything through and counts it on the metrics page.
+//!
+//! `cargo build --package atoll-sdk --example filter --target wasm32-wasip2 --release`
+
+#![forbid(unsafe_code)]
+
+use atoll_sdk::filter::{Filter, FilterContext, FilterDescriptor, Interests, Session};
+use atoll_sdk::types::{Descriptor, Error, Event, Grant};
+
+struct Count;
+
+struct OneAnswer {
+    bytes: u64,
+}
+
+impl Filter for Count {
+    type Session = OneAnswer;
+
+    fn describe() -> FilterDescriptor {
+        FilterDescriptor {
+            plugin: Descriptor::new("count", env!("CARGO_PKG_VERSION"), "Counts bytes of text.")
+                .wanting(Grant::Metrics, "To report what it counts."),
+            sees: Interests::EVENTS,
+            max_held_bytes: 0,
+        }
+    }
+
+    fn open(_: FilterContext) -> Result<OneAnswer, Error> {
+        Ok(OneAnswer { bytes: 0 })
+    }
+}
+
+impl Session for OneAnswer {
+    fn on_events(&mut self, events: Vec<Event>) -> Result<Vec<Event>, Error> {
+        for event in &events {
+            match event {
+                Event::TextDelta(delta) => self.bytes += delta.text.len() as u64,
+                Event::Finished(_) => atoll_sdk::host::metrics::count("text_bytes", self.bytes),
+                _ => {}
+            }
+        }
+        Ok(events)
+    }
+}
+
+atoll_sdk::export_filter!(Count);
