@@ -11,11 +11,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use crate::engine::{ChatPrompt, EngineError, ModelText, TextStream};
 use crate::executor::{
     Capabilities, Executor, ExecutorError, Row, RowError, RowOutput, SampledToken, SequenceId,
     SequenceSpec, Step, StepOutput, TokenId,
 };
 use crate::sampling::SamplingParams;
+use crate::text::TextError;
 
 /// How a [`FakeExecutor`] misbehaves, if it does.
 #[derive(Debug, Default)]
@@ -33,7 +35,6 @@ pub struct FakeFaults {
 #[derive(Debug)]
 struct FakeSequence {
     sampling: Arc<SamplingParams>,
-    prompt_len: usize,
     history: Vec<TokenId>,
     in_flight: usize,
 }
@@ -289,7 +290,6 @@ impl Executor for FakeExecutor {
         }
         let state = FakeSequence {
             sampling: spec.sampling,
-            prompt_len: spec.prompt.len(),
             history: spec.prompt.to_vec(),
             in_flight: 0,
         };
@@ -309,7 +309,6 @@ impl Executor for FakeExecutor {
         };
         let state = FakeSequence {
             sampling,
-            prompt_len: state.prompt_len,
             history: state.history.clone(),
             in_flight: 0,
         };
@@ -323,7 +322,7 @@ impl Executor for FakeExecutor {
     fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), ExecutorError> {
         self.idle(sequence)?;
         if let Some(state) = self.sequences.get_mut(&sequence) {
-            state.history.truncate(len.max(state.prompt_len));
+            state.history.truncate(len);
         }
         Ok(())
     }
@@ -395,5 +394,97 @@ impl Executor for FakeExecutor {
             epoch: step.epoch,
             rows,
         })
+    }
+}
+
+/// A text side without files: token `t` is the character at `t` of [`FakeText::ALPHABET`], token 0
+/// ends an answer, a conversation renders to its contents joined by `|`.
+#[derive(Debug, Clone)]
+pub struct FakeText {
+    eos: Vec<TokenId>,
+}
+
+impl FakeText {
+    /// One character a token.
+    pub const ALPHABET: &'static str =
+        "\u{0}abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 |مé🌊?!";
+
+    /// With token 0 as the end of an answer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { eos: vec![0] }
+    }
+
+    /// The text of tokens.
+    #[must_use]
+    pub fn decode(tokens: &[TokenId]) -> String {
+        tokens.iter().filter_map(|&token| char_of(token)).collect()
+    }
+}
+
+impl Default for FakeText {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn char_of(token: TokenId) -> Option<char> {
+    FakeText::ALPHABET
+        .chars()
+        .nth(token as usize)
+        .filter(|_| token != 0)
+}
+
+impl ModelText for FakeText {
+    fn model_id(&self) -> &str {
+        "fake"
+    }
+
+    fn context_length(&self) -> usize {
+        usize::MAX
+    }
+
+    fn eos(&self) -> &[TokenId] {
+        &self.eos
+    }
+
+    fn render(&self, chat: &ChatPrompt) -> Result<String, EngineError> {
+        let contents: Vec<&str> = chat
+            .messages
+            .iter()
+            .filter_map(|message| message.get("content")?.as_str())
+            .collect();
+        Ok(contents.join("|"))
+    }
+
+    fn encode(&self, text: &str, _add_special_tokens: bool) -> Result<Vec<TokenId>, EngineError> {
+        text.chars()
+            .map(|wanted| {
+                let position = Self::ALPHABET.chars().position(|c| c == wanted);
+                position.map(|token| token as TokenId).ok_or_else(|| {
+                    TextError::Encode(format!("{wanted:?} is not in the alphabet")).into()
+                })
+            })
+            .collect()
+    }
+
+    fn token_bytes(&self, token: TokenId) -> Vec<u8> {
+        char_of(token).map(String::from).unwrap_or_default().into()
+    }
+
+    fn stream(&self, _continues: bool) -> Box<dyn TextStream> {
+        Box::new(FakeStream)
+    }
+}
+
+struct FakeStream;
+
+impl TextStream for FakeStream {
+    fn push(&mut self, token: TokenId) -> String {
+        char_of(token).map(String::from).unwrap_or_default()
+    }
+
+    fn finish(&mut self) -> String {
+        String::new()
     }
 }

@@ -124,6 +124,7 @@ impl Worker {
         loop {
             self.reap();
             let submitted = self.submit()?;
+            self.publish_load();
             if self.scheduler.steps_in_flight() > 0 {
                 let output = self.executor.complete()?;
                 let events = self
@@ -140,8 +141,7 @@ impl Worker {
                     self.scheduler.load()
                 )));
             }
-            self.shared
-                .set_load(EngineLoad::new(self.requests.len(), &self.scheduler.load()));
+            self.publish_load();
             if self.scheduler.is_idle() {
                 if self.shared.draining.load(Ordering::Acquire) {
                     return Ok(());
@@ -160,6 +160,11 @@ impl Worker {
         }
     }
 
+    fn publish_load(&self) {
+        let load = EngineLoad::new(self.requests.len(), &self.scheduler.load());
+        self.shared.set_load(load);
+    }
+
     fn command(&mut self, command: Command) {
         match command {
             Command::Wake => {}
@@ -169,6 +174,8 @@ impl Worker {
                 reply,
             } => {
                 let result = self.accept(*request, &stops);
+                // Before the answer, so that whoever has it sees itself counted.
+                self.publish_load();
                 // An asker that has gone away dropped the generation, which cancels it.
                 reply.send(result).ok();
             }

@@ -237,8 +237,8 @@ impl Scheduler {
         let Some(group) = self.groups.get_mut(&sequence.request) else {
             return true;
         };
-        sequence.known_to_executor = start.max(sequence.prompt_len);
         if sequence.opened {
+            sequence.known_to_executor = start;
             self.ops.push(SequenceOp::Truncate {
                 sequence: id,
                 len: start,

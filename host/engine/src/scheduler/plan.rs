@@ -153,12 +153,7 @@ impl Scheduler {
             .filter(|id| self.sequences.get(id).is_some_and(|s| self.ready(s) == 1))
             .collect();
         for id in decodes {
-            // An earlier row of this plan may have preempted it.
-            let runs = self
-                .sequences
-                .get(&id)
-                .is_some_and(|sequence| sequence.state == State::Running);
-            if runs && !self.plan_row(id, 1, plan) {
+            if !self.plan_row(id, 1, plan) && self.is_running(id) {
                 plan.starved = true;
             }
         }
@@ -206,8 +201,18 @@ impl Scheduler {
         }
     }
 
-    /// Adds a row of `count` tokens. False if there is no block for it.
+    fn is_running(&self, id: SequenceId) -> bool {
+        self.sequences
+            .get(&id)
+            .is_some_and(|sequence| sequence.state == State::Running)
+    }
+
+    /// Adds a row of `count` tokens. False if there is no block for it, or if an earlier row of
+    /// this plan preempted the sequence.
     fn plan_row(&mut self, id: SequenceId, count: usize, plan: &mut Plan) -> bool {
+        if !self.is_running(id) {
+            return false;
+        }
         let Some(start) = self.sequences.get(&id).map(|s| s.submitted) else {
             return false;
         };
