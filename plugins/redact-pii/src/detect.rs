@@ -131,6 +131,12 @@ impl Detector {
             .collect()
     }
 
+    /// The settings' own rules.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// The name of a finding's kind, as settings and the audit use it.
     #[must_use]
     pub fn name(&self, kind: Kind) -> &str {

@@ -78,12 +78,19 @@ impl Vault {
     /// The token for a value, a new one if this vault has not seen it.
     pub fn token(&mut self, label: &str, normal: String, original: &str, restorable: bool) -> &str {
         let next = self.entries.len();
-        let index = *self.by_value.entry((label.to_owned(), normal)).or_insert(next);
+        let index = *self
+            .by_value
+            .entry((label.to_owned(), normal))
+            .or_insert(next);
         if index == next {
             let n = self.counts.entry(label.to_owned()).or_insert(0);
             *n += 1;
             let token = format!("{SENTINEL}{label}_{n}_{}", self.tag);
-            self.entries.push(Entry { token, original: original.to_owned(), restorable });
+            self.entries.push(Entry {
+                token,
+                original: original.to_owned(),
+                restorable,
+            });
         }
         &self.entries[index].token
     }
@@ -116,12 +123,22 @@ pub fn normal_form(kind: Kind, folded: &str, original: &str, rules: &Rules) -> S
     match kind {
         Kind::Builtin(Entity::Email) => folded.replace("%40", "@").to_lowercase(),
         Kind::Builtin(Entity::Phone) => phone(folded),
-        Kind::Builtin(Entity::Ip | Entity::Mac | Entity::Uuid) => folded.to_ascii_lowercase().replace('-', ":"),
+        Kind::Builtin(Entity::Ip | Entity::Mac | Entity::Uuid) => {
+            folded.to_ascii_lowercase().replace('-', ":")
+        }
         // Base58 distinguishes case.
         Kind::Builtin(Entity::Crypto) => folded.to_owned(),
         Kind::Custom(_) => folded.trim().to_lowercase(),
-        Kind::Builtin(Entity::DateOfBirth) => folded.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase(),
-        Kind::Builtin(_) => folded.chars().filter(|c| c.is_alphanumeric() || *c == '<').flat_map(char::to_uppercase).collect(),
+        Kind::Builtin(Entity::DateOfBirth) => folded
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_lowercase(),
+        Kind::Builtin(_) => folded
+            .chars()
+            .filter(|c| c.is_alphanumeric() || *c == '<')
+            .flat_map(char::to_uppercase)
+            .collect(),
     }
 }
 
@@ -129,7 +146,14 @@ pub fn normal_form(kind: Kind, folded: &str, original: &str, rules: &Rules) -> S
 fn phone(folded: &str) -> String {
     let international = folded.trim_start_matches(['(', ' ']).starts_with('+');
     let without_trunk = folded.replace("(0)", "");
-    let digits: String = if international { &without_trunk } else { folded }.chars().filter(char::is_ascii_digit).collect();
+    let digits: String = if international {
+        &without_trunk
+    } else {
+        folded
+    }
+    .chars()
+    .filter(char::is_ascii_digit)
+    .collect();
     match digits.strip_prefix("00") {
         _ if international => format!("+{digits}"),
         Some(rest) => format!("+{rest}"),
@@ -145,12 +169,16 @@ fn phone(folded: &str) -> String {
 /// all would be megabytes of nothing else; `None` then, and the request is refused.
 #[must_use]
 pub fn choose_tag(key: &[u8], root: &[u8], taken: impl Fn(&str) -> bool) -> Option<String> {
-    (0u32..64).map(|attempt| tag(key, root, attempt)).find(|t| !taken(t))
+    (0u32..64)
+        .map(|attempt| tag(key, root, attempt))
+        .find(|t| !taken(t))
 }
 
 fn tag(key: &[u8], root: &[u8], attempt: u32) -> String {
     // A key of any length is valid for HMAC.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return String::new();
+    };
     mac.update(&attempt.to_le_bytes());
     mac.update(root);
     let out = mac.finalize().into_bytes();
@@ -196,17 +224,33 @@ mod tests {
     #[test]
     fn same_value_same_token_numbered_by_appearance() {
         let mut v = Vault::new("k7qd".into());
-        assert_eq!(v.token("EMAIL", "a@b.c".into(), "A@b.c", true), "PII_EMAIL_1_k7qd");
-        assert_eq!(v.token("EMAIL", "x@b.c".into(), "x@b.c", true), "PII_EMAIL_2_k7qd");
-        assert_eq!(v.token("CARD", "4111".into(), "4111", true), "PII_CARD_1_k7qd");
-        assert_eq!(v.token("EMAIL", "a@b.c".into(), "a@b.c", true), "PII_EMAIL_1_k7qd");
+        assert_eq!(
+            v.token("EMAIL", "a@b.c".into(), "A@b.c", true),
+            "PII_EMAIL_1_k7qd"
+        );
+        assert_eq!(
+            v.token("EMAIL", "x@b.c".into(), "x@b.c", true),
+            "PII_EMAIL_2_k7qd"
+        );
+        assert_eq!(
+            v.token("CARD", "4111".into(), "4111", true),
+            "PII_CARD_1_k7qd"
+        );
+        assert_eq!(
+            v.token("EMAIL", "a@b.c".into(), "a@b.c", true),
+            "PII_EMAIL_1_k7qd"
+        );
         assert_eq!(v.entries()[0].original, "A@b.c");
     }
 
     #[test]
     fn spellings_of_one_value() {
         for (e, a, b) in [
-            (Entity::CreditCard, "4111 1111 1111 1111", "4111-1111-1111-1111"),
+            (
+                Entity::CreditCard,
+                "4111 1111 1111 1111",
+                "4111-1111-1111-1111",
+            ),
             (Entity::Iban, "tn59 1000", "TN591000"),
             (Entity::Email, "A@Example.com", "a%40example.com"),
             (Entity::Phone, "0021620123456", "+216 20 123 456"),
@@ -215,7 +259,10 @@ mod tests {
         ] {
             assert_eq!(normal(e, a), normal(e, b));
         }
-        assert_ne!(normal(Entity::GenericSecret, "Abc"), normal(Entity::GenericSecret, "abc"));
+        assert_ne!(
+            normal(Entity::GenericSecret, "Abc"),
+            normal(Entity::GenericSecret, "abc")
+        );
     }
 
     #[test]
@@ -226,6 +273,11 @@ mod tests {
         let second = choose_tag(b"k", b"root", |t| mentions(&text, t)).unwrap();
         assert_ne!(first, second);
         assert_eq!(choose_tag(b"k", b"root", |_| true), None);
-        assert!(first.len() == TAG_LEN && first.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        assert!(
+            first.len() == TAG_LEN
+                && first
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        );
     }
 }

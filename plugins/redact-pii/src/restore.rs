@@ -102,7 +102,10 @@ impl Restorer {
         let bytes = text.as_bytes();
         let mut out = String::with_capacity(text.len());
         let (mut from, mut at) = (0, 0);
-        while let Some(i) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, b'P' | b'p'))) {
+        while let Some(i) = bytes
+            .get(at..)
+            .and_then(|rest| rest.iter().position(|b| matches!(b, b'P' | b'p')))
+        {
             let start = at + i;
             let before = start.checked_sub(1).map_or(lane.last, |j| bytes[j]);
             if bytes[start] == b'p' && before.is_ascii_alphanumeric() {
@@ -140,7 +143,13 @@ impl Restorer {
         let mut i = 0;
         loop {
             // Everything issued that begins with what was read so far.
-            let Some((token, value)) = self.tokens.range::<str, _>((Bound::Included(seen.as_str()), Bound::Unbounded)).next() else { return Match::No };
+            let Some((token, value)) = self
+                .tokens
+                .range::<str, _>((Bound::Included(seen.as_str()), Bound::Unbounded))
+                .next()
+            else {
+                return Match::No;
+            };
             if !token.starts_with(seen.as_str()) {
                 return Match::No;
             }
@@ -219,7 +228,12 @@ mod tests {
         let mut v = Vault::new("k7qd".into());
         v.token("EMAIL", "1".into(), "alice@example.com", true);
         for i in 2..=11 {
-            v.token("EMAIL", i.to_string(), &format!("user{i}@example.com"), true);
+            v.token(
+                "EMAIL",
+                i.to_string(),
+                &format!("user{i}@example.com"),
+                true,
+            );
         }
         // A value that is itself shaped like a token must not be restored again.
         v.token("CUSTOM", "1".into(), "PII_EMAIL_1_k7qd", true);
@@ -256,9 +270,15 @@ mod tests {
     fn restores_exactly() {
         let r = restorer();
         let whole = |t| r.whole(t, Escape::Plain);
-        assert_eq!(whole(FIXTURES[1]), "Write to alice@example.com, user11@example.com and user2@example.com.");
+        assert_eq!(
+            whole(FIXTURES[1]),
+            "Write to alice@example.com, user11@example.com and user2@example.com."
+        );
         assert_eq!(whole(FIXTURES[2]), "Palice@example.comalice@example.com");
-        assert_eq!(whole(FIXTURES[3]), "وalice@example.com، alice@example.com alice@example.com **user3@example.com**");
+        assert_eq!(
+            whole(FIXTURES[3]),
+            "وalice@example.com، alice@example.com alice@example.com **user3@example.com**"
+        );
         assert_eq!(whole(FIXTURES[4]), FIXTURES[4]);
         assert_eq!(whole(FIXTURES[5]), "PII_EMAIL_1_k7qd PII_SECRET_1_k7qd");
         assert_eq!(whole(FIXTURES[6]), FIXTURES[6]);
@@ -280,7 +300,10 @@ mod tests {
         for text in ["help", " stop", "APP", "cup", "P.", "epic PIN "] {
             let _ = r.push(&mut lane, text, Escape::Plain);
             let held = lane.held();
-            assert!(held == 0 || (text == "APP" && held == 1), "{text} holds {held}");
+            assert!(
+                held == 0 || (text == "APP" && held == 1),
+                "{text} holds {held}"
+            );
             let _ = lane.flush();
         }
     }
@@ -291,11 +314,21 @@ mod tests {
         for escape in [Escape::Plain, Escape::Json] {
             for text in FIXTURES {
                 let whole = r.whole(text, escape);
-                let cuts: Vec<usize> = (0..=text.len()).filter(|&i| text.is_char_boundary(i)).collect();
+                let cuts: Vec<usize> = (0..=text.len())
+                    .filter(|&i| text.is_char_boundary(i))
+                    .collect();
                 for &i in &cuts {
-                    assert_eq!(streamed(&r, &[&text[..i], &text[i..]], escape), whole, "{text} at {i}");
+                    assert_eq!(
+                        streamed(&r, &[&text[..i], &text[i..]], escape),
+                        whole,
+                        "{text} at {i}"
+                    );
                     for &j in cuts.iter().filter(|&&j| j >= i) {
-                        assert_eq!(streamed(&r, &[&text[..i], &text[i..j], &text[j..]], escape), whole, "{text} at {i}, {j}");
+                        assert_eq!(
+                            streamed(&r, &[&text[..i], &text[i..j], &text[j..]], escape),
+                            whole,
+                            "{text} at {i}, {j}"
+                        );
                     }
                 }
             }

@@ -190,7 +190,9 @@ impl Scanner<'_> {
     fn continues_by_four(&self, st: &Stretch<'_>) -> bool {
         let (a, b) = st.span;
         let after = self.at(b + 1).is_ascii_digit() && self.word_end(b + 1) == b + 5;
-        let before = a >= 5 && self.s[a - 5..a - 1].iter().all(u8::is_ascii_digit);
+        let before = a >= 5
+            && self.s[a - 5..a - 1].iter().all(u8::is_ascii_digit)
+            && !matches!(self.before(a - 5), b'-' | b'/' | b'.');
         after || before
     }
 

@@ -119,6 +119,10 @@ impl<'a> Scanner<'a> {
             if self.view.gap_at(a) && self.s[a - 1].is_ascii_digit() != self.s[a].is_ascii_digit() {
                 break;
             }
+            // The `n` of an escaped line break in source text is no letter of the word behind it.
+            if a >= 2 && self.s[a - 2] == b'\\' && matches!(self.s[a - 1], b'n' | b'r' | b't') {
+                break;
+            }
             a -= 1;
         }
         a
