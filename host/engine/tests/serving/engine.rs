@@ -284,7 +284,7 @@ async fn a_stop_string_ends_the_answer_and_never_shows() {
             .iter()
             .flat_map(|t| t.bytes.clone())
             .collect();
-        assert_eq!(bytes, whole[..start].as_bytes());
+        assert_eq!(bytes, &whole.as_bytes()[..start]);
         let drawn = whole[..start].chars().count() + len;
         assert_eq!(
             answer.finished[0],
