@@ -99,6 +99,14 @@ SYNONYM = {w: [x for x in row if x != w] for row in SYNONYMS for w in row}
 STOP_WORDS = set("a an the is are do does did i it of to in on for and or what how which who why when where can could you me my please be there this that with by from at as has have will would atoll atoll's what's about not one two".split())
 
 
+def bare(question):
+    """A question without case and closing marks, for comparing."""
+    return question.lower().rstrip("?. ")
+
+
+HELD = {bare(q) for fact in FACTS for q in fact["held"]}
+
+
 def keywords(fact):
     """Content words of a fact's own questions."""
     out = []
@@ -161,4 +169,7 @@ def ask(d, held=False):
     elif d.chance(0.12) and len(fact["keywords"]) >= 2:
         kw = d.sample(fact["keywords"], min(len(fact["keywords"]), d.between(2, 4)))
         q = d.of(("{}", "{}?", "What about {}?", "Tell me about {}.", "{} in Atoll", "I have a question about {}.", "How is it with {}?", "{} please")).format(" ".join(kw))
+    if bare(q) in HELD:
+        # Rewording met a question of the evaluation.
+        return ask(d)
     return surface(d, q), d.of(fact["answers"]), check
