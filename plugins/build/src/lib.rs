@@ -103,7 +103,7 @@ pub fn build(packages: &[&str]) -> Result<Vec<Built>, BuildError> {
     if packages.is_empty() {
         return Ok(Vec::new());
     }
-    check_target()?;
+    check_target(&env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))?;
 
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
@@ -213,9 +213,8 @@ fn manifest_of(source: &Path) -> Option<PathBuf> {
 }
 
 /// Fails early and clearly where rustc would say "can't find crate for `core`".
-fn check_target() -> Result<(), BuildError> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = Command::new(&rustc);
+fn check_target(rustc: &OsStr) -> Result<(), BuildError> {
+    let mut command = Command::new(rustc);
     command.args(["--print", "target-libdir", "--target", TARGET]);
     clean_environment(&mut command);
     let output = command.output().map_err(|source| BuildError::Spawn {
@@ -340,5 +339,25 @@ mod tests {
         ));
         std::fs::write(temp.path().join("Cargo.toml"), "[workspace]\n").unwrap();
         assert_eq!(workspace_root(&package).unwrap(), temp.path());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_missing_target_is_told_with_the_command_that_installs_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let temp = tempfile::tempdir().unwrap();
+        let rustc = temp.path().join("rustc");
+        std::fs::write(&rustc, "#!/bin/sh\necho /no/such/folder\n").unwrap();
+        std::fs::set_permissions(&rustc, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let error = check_target(rustc.as_os_str()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("rustup target add wasm32-wasip2"),
+            "{error}"
+        );
+        let absent = check_target(temp.path().join("absent").as_os_str()).unwrap_err();
+        assert!(matches!(absent, BuildError::Spawn { .. }));
     }
 }
