@@ -65,19 +65,25 @@ pub mod clock {
 /// Randomness from the host.
 pub mod random {
     use super::raw::random;
+    use crate::types::Error;
 
     /// The most the host gives at a time.
     const LARGEST: usize = 4096;
 
     /// Fills `buffer`, in as many calls as that takes.
-    pub fn fill(buffer: &mut [u8]) {
+    ///
+    /// # Errors
+    /// The host gave less than was asked for. The buffer is then not random: do not use it.
+    pub fn fill(buffer: &mut [u8]) -> Result<(), Error> {
         for chunk in buffer.chunks_mut(LARGEST) {
             // A chunk is at most 4096 long, so the cast is exact.
             let bytes = random::bytes(chunk.len() as u32);
-            for (slot, byte) in chunk.iter_mut().zip(bytes) {
-                *slot = byte;
+            if bytes.len() != chunk.len() {
+                return Err(Error::internal("The host gave too few random bytes."));
             }
+            chunk.copy_from_slice(&bytes);
         }
+        Ok(())
     }
 }
 
