@@ -80,9 +80,9 @@ impl Session for Redaction {
                     Verdict::Pass
                 })
             }
-            Err((error, findings)) => {
-                self.findings.extend(findings);
-                Err(error)
+            Err(refused) => {
+                self.findings.extend(refused.findings);
+                Err(refused.error)
             }
         }
     }

@@ -24,6 +24,21 @@ pub struct Redacted {
     pub changed: bool,
 }
 
+/// A request that the policy does not let through, and what was found in it.
+#[derive(Debug)]
+pub struct Refused {
+    /// For the client.
+    pub error: Error,
+    /// For the audit.
+    pub findings: Vec<Finding>,
+}
+
+impl Refused {
+    fn new(error: Error, findings: Vec<Finding>) -> Box<Self> {
+        Box::new(Refused { error, findings })
+    }
+}
+
 /// One finding in one text, ready to replace.
 #[derive(Debug)]
 struct Hit {
@@ -49,7 +64,7 @@ pub fn redact(
     policy: &Policy,
     conversation: Option<&str>,
     operation: &mut Operation,
-) -> Result<Redacted, (Error, Vec<Finding>)> {
+) -> Result<Redacted, Box<Refused>> {
     let root = conversation.map_or_else(
         || walk::root(operation),
         |c| format!("conversation\u{1f}{c}"),
@@ -65,7 +80,10 @@ pub fn redact(
             .collect();
         let message =
             format!("The redaction policy does not let through what it cannot read: {path}.");
-        return Err((Error::blocked(message).with_param(path.clone()), findings));
+        return Err(Refused::new(
+            Error::blocked(message).with_param(path.clone()),
+            findings,
+        ));
     }
     let mut findings: Vec<Finding> = fields
         .unreadable
@@ -100,7 +118,7 @@ pub fn redact(
             "The request holds {} in {}, which the redaction policy does not let through.",
             blocked.kind, blocked.path
         );
-        return Err((
+        return Err(Refused::new(
             Error::blocked(message).with_param(blocked.path.clone()),
             findings,
         ));
@@ -124,7 +142,7 @@ pub fn redact(
             .any(|t| pseudonym::contains_ignore_case(t, tag))
     });
     let Some(tag) = tag else {
-        return Err((
+        return Err(Refused::new(
             Error::blocked("The request holds too many strings that look like pseudonyms."),
             findings,
         ));

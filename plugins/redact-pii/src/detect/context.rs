@@ -807,11 +807,13 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
         }
     }
     // A few words after, on the same line and in the same sentence.
-    let ceiling = (end + 48).min(s.len());
+    let ceiling = (end + 72).min(s.len());
     let (mut i, mut words) = (end, 0);
-    while i < ceiling && words < 5 {
+    while i < ceiling && words < 8 {
         if !is_word(s[i]) {
-            if matches!(s[i], b'\n' | b';' | b',')
+            // What follows a comma belongs here only if nothing stood before.
+            if matches!(s[i], b'\n' | b';')
+                || (s[i] == b',' && (ctx.near | ctx.far) & !NEG != 0)
                 || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| !is_word(*b)))
             {
                 break;

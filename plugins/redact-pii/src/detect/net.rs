@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::context::{MACADDR, NEG, VERSION};
+use super::context::{MACADDR, VERSION};
 use super::entity::Entity;
 use super::group::Group;
 use super::scan::Scanner;
@@ -134,20 +134,18 @@ impl Scanner<'_> {
         }
         // Local part, backwards. Where the script changes the address begins.
         let mut a = at;
-        let floor = at
-            .saturating_sub(96)
-            .max(if self.floor <= at { 0 } else { at });
+        let floor = at.saturating_sub(96);
+        let mut script = None;
         while a > floor {
             let b = s[a - 1];
             if b < 0x80 && !local(b) || (b >= 0x80 && unicode_tail_punctuation(s, a)) {
                 break;
             }
-            if a < at
-                && arabic(s, a - 1) != arabic(s, a)
-                && (b >= 0x80 || s[a] >= 0x80)
-                && (b.is_ascii_alphanumeric() || b >= 0x80)
-            {
-                break;
+            if b.is_ascii_alphanumeric() || b >= 0x80 {
+                let this = arabic(s, a - 1);
+                if *script.get_or_insert(this) != this {
+                    break;
+                }
             }
             a -= 1;
         }
@@ -203,10 +201,10 @@ impl Scanner<'_> {
                 end = g.chunks[i + 4].1;
             }
             let c = self.context(start, end);
-            let version = c.near & VERSION != 0 && c.near & (NEG | VERSION) != 0;
+            let version = c.near & VERSION != 0;
             let small = quad.octets().iter().all(|&o| o < 30);
             found = true;
-            if !(version && small) && !(quad.octets()[0] == 0) {
+            if !(version && small) && quad.octets()[0] != 0 {
                 self.put(start, end, Entity::Ip, 92, true);
             }
         }
@@ -243,7 +241,7 @@ impl Scanner<'_> {
         while b > at && (s[b - 1] == b'.' || (s[b - 1] == b':' && b >= 2 && s[b - 2] != b':')) {
             b -= 1;
         }
-        while a < at && s[a] == b'.' {
+        while a < at && (s[a] == b'.' || (s[a] == b':' && s[a + 1] != b':')) {
             a += 1;
         }
         // `IP:2001:db8::1` has a label in front; `Address: fe80::1` has not.
@@ -413,10 +411,11 @@ impl Scanner<'_> {
                         self.put(from + c + 1, sign, Entity::UrlCredentials, 95, true);
                     }
                 }
-                None if info.len() >= 20 && info.iter().any(u8::is_ascii_digit) => {
-                    if self.secret(from).is_none() {
-                        self.put(from, sign, Entity::UrlCredentials, 80, true);
-                    }
+                None if info.len() >= 20
+                    && info.iter().any(u8::is_ascii_digit)
+                    && self.secret(from).is_none() =>
+                {
+                    self.put(from, sign, Entity::UrlCredentials, 80, true);
                 }
                 _ => {}
             }

@@ -50,7 +50,7 @@ impl Scanner<'_> {
         if self.ipv4(&g) {
             return end.max(from_tail);
         }
-        for first in 0..g.n {
+        for (first, &dated) in dates.iter().enumerate().take(g.n) {
             for last in first..g.n {
                 let Some(st) = g.stretch(first, last) else {
                     break;
@@ -58,7 +58,7 @@ impl Scanner<'_> {
                 if st.d.len() < 7 {
                     continue;
                 }
-                if dates[first] && last - first < 5 && st.d.len() < 12 {
+                if dated && last - first < 5 && st.d.len() < 12 {
                     continue;
                 }
                 let edges = self.edges(&g, first, last);
@@ -102,7 +102,7 @@ impl Scanner<'_> {
                 b'-' | b'_' | b'/' => n.is_ascii_alphanumeric(),
                 b',' => {
                     n.is_ascii_digit()
-                        && self.at(end + 4).is_ascii_digit() == false
+                        && !self.at(end + 4).is_ascii_digit()
                         && self.at(end + 3).is_ascii_digit()
                 }
                 b'%' => true,
@@ -127,6 +127,7 @@ impl Scanner<'_> {
         let loose = !e.attached;
         // A stretch cut out of a longer list counts only when it is one run on its own.
         let alone = loose && !e.cut;
+        let whole = loose && (st.solid() || !e.cut);
         if st.d.iter().all(|&b| b == st.d[0]) {
             return;
         }
@@ -138,12 +139,12 @@ impl Scanner<'_> {
             8 if alone => self.eight(st),
             9 if alone => self.nine(st),
             10 if alone => self.ten(st),
-            11 if loose => self.eleven(st),
-            12 if loose => self.twelve(st),
-            13 if loose => self.thirteen(st),
-            14 if loose => self.fourteen(st),
-            15 => self.fifteen(st, loose),
-            18 if loose => self.eighteen(st),
+            11 if whole => self.eleven(st),
+            12 if whole => self.twelve(st),
+            13 if whole => self.thirteen(st),
+            14 if whole => self.fourteen(st),
+            15 => self.fifteen(st, whole),
+            18 if whole => self.eighteen(st),
             20 | 24 => self.account(st),
             _ => {}
         }
@@ -173,6 +174,10 @@ impl Scanner<'_> {
         let base = if d.len() < 13 {
             // Twelve digits leave Maestro's wide range: a tenth of such numbers would pass.
             25
+        } else if d.len() < 16 && matches!(d[0], b'5' | b'6') {
+            45
+        } else if d.len() == 13 {
+            60
         } else if near_four || (e.attached && st.runs > 1) {
             25
         } else if standard {
@@ -434,7 +439,7 @@ impl Scanner<'_> {
 
     fn eleven(&mut self, st: &Stretch<'_>) {
         let d = st.d;
-        let solid = st.solid() || st.even();
+        let solid = st.solid() || (st.even() && st.lens[0] <= 4 && st.sep != b'.');
         let mut seen = [0u8; 10];
         d[..10].iter().for_each(|&b| seen[val(b) as usize] += 1);
         let repeated =
@@ -460,7 +465,7 @@ impl Scanner<'_> {
                 && checks::date(century + yy, m, dd)
                 && (10 - weighted(d, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) % 10) % 10 == val(d[10])
             {
-                self.weigh(st.span, Entity::PlPesel, 50, true, PESEL | PL, ID);
+                self.weigh(st.span, Entity::PlPesel, 45, true, PESEL | PL, ID);
             }
         }
         if solid || st.shape(&[2, 2, 2, 3, 2]) || st.shape(&[6, 3, 2]) || st.shape(&[6, 5]) {
@@ -486,14 +491,14 @@ impl Scanner<'_> {
             (odd * 7 + 100 - even) % 10 == val(d[9])
                 && d[..10].iter().map(|&b| val(b)).sum::<u32>() % 10 == val(d[10])
         } {
-            self.weigh(st.span, Entity::TrTckn, 60, true, TCKN | TR, ID);
+            self.weigh(st.span, Entity::TrTckn, 55, true, TCKN | TR, ID);
         }
         if (st.solid() || st.shape(&[2, 3, 3, 3])) && d[0] != b'0' && {
             let mut sum = (val(d[0]) + 9) * 10;
             sum += weighted(&d[1..], &[1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
             // First digit minus one, weight ten; written with 9 = -1 mod 10 it would overshoot.
             sum -= 100;
-            sum % 89 == 0
+            sum.is_multiple_of(89)
         } {
             self.weigh(
                 st.span,
@@ -508,7 +513,7 @@ impl Scanner<'_> {
             self.weigh(st.span, Entity::NgNin, 25, true, NIN | NG, 0);
         }
         if st.solid() && matches!(d[0], b'2' | b'3') && regions::iso_numeric(number(&d[3..6])) {
-            self.weigh(st.span, Entity::QaQid, 25, false, QID | QA, ID);
+            self.weigh(st.span, Entity::QaQid, 40, true, QID | QA, 0);
         }
         if matches!(d[0], b'2'..=b'6')
             && st.shape(&[4, 5, 1, 1])
@@ -682,11 +687,11 @@ impl Scanner<'_> {
         if !loose {
             return;
         }
-        if st.solid() || st.shape(&[9, 4, 2]) || st.even() {
-            if checks::mod97(d.iter().copied()) == Some(0) {
-                let base = if d.starts_with(b"00") { 70 } else { 35 };
-                self.weigh(st.span, Entity::MaIce, base, true, ICE, MA);
-            }
+        if (st.solid() || st.shape(&[9, 4, 2]) || st.even())
+            && checks::mod97(d.iter().copied()) == Some(0)
+        {
+            let base = if d.starts_with(b"00") { 70 } else { 35 };
+            self.weigh(st.span, Entity::MaIce, base, true, ICE, MA);
         }
         if luhn_ok && (st.solid() || st.shape(&[2, 6, 6, 1]) || st.shape(&[6, 2, 6, 1])) {
             let base = if st.solid() { 25 } else { 75 };

@@ -116,7 +116,7 @@ impl<'a> Scanner<'a> {
     fn word_start(&self, at: usize) -> usize {
         let mut a = at;
         while a > self.floor && self.s[a - 1].is_ascii_alphanumeric() {
-            if self.view.gap_at(a) && self.s[a - 1].is_ascii_digit() != self.s[a].is_ascii_digit() {
+            if self.view.gap_at(a) && self.joins_prose(a) {
                 break;
             }
             // The `n` of an escaped line break in source text is no letter of the word behind it.
@@ -128,14 +128,33 @@ impl<'a> Scanner<'a> {
         a
     }
 
+    /// Whether the invisible character that stood at `i` parts a number from a word of prose, rather
+    /// than the characters of one code.
+    fn joins_prose(&self, i: usize) -> bool {
+        let s = self.s;
+        if s[i - 1].is_ascii_digit() == s[i].is_ascii_digit() {
+            return false;
+        }
+        let prose = |c: &&u8| c.is_ascii_alphabetic();
+        let word: usize = if s[i].is_ascii_digit() {
+            s[..i].iter().rev().take(7).take_while(prose).count()
+        } else {
+            s[i..].iter().take(7).take_while(prose).count()
+        };
+        let lower = if s[i].is_ascii_digit() {
+            s[i - 1]
+        } else {
+            s[i]
+        }
+        .is_ascii_lowercase();
+        word > 5 || (word > 2 && lower)
+    }
+
     /// End of the run of ASCII letters and digits from `at`.
     pub(super) fn word_end(&self, at: usize) -> usize {
         let mut b = at;
         while b < self.s.len() && self.s[b].is_ascii_alphanumeric() {
-            if b > at
-                && self.view.gap_at(b)
-                && self.s[b - 1].is_ascii_digit() != self.s[b].is_ascii_digit()
-            {
+            if b > at && self.view.gap_at(b) && self.joins_prose(b) {
                 break;
             }
             b += 1;
@@ -149,14 +168,11 @@ impl<'a> Scanner<'a> {
         let b = self.word_end(at);
         let w = &self.s[a..b];
         let first = w[0];
-        if let Some(end) = self.secret(a) {
+        if let Some(end) = self.secret(a).or_else(|| self.mac_dashed(a, b)) {
             return end;
         }
         if first.is_ascii_digit() && w.iter().all(u8::is_ascii_digit) {
-            return self
-                .uuid(a, b)
-                .or_else(|| self.mac_dashed(a, b))
-                .unwrap_or_else(|| self.digits(a));
+            return self.uuid(a, b).unwrap_or_else(|| self.digits(a));
         }
         if !w.iter().any(u8::is_ascii_digit) {
             return self.letters(a, b);

@@ -64,15 +64,10 @@ impl Scanner<'_> {
                 c.breaks |= 1 << c.n;
                 i += 1;
             } else if c.n > 0
-                && b == b' '
-                && matches!(self.at(i + 1), b'-' | b'/' | b' ')
-                && self.at(i + 2).is_ascii_alphanumeric()
-            {
-                c.breaks |= 1 << c.n;
-                i += 2;
-            } else if c.n > 0
-                && matches!(b, b'-' | b'/')
-                && self.at(i + 1) == b' '
+                && matches!(
+                    (b, self.at(i + 1)),
+                    (b' ', b'-' | b'/' | b' ') | (b'-' | b'/', b' ')
+                )
                 && self.at(i + 2).is_ascii_alphanumeric()
             {
                 c.breaks |= 1 << c.n;
@@ -93,9 +88,6 @@ impl Scanner<'_> {
 
     /// A word of letters and digits; returns where to go on.
     pub(super) fn mixed(&mut self, a: usize, b: usize) -> usize {
-        if let Some(end) = self.mac_dashed(a, b) {
-            return end;
-        }
         let s = self.s;
         let w = &s[a..b];
         let glued = self.before(a) >= 0x80 || !self.before(a).is_ascii_alphanumeric();
@@ -132,18 +124,24 @@ impl Scanner<'_> {
 
     /// A group of digits with a letter behind it: `12.345.678-Z`, `131052-308T`, `15 070649 C 103`.
     pub(super) fn tail(&mut self, g: &Group) -> usize {
-        let (a, end) = (g.chunks[0].0, g.end());
+        let mut end = g.end();
+        for i in 0..g.n {
+            // From the group's start, and from behind a wide gap: `at gate 12. 090294-458E`.
+            if i == 0 || g.seps[i - 1] == b'*' || i + 1 == g.n {
+                end = end.max(self.tail_from(g.chunks[i].0, g.end(), g.n - i));
+            }
+        }
+        end
+    }
+
+    fn tail_from(&mut self, a: usize, end: usize, runs: usize) -> usize {
         let next = self.at(end);
         let letter = if matches!(next, b' ' | b'-' | b'/' | b'+') {
             self.at(end + 1)
         } else {
             next
         };
-        if !letter.is_ascii_alphanumeric() && g.n < 2 {
-            return end;
-        }
-        let c = self.compact(a, 22);
-        if c.c[..c.n].iter().all(u8::is_ascii_digit) && next != b'+' {
+        if !letter.is_ascii_alphanumeric() && runs < 2 {
             return end;
         }
         if matches!(self.before(a), b'-' | b'/' | b'.')
@@ -151,6 +149,7 @@ impl Scanner<'_> {
         {
             return end;
         }
+        let c = self.compact(a, 22);
         self.digit_first(a, end, &c)
     }
 
@@ -160,8 +159,9 @@ impl Scanner<'_> {
             const TABLE: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
             let letter = TABLE[(number(&c.c[..8]) % 23) as usize];
             // Spaces inside make it prose (`12345678 a`): then only an upper-case letter counts.
-            let real =
-                self.s[sp.1 - 1].is_ascii_uppercase() || c.breaks == 0 || self.at(sp.1 - 2) == b'-';
+            let real = self.s[sp.1 - 1].is_ascii_uppercase()
+                || c.breaks & 0x1ff == 0
+                || self.at(sp.1 - 2) == b'-';
             if letter == c.c[8] && real {
                 let base = if c.breaks >> 8 & 1 == 1 && self.at(sp.1 - 2) == b' ' {
                     40
@@ -185,8 +185,9 @@ impl Scanner<'_> {
             if TABLE[(n % 31) as usize] == f[10].to_ascii_uppercase()
                 && (checks::date(1900 + yy, mm, dd) || checks::date(2000 + yy, mm, dd))
             {
-                self.weigh((a, a + 11), Entity::FiHetu, 90, true, FI, ID);
-                return a + 11;
+                // With a digit at the end it looks like a Swedish number too.
+                let base = if f[10].is_ascii_digit() { 62 } else { 90 };
+                self.weigh((a, a + 11), Entity::FiHetu, base, true, FI, ID);
             }
         }
         // Swedish number with the sign of people over a hundred.
@@ -217,7 +218,7 @@ impl Scanner<'_> {
             && self.key_letter(&c.c[..8], 7)
             && !matches!(self.at(sp.1), b'/' | b'-')
         {
-            let base = if c.breaks == 0 || self.at(sp.1 - 2) == b'/' {
+            let base = if c.breaks & 0x1ff == 0 || self.at(sp.1 - 2) == b'/' {
                 40
             } else {
                 20
@@ -353,7 +354,7 @@ impl Scanner<'_> {
                     self.weigh(sp, Entity::EsNie, 80, true, NIE | ES, ID);
                 }
             }
-            if matches!(c.c[0], b'S' | b'T' | b'F' | b'G' | b'M') && c.breaks == 0 {
+            if matches!(c.c[0], b'S' | b'T' | b'F' | b'G' | b'M') && c.breaks & 0x1ff == 0 {
                 let sum = checks::weighted(&c.c[1..8], &[2, 7, 6, 5, 4, 3, 2]);
                 let (offset, table): (u32, &[u8; 11]) = match c.c[0] {
                     b'S' => (0, b"JZIHGFEDCBA"),
