@@ -182,3 +182,6 @@ impl Breaker {
         matches!(self.state, State::Open { until, .. } if now < until)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,13 +154,15 @@ impl Cell {
             Err(error) => error,
         };
         let (kind, text) = classify(&error);
-        let mut message = format!("in {what}: {text}");
+        let limit = plugin.options.log.message_bytes;
+        let mut message = format!("in {what}: {}", crate::host::sanitize(&text, limit));
+        if let Some(logged) = state.log.take_last_error() {
+            message.push_str("; it logged: ");
+            message.push_str(&logged);
+        }
         if let Some(printed) = printed {
             message.push_str("; it printed: ");
-            message.push_str(&crate::host::sanitize(
-                &printed,
-                plugin.options.log.message_bytes,
-            ));
+            message.push_str(&crate::host::sanitize(&printed, limit));
         }
         let fault = fault(&plugin, kind, message);
         tracing::warn!(

@@ -64,8 +64,9 @@ fn base_config() -> Config {
         .epoch_interruption(true)
         .wasm_memory64(false)
         .shared_memory(false)
-        // A trap's message is enough for the log; symbolising frames costs time at each trap.
+        // A trap's message is enough for the log; walking and naming frames costs time at each trap.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(None)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK);
     config

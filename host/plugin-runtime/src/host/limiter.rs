@@ -44,16 +44,17 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // Past the memory's own declared maximum the growth simply fails, as the guest asked for.
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
         let total = self.memory.saturating_sub(current).saturating_add(desired);
         if total > self.limits.memory_bytes {
             return Err(Self::refuse(format!(
                 "wanted {total} bytes of memory where {} are allowed",
                 self.limits.memory_bytes
             )));
+        }
+        // Past the memory's own declared maximum the growth simply fails, as the guest asked for. Looked
+        // at second, because the engine folds the pool's maximum into it.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
         }
         self.memory = total;
         Ok(true)
@@ -69,9 +70,6 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
         let total = self
             .elements
             .saturating_sub(current)
@@ -81,6 +79,9 @@ impl ResourceLimiter for Limiter {
             return Err(Self::refuse(format!(
                 "wanted {total} table elements where {allowed} are allowed"
             )));
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
         }
         self.elements = total;
         Ok(true)

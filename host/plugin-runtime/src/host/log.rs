@@ -14,11 +14,18 @@ use crate::options::LogLimits;
 pub(crate) struct LogBudget {
     limits: LogLimits,
     lines: u32,
+    /// The last line at level error, for the message of a fault that follows: a panic says why here.
+    last_error: Option<String>,
 }
 
 impl LogBudget {
     pub fn new(limits: LogLimits) -> Self {
-        Self { limits, lines: 0 }
+        Self { limits, lines: 0, last_error: None }
+    }
+
+    /// The last line at level error since this was last asked for.
+    pub fn take_last_error(&mut self) -> Option<String> {
+        self.last_error.take()
     }
 
     /// Writes one line under the target `atoll::plugin`, or drops it; the first dropped one says so.
@@ -36,6 +43,9 @@ impl LogBudget {
             return;
         }
         let message = sanitize(message, self.limits.message_bytes);
+        if level == Level::Error {
+            self.last_error = Some(message.clone());
+        }
         macro_rules! emit {
             ($severity:expr) => {
                 tracing::event!(

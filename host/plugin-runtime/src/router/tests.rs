@@ -1,1 +1,274 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
 
+use super::{Pattern, RouteError, Router, percent_decode};
+
+fn router(routes: &[(&str, &str, Option<&str>)]) -> Router<usize> {
+    let mut router = Router::new();
+    for (i, (method, path, header)) in routes.iter().enumerate() {
+        router
+            .add(method, Pattern::parse(path).unwrap(), *header, i)
+            .unwrap();
+    }
+    router
+}
+
+fn headers(names: &[&str]) -> HeaderMap {
+    let header = |name: &&str| {
+        (
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_static("1"),
+        )
+    };
+    names.iter().map(header).collect()
+}
+
+#[test]
+fn finds_the_route_and_its_parameters() {
+    let router = router(&[
+        ("GET", "/v1/models", None),
+        ("GET", "/v1/models/{id...}", None),
+        ("GET", "/v1/models/{id}/card", None),
+        ("POST", "/v1/messages", None),
+        ("POST", "/v1/messages", Some("anthropic-version")),
+        ("DELETE", "/v1/models/special", None),
+        ("HEAD", "/api/version", None),
+        ("GET", "/api/version", None),
+        ("GET", "/only/with/header", Some("x-a")),
+    ]);
+    type Expected<'a> = Result<(usize, &'a [(&'a str, &'a str)]), &'a [&'a str]>;
+    const NOT_FOUND: Expected<'_> = Err(&[]);
+    let cases: &[(&str, &str, &[&str], Expected<'_>)] = &[
+        ("GET", "/v1/models", &[], Ok((0, &[]))),
+        ("HEAD", "/v1/models", &[], Ok((0, &[]))),
+        ("GET", "/v1/models/", &[], NOT_FOUND),
+        ("GET", "/v1/models/a", &[], Ok((1, &[("id", "a")]))),
+        (
+            "GET",
+            "/v1/models/org/name",
+            &[],
+            Ok((1, &[("id", "org/name")])),
+        ),
+        (
+            "GET",
+            "/v1/models/org%2Fname",
+            &[],
+            Ok((1, &[("id", "org/name")])),
+        ),
+        ("GET", "/v1/models/a/card", &[], Ok((2, &[("id", "a")]))),
+        (
+            "GET",
+            "/v1/models/a%2Fb/card",
+            &[],
+            Ok((2, &[("id", "a/b")])),
+        ),
+        ("GET", "/v1/models//card", &[], Ok((1, &[("id", "/card")]))),
+        ("GET", "/%761/models", &[], Ok((0, &[]))),
+        ("GET", "/v1/models/%C3%A9", &[], Ok((1, &[("id", "é")]))),
+        ("GET", "/v1/models/%FF", &[], NOT_FOUND),
+        ("GET", "/v1/models/%4", &[], NOT_FOUND),
+        ("GET", "/v1/models/%zz", &[], NOT_FOUND),
+        ("GET", "v1/models", &[], NOT_FOUND),
+        ("GET", "", &[], NOT_FOUND),
+        ("GET", "/", &[], NOT_FOUND),
+        (
+            "GET",
+            "/v1/models/special",
+            &[],
+            Ok((1, &[("id", "special")])),
+        ),
+        ("DELETE", "/v1/models/special", &[], Ok((5, &[]))),
+        ("DELETE", "/v1/models/other", &[], Err(&["GET", "HEAD"])),
+        (
+            "PUT",
+            "/v1/models/special",
+            &[],
+            Err(&["DELETE", "GET", "HEAD"]),
+        ),
+        ("POST", "/v1/messages", &[], Ok((3, &[]))),
+        ("POST", "/v1/messages", &["anthropic-version"], Ok((4, &[]))),
+        (
+            "GET",
+            "/v1/messages",
+            &["anthropic-version"],
+            Err(&["POST"]),
+        ),
+        ("HEAD", "/api/version", &[], Ok((6, &[]))),
+        ("GET", "/api/version", &[], Ok((7, &[]))),
+        ("GET", "/only/with/header", &[], NOT_FOUND),
+        ("GET", "/only/with/header", &["x-a"], Ok((8, &[]))),
+        ("POST", "/only/with/header", &["x-a"], Err(&["GET", "HEAD"])),
+        ("POST", "/only/with/header", &[], NOT_FOUND),
+    ];
+    for (method, path, names, expected) in cases {
+        let found = router.find(method, path, &headers(names));
+        let expected = match expected {
+            Ok((target, params)) => Ok((
+                *target,
+                params
+                    .iter()
+                    .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                    .collect(),
+            )),
+            Err([]) => Err(RouteError::NotFound),
+            Err(allow) => Err(RouteError::MethodNotAllowed {
+                allow: allow.iter().map(|m| (*m).to_owned()).collect(),
+            }),
+        };
+        assert_eq!(found, expected, "{method} {path} {names:?}");
+    }
+}
+
+#[test]
+fn the_same_route_twice_is_refused_whatever_its_parameters_are_called() {
+    let mut router = router(&[("GET", "/a/{x}", None), ("POST", "/b", Some("h"))]);
+    let mut add = |method: &str, path: &str, header| {
+        router.add(method, Pattern::parse(path).unwrap(), header, 9)
+    };
+    assert_eq!(add("GET", "/a/{y}", None), Err(0));
+    assert_eq!(add("POST", "/b", Some("h")), Err(1));
+    assert_eq!(add("POST", "/b", None), Ok(()));
+    assert_eq!(add("POST", "/b", Some("i")), Ok(()));
+    assert_eq!(add("POST", "/a/{x}", None), Ok(()));
+    assert_eq!(add("GET", "/a/{x...}", None), Ok(()));
+    assert_eq!(add("GET", "/a/x", None), Ok(()));
+}
+
+#[test]
+fn patterns_are_checked() {
+    for good in [
+        "/v1",
+        "/v1/{a}/b/{c...}",
+        "/v1/a.b-c_d~e",
+        "/v1/{a-b}",
+        "/atolls",
+        "/v1/metrics",
+        "/v1/atoll",
+    ] {
+        assert!(Pattern::parse(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "v1",
+        "/",
+        "/v1/",
+        "//v1",
+        "/v1//a",
+        "/{a}",
+        "/{a...}",
+        "/v1/{a...}/b",
+        "/v1/{}",
+        "/v1/{...}",
+        "/v1/{a}{b}",
+        "/v1/x{a}",
+        "/v1/{a}/{a}",
+        "/v1/%20",
+        "/v1/a b",
+        "/v1/é",
+        "/v1/..",
+        "/v1/.",
+        "/v1/a?b",
+        "/v1/a#b",
+        "/atoll",
+        "/atoll/v1",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v1/{a b}",
+    ] {
+        assert!(Pattern::parse(bad).is_err(), "{bad}");
+    }
+    assert!(Pattern::parse(&format!("/{}", "a".repeat(300))).is_err());
+}
+
+#[test]
+fn the_hosts_paths_stay_the_hosts_however_they_are_written() {
+    let router = router(&[("GET", "/a/{x...}", None)]);
+    for path in ["/atoll/v1", "/%61toll/v1", "/healthz"] {
+        assert_eq!(
+            router.find("GET", path, &HeaderMap::new()),
+            Err(RouteError::NotFound)
+        );
+    }
+}
+
+fn segment() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "b", "{x}", "{y}"])
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    (
+        prop::sample::select(vec!["a", "b"]),
+        prop::collection::vec(segment(), 0..3),
+        any::<bool>(),
+    )
+        .prop_map(|(first, middle, rest)| {
+            let mut path = format!("/{first}");
+            for (i, segment) in middle.iter().enumerate() {
+                path.push('/');
+                // Names may come once only.
+                path.push_str(&if segment.starts_with('{') {
+                    format!("{{p{i}}}")
+                } else {
+                    (*segment).to_owned()
+                });
+            }
+            if rest {
+                path.push_str("/{rest...}");
+            }
+            path
+        })
+}
+
+type Declared = (&'static str, String, Option<&'static str>);
+
+fn routes() -> impl Strategy<Value = Vec<Declared>> {
+    let method = prop::sample::select(vec!["GET", "POST", "HEAD"]);
+    let header = prop::option::of(prop::sample::select(vec!["h1", "h2"]));
+    prop::collection::vec((method, pattern(), header), 1..12)
+}
+
+proptest! {
+    /// Who answers does not depend on the order in which plugins were added.
+    #[test]
+    fn the_outcome_does_not_depend_on_the_order(
+        (declared, shuffled) in routes().prop_map(|routes| {
+            // Drop what conflicts first, since who is refused does depend on the order.
+            let mut kept: Vec<Declared> = Vec::new();
+            let mut router = Router::new();
+            for route in routes {
+                if router.add(route.0, Pattern::parse(&route.1).unwrap(), route.2, ()).is_ok() {
+                    kept.push(route);
+                }
+            }
+            kept
+        }).prop_flat_map(|routes| (Just(routes.clone()), Just(routes).prop_shuffle())),
+        path in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..5),
+        method in prop::sample::select(vec!["GET", "POST", "HEAD", "PUT"]),
+        present in prop::collection::vec(prop::sample::select(vec!["h1", "h2"]), 0..3),
+    ) {
+        let build = |routes: &[Declared]| {
+            let mut router = Router::new();
+            for route in routes {
+                router.add(route.0, Pattern::parse(&route.1).unwrap(), route.2, route.clone()).unwrap();
+            }
+            router
+        };
+        let path = format!("/{}", path.join("/"));
+        let headers = headers(&present);
+        let one = build(&declared).find(method, &path, &headers);
+        let two = build(&shuffled).find(method, &path, &headers);
+        prop_assert_eq!(&one, &two);
+        if let Ok(((found, _, header), _)) = &one {
+            prop_assert!(*found == method || (method == "HEAD" && *found == "GET"));
+            prop_assert!(header.is_none_or(|h| present.contains(&h)));
+        }
+    }
+
+    /// Decoding undoes encoding, byte by byte.
+    #[test]
+    fn decoding_undoes_encoding(text in "\\PC{0,20}") {
+        let encoded: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
+        prop_assert_eq!(percent_decode(&encoded), Some(text));
+    }
+}

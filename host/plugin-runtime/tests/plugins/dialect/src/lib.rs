@@ -1,0 +1,189 @@
+//! A dialect that misbehaves on request: the body is `{where}:{what}`, such as `decode:loop`.
+//!
+//! With any other body it is an echo: it asks to generate from the body, and answers with the text of
+//! the events, in lower case as it came.
+
+use std::hint::black_box;
+
+use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
+use atoll_sdk::host;
+use atoll_sdk::types::{
+    Descriptor, Error, Event, GenerateRequest, Header, HttpRequest, HttpResponse, Message,
+    Operation, OperationResult, Prompt, ResponseHead, Role,
+};
+
+struct Misbehaving;
+
+struct Request {
+    body: String,
+}
+
+impl Dialect for Misbehaving {
+    type Exchange = Request;
+
+    fn describe() -> DialectDescriptor {
+        DialectDescriptor {
+            plugin: Descriptor::new("misbehaving", "0.1.0", "Goes wrong on request."),
+            routes: vec![Route::new("POST", "/test/echo")],
+        }
+    }
+}
+
+impl Request {
+    /// Goes wrong if the request says so for this place. Returns what else the place should do.
+    fn at(&self, place: &str) -> Option<&str> {
+        let what = self.body.strip_prefix(place)?.strip_prefix(':')?;
+        match what {
+            "loop" => spin(),
+            "grow" => grow(),
+            "recurse" => {
+                black_box(recurse(black_box(1)));
+            }
+            "trap" => std::process::abort(),
+            "panic" => explode(),
+            "flood" => flood(),
+            "sleep" => std::thread::sleep(std::time::Duration::from_secs(600)),
+            "print" => print(),
+            _ => {}
+        }
+        Some(what)
+    }
+}
+
+impl Exchange for Request {
+    fn new(request: HttpRequest) -> Self {
+        let request = Self {
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+        };
+        request.at("new");
+        request
+    }
+
+    fn decode(&mut self) -> Result<Operation, Error> {
+        let text = match self.at("decode") {
+            Some("huge") => "x".repeat(32 << 20),
+            Some("refuse") => return Err(Error::invalid("body", "refused")),
+            Some("tokens") => return Ok(Operation::ShowModel(tokens())),
+            Some("facts") => facts(),
+            _ => self.body.clone(),
+        };
+        let prompt = Prompt::Conversation(vec![Message::text(Role::User, text)]);
+        Ok(Operation::Generate(GenerateRequest::new("test", prompt)))
+    }
+
+    fn head(&mut self) -> ResponseHead {
+        let header = |name: &str, value: &str| ResponseHead {
+            status: 200,
+            headers: vec![Header::new(name, value)],
+        };
+        match self.at("head") {
+            Some("status") => ResponseHead {
+                status: 99,
+                headers: vec![],
+            },
+            Some("split") => header("x-note", "a\r\nset-cookie: b=c"),
+            Some("length") => header("content-length", "3"),
+            Some("name") => header("X-Upper", "1"),
+            _ => header("content-type", "text/plain"),
+        }
+    }
+
+    fn encode(&mut self, events: Vec<Event>) -> Result<Vec<u8>, Error> {
+        if self.at("encode") == Some("huge") {
+            return Ok(vec![b'x'; 32 << 20]);
+        }
+        if self.at("encode") == Some("megabyte") {
+            return Ok(vec![b'x'; 1 << 20]);
+        }
+        let text = events.into_iter().filter_map(|event| match event {
+            Event::TextDelta(delta) => Some(delta.text),
+            _ => None,
+        });
+        Ok(text.collect::<String>().into_bytes())
+    }
+
+    fn reply(&mut self, _: OperationResult) -> Result<HttpResponse, Error> {
+        self.at("reply");
+        Ok(HttpResponse::new(200, "text/plain", "replied"))
+    }
+
+    fn fail(&mut self, reason: Error) -> HttpResponse {
+        if self.at("fail") == Some("split") {
+            return HttpResponse::new(400, "text/plain\r\nx: y", "");
+        }
+        HttpResponse::new(reason.http_status(), "text/plain", reason.message)
+    }
+}
+
+fn spin() -> ! {
+    let mut n = 0u64;
+    loop {
+        n = black_box(n.wrapping_add(1));
+    }
+}
+
+fn grow() {
+    let mut blocks = Vec::new();
+    loop {
+        blocks.push(vec![black_box(1u8); 1 << 20]);
+    }
+}
+
+/// Each frame keeps something alive across the call, so that it cannot become a loop.
+fn recurse(n: u64) -> u64 {
+    let frame = black_box([n; 16]);
+    let below = recurse(black_box(n + 1));
+    below.wrapping_add(frame[(n % 16) as usize])
+}
+
+#[expect(clippy::panic, reason = "going wrong is its purpose")]
+fn explode() -> ! {
+    panic!("boom: \u{1b}[31mred");
+}
+
+fn flood() {
+    loop {
+        host::metrics::count("calls", 1);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "going wrong is its purpose")]
+fn print() {
+    for _ in 0..10_000 {
+        println!("a line that is printed very often");
+    }
+}
+
+/// What the tokenizer interface answers.
+fn tokens() -> String {
+    match host::tokenizer::count("test", "some text") {
+        Ok(count) => count.to_string(),
+        Err(error) => error.message,
+    }
+}
+
+/// Uses every other host interface once, and says what they gave.
+fn facts() -> String {
+    let mut bytes = [0u8; 5000];
+    host::random::fill(&mut bytes);
+    let random = bytes.iter().any(|b| *b != 0);
+    let clock = host::clock::now().as_secs() > 1_600_000_000
+        && host::clock::monotonic() <= host::clock::monotonic();
+    let before = host::kv::get("k").ok().flatten();
+    let set = host::kv::set("k", b"v");
+    let mut counts = 0;
+    while counts < 3 {
+        host::metrics::count("facts", 2);
+        counts += 1;
+    }
+    host::metrics::observe("size", 3.0);
+    host::log::info("line one\nline two");
+    format!(
+        "random={random} clock={clock} before={} set={} settings={}",
+        before.is_some(),
+        set.is_ok(),
+        host::config::settings_json()
+    )
+}
+
+atoll_sdk::export_dialect!(Misbehaving);

@@ -1,0 +1,16 @@
+//! The plugin host against plugins that misbehave, by topic.
+//!
+//! The misbehaving plugins are real components: two Rust ones built from `tests/plugins`, whose
+//! requests say what goes wrong, and hand-made ones ([`handmade`]) for what no compiler emits.
+#![expect(clippy::unwrap_used, reason = "tests: a failed step is a failed test")]
+#![expect(clippy::panic, reason = "tests: a failed step is a failed test")]
+
+mod aot;
+mod bundled;
+mod contract;
+mod faults;
+mod filters;
+mod handmade;
+mod lifecycle;
+mod load;
+mod support;
