@@ -20,7 +20,11 @@ pub(crate) struct LogBudget {
 
 impl LogBudget {
     pub fn new(limits: LogLimits) -> Self {
-        Self { limits, lines: 0, last_error: None }
+        Self {
+            limits,
+            lines: 0,
+            last_error: None,
+        }
     }
 
     /// The last line at level error since this was last asked for.
