@@ -165,6 +165,7 @@ fn tokens() -> String {
 
 /// Uses every other host interface once, and says what they gave.
 fn facts() -> String {
+    let mut bytes = [0u8; 5000];
     let random = host::random::fill(&mut bytes).is_ok() && bytes.iter().any(|b| *b != 0);
     let clock = host::clock::now().as_secs() > 1_600_000_000
         && host::clock::monotonic() <= host::clock::monotonic();
