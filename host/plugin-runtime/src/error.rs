@@ -266,6 +266,9 @@ pub(crate) fn classify(error: &wasmtime::Error) -> (FaultKind, String) {
     if let Some(late) = error.downcast_ref::<TimedOut>() {
         return (FaultKind::Deadline, late.to_string());
     }
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return (FaultKind::Trap, format!("exited with status {}", exit.0));
+    }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return (FaultKind::Overloaded, text());
     }

@@ -192,7 +192,7 @@ impl ImportSummary {
                 if interface != "types" {
                     summary.interfaces.insert(interface.to_owned());
                 }
-            } else if !(import.starts_with("wasi:") && !import.starts_with("wasi:http")) {
+            } else if !import.starts_with("wasi:") || import.starts_with("wasi:http") {
                 summary.foreign.push(import.to_owned());
             }
         }

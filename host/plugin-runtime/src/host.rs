@@ -24,7 +24,7 @@ use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 pub(crate) use self::kv::KvStore;
-pub(crate) use self::limiter::Limiter;
+pub(crate) use self::limiter::{Limiter, MemoryBudget};
 pub(crate) use self::log::{LogBudget, sanitize};
 pub(crate) use self::metrics::PluginMetrics;
 pub use self::metrics::{HistogramSnapshot, PluginMetricsSnapshot};
@@ -50,8 +50,13 @@ pub(crate) struct PluginShared {
     pub settings: Arc<str>,
     pub kv: Arc<KvStore>,
     pub metrics: Arc<PluginMetrics>,
+    /// What all its instances may hold together.
+    pub memory: Arc<MemoryBudget>,
     pub options: Arc<RuntimeOptions>,
 }
+
+/// WASI handles a guest may hold: it has no files or sockets, so a few streams and timers.
+const WASI_RESOURCES: usize = 256;
 
 /// Data of one store.
 pub(crate) struct HostState {
@@ -90,7 +95,10 @@ impl HostState {
                 .insecure_random(Deterministic::new(vec![0xa5; 64]))
                 .insecure_random_seed(0);
         }
-        let limiter = Limiter::new(options.instance);
+        // What WASI keeps for a guest (streams, pollables) is the host's memory.
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(WASI_RESOURCES);
+        let limiter = Limiter::new(options.instance, Arc::clone(&plugin.memory));
         let log = LogBudget::new(options.log);
         Self {
             plugin,
@@ -102,7 +110,7 @@ impl HostState {
             ticks_left: 0,
             started: Instant::now(),
             wasi: wasi.build(),
-            table: ResourceTable::new(),
+            table,
         }
     }
 

@@ -29,6 +29,11 @@ pub struct RuntimeOptions {
     pub max_instances: u32,
     /// Instances alive at once of one plugin: leaves room for the others when one gets stuck.
     pub max_instances_per_plugin: u32,
+    /// Linear memory of all instances together: what all plugins may take from the models.
+    pub total_memory_bytes: usize,
+    /// Linear memory of all instances of one plugin together; less than the whole, so that one plugin
+    /// cannot starve the others.
+    pub plugin_memory_bytes: usize,
     /// Limits of one instance.
     pub instance: InstanceLimits,
     /// Limits of one call into an instance.
@@ -118,6 +123,8 @@ impl Default for RuntimeOptions {
             max_component_bytes: 32 * MIB,
             max_instances: 256,
             max_instances_per_plugin: 192,
+            total_memory_bytes: 4096 * MIB,
+            plugin_memory_bytes: 2048 * MIB,
             instance: InstanceLimits {
                 memory_bytes: 256 * MIB,
                 memories: 4,

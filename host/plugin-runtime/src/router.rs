@@ -13,6 +13,9 @@ use std::cmp::Ordering;
 
 use http::HeaderMap;
 
+/// A matched route's parameters, decoded, in order.
+pub(crate) type Params = Vec<(String, String)>;
+
 /// A parsed path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
@@ -143,7 +146,7 @@ impl Pattern {
     }
 
     /// The parameters, if `path` (decoded segments) matches.
-    fn matches(&self, path: &[String]) -> Option<Vec<(String, String)>> {
+    fn matches(&self, path: &[String]) -> Option<Params> {
         let mut params = Vec::new();
         let mut rest = path;
         for segment in &self.segments {
@@ -238,14 +241,14 @@ impl<T: Clone> Router<T> {
         method: &str,
         path: &str,
         headers: &HeaderMap,
-    ) -> Result<(T, Vec<(String, String)>), RouteError> {
+    ) -> Result<(T, Params), RouteError> {
         let decoded: Option<Vec<String>> = path
             .strip_prefix('/')
             .and_then(|path| path.split('/').map(percent_decode).collect());
         let Some(decoded) = decoded else {
             return Err(RouteError::NotFound);
         };
-        let mut best: Option<(&Entry<T>, Vec<(String, String)>)> = None;
+        let mut best: Option<(&Entry<T>, Params)> = None;
         let mut allow: Vec<String> = Vec::new();
         for entry in &self.entries {
             if entry

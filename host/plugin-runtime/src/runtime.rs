@@ -24,7 +24,9 @@ use crate::dialect::Dialect;
 use crate::error::PluginError;
 use crate::filter::Filter;
 use crate::grant::{Grant, GrantSet, ImportSummary};
-use crate::host::{self, HostState, KvStore, PluginMetrics, PluginMetricsSnapshot, PluginShared};
+use crate::host::{
+    self, HostState, KvStore, MemoryBudget, PluginMetrics, PluginMetricsSnapshot, PluginShared,
+};
 use crate::info::{PluginInfo, RouteInfo};
 use crate::options::RuntimeOptions;
 use crate::plugin::PluginCore;
@@ -80,6 +82,8 @@ struct Inner {
     shared: Arc<RuntimeShared>,
     cache: Option<AotCache>,
     pooled: bool,
+    /// Linear memory of all plugins.
+    memory: Arc<MemoryBudget>,
     /// One linker per set of grants.
     linkers: Mutex<HashMap<GrantSet, Arc<Linker<HostState>>>>,
     /// By plugin name, so that a reloaded plugin finds its own again.
@@ -92,6 +96,7 @@ struct Inner {
 struct Belongings {
     kv: Arc<KvStore>,
     metrics: Arc<PluginMetrics>,
+    memory: Arc<MemoryBudget>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -112,6 +117,7 @@ impl PluginRuntime {
             .as_deref()
             .map(|dir| AotCache::open(dir, &setup.engine))
             .transpose()?;
+        let memory = Arc::new(MemoryBudget::new(options.total_memory_bytes, None));
         let shared = RuntimeShared {
             engine: setup.engine,
             options: Arc::new(options),
@@ -124,6 +130,7 @@ impl PluginRuntime {
                 shared: Arc::new(shared),
                 cache,
                 pooled: setup.pooled,
+                memory,
                 linkers: Mutex::default(),
                 belongings: Mutex::default(),
                 compiling: Semaphore::new(1),
@@ -334,6 +341,14 @@ impl PluginRuntime {
         Ok(linker)
     }
 
+    fn plugin_memory(&self) -> Arc<MemoryBudget> {
+        let limit = self.inner.shared.options.plugin_memory_bytes;
+        Arc::new(MemoryBudget::new(
+            limit,
+            Some(Arc::clone(&self.inner.memory)),
+        ))
+    }
+
     /// The state of a plugin that has not described itself, or the frame for one that has.
     fn provisional(&self, name: &str, grants: GrantSet) -> PluginShared {
         let options = &self.inner.shared.options;
@@ -342,6 +357,7 @@ impl PluginRuntime {
             .or_insert_with(|| Belongings {
                 kv: Arc::new(KvStore::new(options.kv)),
                 metrics: Arc::new(PluginMetrics::new(options.max_metric_names)),
+                memory: self.plugin_memory(),
             })
             .clone();
         PluginShared {
@@ -352,6 +368,7 @@ impl PluginRuntime {
             settings: Arc::from("{}"),
             kv: own.kv,
             metrics: own.metrics,
+            memory: own.memory,
             options: Arc::clone(options),
         }
     }
@@ -374,6 +391,7 @@ impl PluginRuntime {
             settings: Arc::from("{}"),
             kv: Arc::new(KvStore::new(runtime.options.kv)),
             metrics: Arc::new(PluginMetrics::new(runtime.options.max_metric_names)),
+            memory: self.plugin_memory(),
             options: Arc::clone(&runtime.options),
         });
         let slot = Slot::take(runtime, &shared, &Arc::new(Semaphore::new(1)))?;

@@ -5,23 +5,66 @@
 //! trap with the reason, not a failed `memory.grow`: a guest cannot do much with the latter, and its
 //! own allocator's abort would say less.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use wasmtime::ResourceLimiter;
 
 use crate::error::{FaultKind, LimitHit};
 use crate::options::InstanceLimits;
 
-/// The account of one store.
+/// An allowance that many instances share: one plugin's, whose parent is the whole runtime's.
+#[derive(Debug)]
+pub(crate) struct MemoryBudget {
+    limit: usize,
+    used: AtomicUsize,
+    parent: Option<Arc<Self>>,
+}
+
+impl MemoryBudget {
+    pub fn new(limit: usize, parent: Option<Arc<Self>>) -> Self {
+        Self {
+            limit,
+            used: AtomicUsize::new(0),
+            parent,
+        }
+    }
+
+    /// Takes `bytes` here and from all parents, or nothing anywhere.
+    fn take(&self, bytes: usize) -> bool {
+        let within = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
+        if self.used.try_update(Relaxed, Relaxed, within).is_err() {
+            return false;
+        }
+        let granted = self.parent.as_ref().is_none_or(|parent| parent.take(bytes));
+        if !granted {
+            self.used.fetch_sub(bytes, Relaxed);
+        }
+        granted
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.give_back(bytes);
+        }
+    }
+}
+
+/// The account of one store. Gives its memory back to the shared budgets when dropped.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: InstanceLimits,
+    budget: Arc<MemoryBudget>,
     memory: usize,
     elements: usize,
 }
 
 impl Limiter {
-    pub fn new(limits: InstanceLimits) -> Self {
+    pub fn new(limits: InstanceLimits, budget: Arc<MemoryBudget>) -> Self {
         Self {
             limits,
+            budget,
             memory: 0,
             elements: 0,
         }
@@ -34,6 +77,12 @@ impl Limiter {
 
     fn refuse(message: String) -> wasmtime::Error {
         LimitHit::new(FaultKind::Memory, message).into()
+    }
+}
+
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.budget.give_back(self.memory);
     }
 }
 
@@ -55,6 +104,10 @@ impl ResourceLimiter for Limiter {
         // at second, because the engine folds the pool's maximum into it.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
+        }
+        if !self.budget.take(total.saturating_sub(self.memory)) {
+            let message = "plugins hold all the memory they may have together";
+            return Err(LimitHit::new(FaultKind::Overloaded, message).into());
         }
         self.memory = total;
         Ok(true)
@@ -109,14 +162,49 @@ mod tests {
     use super::*;
 
     fn limiter(memory_bytes: usize) -> Limiter {
-        Limiter::new(InstanceLimits {
+        with_budget(memory_bytes, Arc::new(MemoryBudget::new(usize::MAX, None)))
+    }
+
+    fn with_budget(memory_bytes: usize, budget: Arc<MemoryBudget>) -> Limiter {
+        let limits = InstanceLimits {
             memory_bytes,
             memories: 4,
             tables: 4,
             table_elements: 10,
             core_instances: 4,
             total_output_bytes: 0,
-        })
+        };
+        Limiter::new(limits, budget)
+    }
+
+    fn kind(outcome: wasmtime::Result<bool>) -> FaultKind {
+        outcome
+            .unwrap_err()
+            .downcast_ref::<LimitHit>()
+            .unwrap()
+            .kind
+    }
+
+    /// One plugin's instances share its part, and all plugins the whole; what is refused takes nothing,
+    /// and what ends gives back.
+    #[test]
+    fn instances_share_their_plugins_and_the_runtimes_memory() {
+        let all = Arc::new(MemoryBudget::new(100, None));
+        let one = Arc::new(MemoryBudget::new(70, Some(Arc::clone(&all))));
+        let two = Arc::new(MemoryBudget::new(70, Some(Arc::clone(&all))));
+        let mut a = with_budget(1000, Arc::clone(&one));
+        let mut b = with_budget(1000, Arc::clone(&one));
+        let mut c = with_budget(1000, Arc::clone(&two));
+        assert!(a.memory_growing(0, 50, None).unwrap());
+        assert_eq!(kind(b.memory_growing(0, 30, None)), FaultKind::Overloaded);
+        assert!(b.memory_growing(0, 20, None).unwrap());
+        assert_eq!(kind(c.memory_growing(0, 40, None)), FaultKind::Overloaded);
+        assert!(c.memory_growing(0, 30, None).unwrap());
+        drop(a);
+        assert!(c.memory_growing(30, 70, None).unwrap());
+        assert!(b.memory_growing(20, 30, None).unwrap());
+        drop((b, c));
+        assert_eq!(all.used.load(Relaxed), 0);
     }
 
     #[test]

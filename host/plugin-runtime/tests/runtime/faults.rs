@@ -19,6 +19,7 @@ async fn each_misdeed_ends_its_own_exchange_only() {
             // A Rust guest keeps its stack in its own memory: it leaves that before the native stack ends.
             ("recurse", &[FaultKind::Stack, FaultKind::Trap]),
             ("trap", &[FaultKind::Trap]),
+            ("exit", &[FaultKind::Trap]),
             ("panic", &[FaultKind::Trap]),
             ("flood", &[FaultKind::HostCalls]),
         ] {

@@ -47,6 +47,23 @@ async fn one_plugin_cannot_take_all_the_room() {
     healthy(&other, 1).await;
 }
 
+/// Memory is shared by all instances of a plugin, and what one plugin may have leaves room for others.
+#[tokio::test]
+async fn one_plugin_cannot_take_all_the_memory() {
+    let mib = 1 << 20;
+    let options = RuntimeOptions {
+        total_memory_bytes: 48 * mib,
+        plugin_memory_bytes: 24 * mib,
+        ..options()
+    };
+    let runtime = PluginRuntime::new(options).unwrap();
+    let greedy = dialect(&runtime).await;
+    let (_, outcome) = provoke(&greedy, "decode", "grow").await;
+    assert_eq!(fault(outcome), FaultKind::Overloaded);
+    // All of it was given back.
+    healthy(&greedy, 1).await;
+}
+
 /// A client that goes away drops the call's future; the instance must go with it, for wasmtime cannot
 /// enter it again.
 #[tokio::test]

@@ -40,6 +40,7 @@ impl Request {
                 black_box(recurse(black_box(1)));
             }
             "trap" => std::process::abort(),
+            "exit" => std::process::exit(3),
             "panic" => explode(),
             "flood" => flood(),
             "sleep" => std::thread::sleep(std::time::Duration::from_secs(600)),
