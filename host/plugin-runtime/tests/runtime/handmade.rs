@@ -122,6 +122,6 @@ pub fn componentize(world: &str, text: &str) -> Vec<u8> {
         .unwrap()
 }
 
-fn escape(bytes: &[u8]) -> String {
+pub fn escape(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("\\{b:02x}")).collect()
 }

@@ -6,7 +6,7 @@ use atoll_plugin_runtime::{
 };
 use serde_json::json;
 
-use crate::handmade::{HandMade, componentize};
+use crate::handmade::HandMade;
 use crate::support::{bytes, granted, healthy, load_dialect, options, runtime};
 
 async fn refusal(runtime: &PluginRuntime, wasm: &[u8], policy: LoadPolicy) -> PluginError {
@@ -327,22 +327,6 @@ async fn a_route_belongs_to_whoever_came_first() {
     );
     // When the first one leaves, the second may have the route.
     registry.without("first").with(loaded[1].clone()).unwrap();
-}
-
-/// A filter's exports in a component that also claims a dialect's: one component, one world.
-#[tokio::test]
-async fn an_incomplete_world_is_no_world() {
-    let text = r#"(module (memory (export "memory") 1)
-        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "atoll:plugin/placement-guest@0.1.0#describe") (result i32) unreachable)
-        (func (export "atoll:plugin/placement-guest@0.1.0#propose") (param i32) (result i32) unreachable))"#;
-    let wasm = componentize("placement", text);
-    let error = refusal(&runtime(), &wasm, granted()).await;
-    assert_eq!(
-        error.fault().map(|f| f.kind),
-        Some(FaultKind::Trap),
-        "{error}"
-    );
 }
 
 /// A rejected plugin leaves nothing behind, and a good one loads after it.

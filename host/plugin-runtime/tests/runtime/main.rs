@@ -13,4 +13,5 @@ mod filters;
 mod handmade;
 mod lifecycle;
 mod load;
+mod strategies;
 mod support;
