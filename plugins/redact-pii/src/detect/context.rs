@@ -194,7 +194,7 @@ static WORDS: &[(&str, Bits)] = &[
     ("assuré", NIR),
     ("itin", ITIN | US),
     ("ضمان", SSN | ID),
-    ("taxpayer", ITIN | TAX | PT),
+    ("taxpayer", ITIN | TAX),
     ("sin", SIN | CA),
     ("insurance", SIN | NINO | HEALTH),
     ("nas", SIN | CA),

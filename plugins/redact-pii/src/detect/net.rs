@@ -193,7 +193,7 @@ impl Scanner<'_> {
                 continue;
             }
             let quad = Ipv4Addr::from([0, 1, 2, 3].map(|k| g.number(i + k) as u8));
-            if quad.is_unspecified() || quad.is_loopback() || quad.is_broadcast() {
+            if quad.is_unspecified() || quad == Ipv4Addr::LOCALHOST || quad.is_broadcast() {
                 found = true;
                 continue;
             }
@@ -244,7 +244,12 @@ impl Scanner<'_> {
         while a < at && (s[a] == b'.' || (s[a] == b':' && s[a + 1] != b':')) {
             a += 1;
         }
-        // `IP:2001:db8::1` has a label in front; `Address: fe80::1` has not.
+        // A label in front, some letters of which are hexadecimal: `MAC:a1:...`.
+        if !self.opens(a)
+            && let Some(cut) = s[a..at].iter().position(|&c| c == b':')
+        {
+            a += cut + 1;
+        }
         if !self.opens(a) || !self.closes(b) {
             return None;
         }

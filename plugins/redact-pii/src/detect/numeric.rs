@@ -178,6 +178,8 @@ impl Scanner<'_> {
             45
         } else if d.len() == 13 {
             60
+        } else if d.len() == 14 && st.solid() {
+            85
         } else if near_four || (e.attached && st.runs > 1) {
             25
         } else if standard {
@@ -478,7 +480,7 @@ impl Scanner<'_> {
                 self.weigh(
                     st.span,
                     Entity::BeNrn,
-                    if shaped { 92 } else { 70 },
+                    if shaped { 92 } else { 55 },
                     true,
                     BE,
                     ID,
@@ -605,7 +607,7 @@ impl Scanner<'_> {
                 (11 - weighted(d, &[2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5]) % 11) % 10 == val(d[12]);
             let base = match (check, st.shape(&[6, 7]) && st.sep == b'-') {
                 (true, true) => 92,
-                (true, false) => 50,
+                (true, false) => 40,
                 // Numbers given out since October 2020 end at random.
                 (false, true) if matches!(d[6], b'3' | b'4' | b'7' | b'8') => 55,
                 _ => 0,
@@ -634,7 +636,7 @@ impl Scanner<'_> {
     fn fourteen(&mut self, st: &Stretch<'_>) {
         let d = st.d;
         if luhn(d) && luhn(&d[..9]) && (st.solid() || st.shape(&[3, 3, 3, 5])) {
-            let base = if st.shape(&[3, 3, 3, 5]) { 80 } else { 45 };
+            let base = if st.shape(&[3, 3, 3, 5]) { 80 } else { 50 };
             self.weigh(st.span, Entity::FrSiret, base, true, SIRET, SIREN | COMPANY);
         } else if d.starts_with(b"356000000")
             && d.iter().map(|&b| val(b)).sum::<u32>().is_multiple_of(5)
@@ -690,7 +692,11 @@ impl Scanner<'_> {
         if (st.solid() || st.shape(&[9, 4, 2]) || st.even())
             && checks::mod97(d.iter().copied()) == Some(0)
         {
-            let base = if d.starts_with(b"00") { 70 } else { 35 };
+            let base = match (d.starts_with(b"00"), &d[9..11] == b"00") {
+                (true, true) => 92,
+                (true, false) => 70,
+                _ => 35,
+            };
             self.weigh(st.span, Entity::MaIce, base, true, ICE, MA);
         }
         if luhn_ok && (st.solid() || st.shape(&[2, 6, 6, 1]) || st.shape(&[6, 2, 6, 1])) {

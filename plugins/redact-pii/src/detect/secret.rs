@@ -429,7 +429,8 @@ impl Scanner<'_> {
             e -= 1;
         }
         let value = &s[v..e];
-        if !plausible_secret(value, keyword, query || quoted) {
+        let letters = query && keyword && mixed_letters(value);
+        if !letters && !plausible_secret(value, keyword, query || quoted) {
             return next;
         }
         let aws = value.len() == 40
@@ -451,6 +452,15 @@ impl Scanner<'_> {
         // The value may begin something with a rule of its own; overlap decides.
         next
     }
+}
+
+/// A value of a URL's secret parameter without any digit: both cases, and not a word.
+fn mixed_letters(v: &[u8]) -> bool {
+    v.len() >= 12
+        && !placeholder(v)
+        && v.iter().filter(|b| b.is_ascii_uppercase()).count() >= 3
+        && v.iter().any(u8::is_ascii_lowercase)
+        && checks::entropy(v) >= 2.8
 }
 
 /// Whether a value looks made by a machine or chosen as a password, rather than written as prose.

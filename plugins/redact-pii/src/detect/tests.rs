@@ -309,7 +309,7 @@ fn documents_and_devices() {
             &["DATE_OF_BIRTH=١٢ مارس ١٩٨٥"],
         ),
         ("DOB: March 12, 1985", &["DATE_OF_BIRTH=March 12, 1985"]),
-        ("meeting on 12/03/2025, born to run; dob 31/02/1985", &[]),
+        ("meeting on 12/03/2025; born to run; dob 31/02/1985", &[]),
         ("IMEI 490154203237518", &["IMEI=490154203237518"]),
         ("VIN 1M8GDM9AXKP042788", &["VIN=1M8GDM9AXKP042788"]),
         ("passport no. X1234567", &["PASSPORT=X1234567"]),
