@@ -588,6 +588,7 @@ const fn fold_const(b: u8) -> u8 {
     if b.is_ascii_uppercase() { b + 32 } else { b }
 }
 
+/// FNV-1a; the low bits choose a slot, the others tell entries of one chain apart.
 const fn hash(bytes: &[u8], len: usize) -> usize {
     let mut h: u32 = 0x811c_9dc5;
     let mut i = 0;
@@ -595,7 +596,7 @@ const fn hash(bytes: &[u8], len: usize) -> usize {
         h = (h ^ fold_const(bytes[i]) as u32).wrapping_mul(0x0100_0193);
         i += 1;
     }
-    (h ^ (h >> 15)) as usize % SLOTS
+    (h ^ (h >> 15)) as usize
 }
 
 /// Folds Latin accents and Arabic variants of one word into `out`; the length, or `None` if too long.
@@ -651,17 +652,19 @@ const fn fold_word(word: &[u8], out: &mut [u8; 40]) -> Option<usize> {
     Some(n)
 }
 
-static TABLE: [u16; SLOTS] = {
-    let mut table = [0u16; SLOTS];
+/// Open addressing: word number plus one, and the hash's upper half so that a miss compares no text.
+static TABLE: [(u16, u16); SLOTS] = {
+    let mut table = [(0u16, 0u16); SLOTS];
     let mut i = 0;
     while i < WORDS.len() {
         let mut buf = [0u8; 40];
         if let Some(n) = fold_word(WORDS[i].0.as_bytes(), &mut buf) {
-            let mut slot = hash(&buf, n);
-            while table[slot] != 0 {
+            let h = hash(&buf, n);
+            let mut slot = h % SLOTS;
+            while table[slot].0 != 0 {
                 slot = (slot + 1) % SLOTS;
             }
-            table[slot] = i as u16 + 1;
+            table[slot] = (i as u16 + 1, (h >> 16) as u16);
         }
         i += 1;
     }
@@ -669,13 +672,17 @@ static TABLE: [u16; SLOTS] = {
 };
 
 fn exact(folded: &[u8]) -> Bits {
-    let mut slot = hash(folded, folded.len());
+    let h = hash(folded, folded.len());
+    let tag = (h >> 16) as u16;
+    let mut slot = h % SLOTS;
     let mut bits = 0;
-    while TABLE[slot] != 0 {
-        let (word, b) = WORDS[usize::from(TABLE[slot]) - 1];
-        let mut buf = [0u8; 40];
-        if fold_word(word.as_bytes(), &mut buf).is_some_and(|n| &buf[..n] == folded) {
-            bits |= b;
+    while TABLE[slot].0 != 0 {
+        if TABLE[slot].1 == tag {
+            let (word, b) = WORDS[usize::from(TABLE[slot].0) - 1];
+            let mut buf = [0u8; 40];
+            if fold_word(word.as_bytes(), &mut buf).is_some_and(|n| &buf[..n] == folded) {
+                bits |= b;
+            }
         }
         slot = (slot + 1) % SLOTS;
     }

@@ -125,10 +125,12 @@ fn month(word: &[u8]) -> Option<u64> {
     let w = buf.get_mut(..word.len())?;
     w.copy_from_slice(word);
     w.make_ascii_lowercase();
-    let w = std::str::from_utf8(w).ok()?;
+    if w.len() < 3 {
+        return None;
+    }
     MONTHS
         .iter()
-        .find(|(m, _)| *m == w || m.to_lowercase() == w)
+        .find(|(m, _)| m.as_bytes() == &*w)
         .map(|&(_, n)| u64::from(n))
 }
 
