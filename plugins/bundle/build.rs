@@ -11,6 +11,7 @@ const PLUGINS: &[(&str, &str)] = &[
     ("claude", "atoll-plugin-claude"),
     ("ollama", "atoll-plugin-ollama"),
     ("annotate", "atoll-plugin-annotate"),
+    ("redact-pii", "atoll-plugin-redact-pii"),
 ];
 
 fn main() -> ExitCode {

@@ -48,6 +48,7 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("claude", "dialect-guest", &[]),
     ("ollama", "dialect-guest", &[]),
     ("annotate", "filter-guest", &["config"]),
+    ("redact-pii", "filter-guest", &["config"]),
 ];
 
 #[test]
