@@ -7,5 +7,6 @@ mod client;
 mod endings;
 mod engine;
 mod filtering;
+mod redaction;
 mod routing;
 mod server;
