@@ -23,7 +23,7 @@ pub struct Rng(u64);
 
 impl Rng {
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,12 +33,12 @@ impl Rng {
 
     /// Below `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        (self.draw() % n.max(1) as u64) as usize
     }
 
     /// Between `a` and `b`, both included.
     pub fn range(&mut self, a: u64, b: u64) -> u64 {
-        a + self.next() % (b - a + 1)
+        a + self.draw() % (b - a + 1)
     }
 
     /// One of some things.

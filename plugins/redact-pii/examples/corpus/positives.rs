@@ -165,9 +165,10 @@ fn any_iban(r: &mut Rng) -> String {
         }
         4 => {
             let b = format!(
-                "{}{}",
+                "{}{}{}",
                 r.digits(10),
-                format!("{}{}", r.chars("0123456789ABC", 11), r.digits(2))
+                r.chars("0123456789ABC", 11),
+                r.digits(2)
             );
             iban("FR", b)
         }
@@ -316,7 +317,7 @@ fn phone(r: &mut Rng) -> String {
             d(r, 2),
             d(r, 2)
         ),
-        13 => format!("+49 30 {}", format!("{}{}", r.range(1, 9), d(r, 6))),
+        13 => format!("+49 30 {}{}", r.range(1, 9), d(r, 6)),
         14 => format!("01{}{}", r.pick(&["0", "1", "2", "5"]), d(r, 8)),
         _ => format!("+974 {}{} {}", r.range(3, 7), d(r, 3), d(r, 4)),
     }
@@ -759,7 +760,7 @@ pub const CASES: &[Case] = &[
             if r.one_in(3) {
                 v
             } else {
-                grouped(&v, &[3, 3, 3], *r.clone_pick(&["-", " "]))
+                grouped(&v, &[3, 3, 3], r.clone_pick(&["-", " "]))
             }
         },
         &["SIN", "social insurance number"],
@@ -779,7 +780,7 @@ pub const CASES: &[Case] = &[
                     if r.one_in(3) {
                         v
                     } else {
-                        grouped(&v, &[3, 3, 4], *r.clone_pick(&[" ", "-"]))
+                        grouped(&v, &[3, 3, 4], r.clone_pick(&[" ", "-"]))
                     }
                 })
             })
@@ -1078,7 +1079,7 @@ pub const CASES: &[Case] = &[
             if r.one_in(3) {
                 v
             } else {
-                grouped(&v, &[4, 4, 4], *r.clone_pick(&[" ", "-"]))
+                grouped(&v, &[4, 4, 4], r.clone_pick(&[" ", "-"]))
             }
         },
         &["Aadhaar", "Aadhaar number"],
@@ -1223,7 +1224,7 @@ pub const CASES: &[Case] = &[
             if r.one_in(3) {
                 v
             } else {
-                grouped(&v, &[3, 4, 7, 1], *r.clone_pick(&["-", " "]))
+                grouped(&v, &[3, 4, 7, 1], r.clone_pick(&["-", " "]))
             }
         },
         &["Emirates ID", "EID"],
