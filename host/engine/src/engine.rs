@@ -14,6 +14,7 @@
 //! - usage counts what the model did: prompt tokens, those found in the cache, tokens drawn;
 //! - text is whole code points, and nothing of a stop string ever leaves.
 
+mod active;
 mod answer;
 mod constraint;
 mod mailbox;
@@ -41,6 +42,7 @@ use crate::executor::{Executor, TokenId};
 use crate::scheduler::{
     FirstComeFirstServed, QueuePolicy, Scheduler, SchedulerConfig, SchedulerLoad,
 };
+use crate::store::TextModel;
 use crate::text::stop::StopMatcher;
 use worker::{Command, Worker};
 
@@ -166,6 +168,7 @@ pub struct Engine {
 
 struct Inner {
     text: Arc<dyn ModelText>,
+    model: Option<Arc<TextModel>>,
     vocab_size: usize,
     max_positions: usize,
     max_choices: u32,
@@ -175,7 +178,23 @@ struct Inner {
 }
 
 impl Engine {
-    /// Starts the loop thread with any text side; see `start` for a model folder's own.
+    /// Starts the loop thread for a model folder that has been opened, on an executor that holds
+    /// its weights.
+    ///
+    /// # Errors
+    /// As [`with_text`](Self::with_text).
+    pub fn start(
+        model: TextModel,
+        executor: Box<dyn Executor>,
+        options: EngineOptions,
+    ) -> Result<Self, EngineError> {
+        let model = Arc::new(model);
+        let text: Arc<dyn ModelText> = Arc::clone(&model) as Arc<dyn ModelText>;
+        let policy = Box::new(FirstComeFirstServed);
+        Self::assemble(text, Some(model), executor, options, policy)
+    }
+
+    /// Starts the loop thread with any text side; [`start`](Self::start) has a model folder's own.
     ///
     /// # Errors
     /// [`EngineError::Internal`] if the executor holds nothing to work with, or the system gives no
@@ -194,6 +213,16 @@ impl Engine {
     /// As there.
     pub fn with_policy(
         text: Arc<dyn ModelText>,
+        executor: Box<dyn Executor>,
+        options: EngineOptions,
+        policy: Box<dyn QueuePolicy>,
+    ) -> Result<Self, EngineError> {
+        Self::assemble(text, None, executor, options, policy)
+    }
+
+    fn assemble(
+        text: Arc<dyn ModelText>,
+        model: Option<Arc<TextModel>>,
         executor: Box<dyn Executor>,
         options: EngineOptions,
         policy: Box<dyn QueuePolicy>,
@@ -243,6 +272,7 @@ impl Engine {
         Ok(Self {
             inner: Arc::new(Inner {
                 text,
+                model,
                 vocab_size: capabilities.vocab_size,
                 max_positions,
                 max_choices: options.max_choices,
@@ -257,6 +287,13 @@ impl Engine {
     #[must_use]
     pub fn text(&self) -> &Arc<dyn ModelText> {
         &self.inner.text
+    }
+
+    /// The model folder behind this engine: its description, tokenizer, template and facts. `None`
+    /// for one started with a text side of its own.
+    #[must_use]
+    pub fn model(&self) -> Option<&TextModel> {
+        self.inner.model.as_deref()
     }
 
     /// Most tokens of prompt and answer together: the model's context, or less if the KV memory

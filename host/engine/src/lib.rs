@@ -13,6 +13,7 @@ pub mod model;
 pub mod output;
 pub mod sampling;
 pub mod scheduler;
+pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;

@@ -23,6 +23,7 @@ use std::path::Path;
 
 use self::checkpoint::Checkpoint;
 pub use self::checkpoint::Dtype;
+pub(crate) use self::config::MAX_CONFIG_BYTES;
 pub use self::error::ModelError;
 use crate::files;
 
@@ -218,7 +219,7 @@ impl ModelSpec {
     /// # Errors
     /// [`ModelError`]: the file, field or tensor at fault.
     pub fn read(folder: &Path, checkpoint: &Checkpoint) -> Result<Self, ModelError> {
-        let json = files::read_bounded(&folder.join("config.json"), config::MAX_CONFIG_BYTES)?;
+        let json = files::read_bounded(&folder.join("config.json"), MAX_CONFIG_BYTES)?;
         let mut spec = Self::from_config(&json)?;
         spec.reconcile(checkpoint);
         spec.check(checkpoint)?;

@@ -87,9 +87,17 @@ impl OutputParser {
         let state = if inside_reasoning && syntax.reasoning.is_some() {
             State::Reasoning
         } else {
-            State::Start { after_reasoning: false }
+            State::Start {
+                after_reasoning: false,
+            }
         };
-        Self { syntax, tools, state, buffer: String::new(), calls: 0 }
+        Self {
+            syntax,
+            tools,
+            state,
+            buffer: String::new(),
+            calls: 0,
+        }
     }
 
     /// Adds text and returns what is certain by now.
@@ -116,7 +124,9 @@ impl OutputParser {
                 }
             }
             State::Reasoning => emit_reasoning(&mut events, std::mem::take(&mut self.buffer)),
-            State::Start { after_reasoning: true } => {}
+            State::Start {
+                after_reasoning: true,
+            } => {}
             // White space after the last call is not an answer.
             State::Text if self.calls > 0 && self.buffer.trim().is_empty() => {}
             State::Start { .. } | State::Text => {
@@ -188,7 +198,9 @@ impl OutputParser {
             let text: String = self.buffer.drain(..at).collect();
             emit_reasoning(events, text);
             self.buffer.drain(..reasoning.close.len());
-            self.state = State::Start { after_reasoning: true };
+            self.state = State::Start {
+                after_reasoning: true,
+            };
             return true;
         }
         let keep = held_suffix(&self.buffer, reasoning.close);
@@ -206,7 +218,10 @@ impl OutputParser {
             let visible = self.buffer[..at].trim_end().len();
             let text: String = self.buffer.drain(..visible).collect();
             emit_text(events, text);
-            let raw = self.buffer.drain(..at - visible + tools.open.len()).collect();
+            let raw = self
+                .buffer
+                .drain(..at - visible + tools.open.len())
+                .collect();
             self.state = State::Call(CallParser::new(tools, raw, self.calls));
             return true;
         }
@@ -219,7 +234,9 @@ impl OutputParser {
     }
 
     fn advance_call(&mut self, events: &mut Vec<OutputEvent>) -> bool {
-        let State::Call(call) = &mut self.state else { return false };
+        let State::Call(call) = &mut self.state else {
+            return false;
+        };
         let input = std::mem::take(&mut self.buffer);
         let progress = call.push(&input, &self.tools, events);
         self.calls = call.next_index();

@@ -56,7 +56,10 @@ pub fn sample(
     position: usize,
     mask: Option<&TokenMask>,
 ) -> Result<SampledToken, RowError> {
-    if logits.iter().any(|&logit| logit.is_nan() || logit == f32::INFINITY) {
+    if logits
+        .iter()
+        .any(|&logit| logit.is_nan() || logit == f32::INFINITY)
+    {
         return Err(RowError::NotFinite);
     }
     let (_, raw_max) = argmax(logits).ok_or(RowError::NotFinite)?;

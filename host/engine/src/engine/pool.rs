@@ -9,13 +9,18 @@
 //!   another model needs their memory. Pinned ones stay.
 //! - An engine that failed is replaced by a fresh load at the next request.
 
+mod slots;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+pub use slots::EngineGuard;
+use slots::{Inner, Outcome, Slot, State};
 
 use super::{Engine, EngineError, EngineLoad};
 
@@ -77,269 +82,10 @@ pub struct ModelStatus {
     pub pinned: bool,
 }
 
-/// How a load ended; `None` while it goes on.
-type Outcome = Option<Result<(), EngineError>>;
-
-enum Slot {
-    Loading {
-        bytes: u64,
-        done: watch::Receiver<Outcome>,
-    },
-    Loaded {
-        engine: Engine,
-        bytes: u64,
-        users: usize,
-        last_used: Instant,
-        /// Tells this load from an earlier one of the same name.
-        generation: u64,
-    },
-}
-
-impl Slot {
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Loading { bytes, .. } | Self::Loaded { bytes, .. } => *bytes,
-        }
-    }
-}
-
-struct State {
-    slots: BTreeMap<String, Slot>,
-    pinned: BTreeSet<String>,
-    generation: u64,
-    closed: bool,
-    /// Loads and unloads under way.
-    tasks: JoinSet<()>,
-}
-
-struct Inner {
-    factory: Arc<dyn EngineFactory>,
-    options: PoolOptions,
-    state: Mutex<State>,
-    /// Held by the one load or unload that runs.
-    turn: Mutex<()>,
-}
-
 /// See the [module documentation](self). Clones share the pool.
 #[derive(Clone)]
 pub struct ModelPool {
     inner: Arc<Inner>,
-}
-
-/// An engine that stays loaded while this exists.
-pub struct EngineGuard {
-    engine: Engine,
-    pool: Arc<Inner>,
-    name: String,
-    generation: u64,
-}
-
-impl std::ops::Deref for EngineGuard {
-    type Target = Engine;
-
-    fn deref(&self) -> &Engine {
-        &self.engine
-    }
-}
-
-impl std::fmt::Debug for EngineGuard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("EngineGuard").field(&self.engine).finish()
-    }
-}
-
-impl Clone for EngineGuard {
-    fn clone(&self) -> Self {
-        self.pool.adjust(&self.name, self.generation, 1);
-        Self {
-            engine: self.engine.clone(),
-            pool: Arc::clone(&self.pool),
-            name: self.name.clone(),
-            generation: self.generation,
-        }
-    }
-}
-
-impl Drop for EngineGuard {
-    fn drop(&mut self) {
-        self.pool.adjust(&self.name, self.generation, -1);
-    }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn adjust(&self, name: &str, of: u64, by: isize) {
-        if let Some(Slot::Loaded {
-            users,
-            last_used,
-            generation,
-            ..
-        }) = self.state().slots.get_mut(name)
-            && *generation == of
-        {
-            *users = users.saturating_add_signed(by);
-            *last_used = Instant::now();
-        }
-    }
-
-    /// The engine if it is loaded and works. A failed one is forgotten.
-    fn ready(self: &Arc<Self>, state: &mut State, name: &str) -> Option<EngineGuard> {
-        let slot = state.slots.get_mut(name)?;
-        let Slot::Loaded {
-            engine,
-            users,
-            last_used,
-            generation,
-            ..
-        } = slot
-        else {
-            return None;
-        };
-        if engine.failure().is_some() {
-            state.slots.remove(name);
-            return None;
-        }
-        *users += 1;
-        *last_used = Instant::now();
-        Some(EngineGuard {
-            engine: engine.clone(),
-            pool: Arc::clone(self),
-            name: name.to_owned(),
-            generation: *generation,
-        })
-    }
-
-    /// Runs on a blocking thread: makes room, loads, publishes.
-    fn load(&self, name: &str, done: &watch::Sender<Outcome>, runtime: &Handle) {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let started = Instant::now();
-        let loaded = self.factory.bytes(name).and_then(|bytes| {
-            self.make_room(name, bytes, runtime)?;
-            Ok((self.factory.load(name)?, bytes))
-        });
-        let mut state = self.state();
-        let outcome = match loaded {
-            Ok(_) if state.closed => {
-                state.slots.remove(name);
-                Err(EngineError::ShuttingDown)
-            }
-            Ok((engine, bytes)) => {
-                tracing::info!(model = name, bytes, elapsed = ?started.elapsed(), "loaded");
-                state.generation += 1;
-                let generation = state.generation;
-                let slot = Slot::Loaded {
-                    engine,
-                    bytes,
-                    users: 0,
-                    last_used: Instant::now(),
-                    generation,
-                };
-                state.slots.insert(name.to_owned(), slot);
-                Ok(())
-            }
-            Err(error) => {
-                tracing::warn!(model = name, %error, "could not be loaded");
-                state.slots.remove(name);
-                Err(error)
-            }
-        };
-        drop(state);
-        drop(turn);
-        done.send_replace(Some(outcome));
-    }
-
-    /// Unloads idle models, least recently used first, until `needed` bytes fit the budget.
-    fn make_room(&self, name: &str, needed: u64, runtime: &Handle) -> Result<(), EngineError> {
-        let Some(budget) = self.options.memory_budget else {
-            return Ok(());
-        };
-        loop {
-            let mut state = self.state();
-            let held = |state: &State| -> u64 {
-                let others = state.slots.iter().filter(|(other, _)| *other != name);
-                others.map(|(_, slot)| slot.bytes()).sum()
-            };
-            if held(&state).saturating_add(needed) <= budget {
-                if let Some(Slot::Loading { bytes, .. }) = state.slots.get_mut(name) {
-                    *bytes = needed;
-                }
-                return Ok(());
-            }
-            let idle = |state: &State| -> Vec<(Instant, String, u64)> {
-                let slots = state.slots.iter();
-                slots
-                    .filter_map(|(name, slot)| match slot {
-                        Slot::Loaded {
-                            users: 0,
-                            last_used,
-                            bytes,
-                            ..
-                        } if !state.pinned.contains(name) => {
-                            Some((*last_used, name.clone(), *bytes))
-                        }
-                        _ => None,
-                    })
-                    .collect()
-            };
-            let candidates = idle(&state);
-            let freeable: u64 = candidates.iter().map(|(_, _, bytes)| bytes).sum();
-            let available = budget.saturating_sub(held(&state).saturating_sub(freeable));
-            // Checked first, so that nothing is unloaded in vain.
-            if needed > available {
-                return Err(EngineError::OutOfMemory {
-                    name: name.to_owned(),
-                    needed,
-                    available,
-                });
-            }
-            let Some((_, victim, _)) = candidates.into_iter().min() else {
-                return Err(EngineError::Internal("memory vanished".into()));
-            };
-            let slot = state.slots.remove(&victim);
-            drop(state);
-            if let Some(Slot::Loaded { engine, .. }) = slot {
-                tracing::info!(model = victim, for_model = name, "unloaded to make room");
-                runtime.block_on(engine.shutdown());
-            }
-        }
-    }
-
-    /// Runs on a blocking thread: unloads what nobody has used for `idle`.
-    fn unload_idle(&self, only: Option<&str>, idle: Duration, runtime: &Handle) -> usize {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut unloaded = 0;
-        loop {
-            let mut state = self.state();
-            let victim = state
-                .slots
-                .iter()
-                .find(|(name, slot)| match slot {
-                    Slot::Loaded {
-                        users: 0,
-                        last_used,
-                        ..
-                    } => match only {
-                        Some(only) => *name == only,
-                        None => last_used.elapsed() >= idle && !state.pinned.contains(*name),
-                    },
-                    _ => false,
-                })
-                .map(|(name, _)| name.clone());
-            let Some(name) = victim else {
-                return unloaded;
-            };
-            let slot = state.slots.remove(&name);
-            drop(state);
-            if let Some(Slot::Loaded { engine, .. }) = slot {
-                tracing::info!(model = name, "unloaded");
-                runtime.block_on(engine.shutdown());
-                unloaded += 1;
-            }
-        }
-    }
 }
 
 impl ModelPool {

@@ -1,9 +1,15 @@
 //! The text side of a model as the engine uses it: the narrow waist between the loop and
 //! tokenizer, template and detokenizer. Tests put a byte alphabet here and need no files.
 
+use std::time::SystemTime;
+
 use super::{ChatPrompt, EngineError};
 use crate::executor::TokenId;
 use crate::grammar::VocabularyEntry;
+use crate::store::TextModel;
+use crate::text::TextError;
+use crate::text::detokenizer::IncrementalDetokenizer;
+use crate::text::template::Conversation;
 
 /// Tokens and text of one model.
 pub trait ModelText: Send + Sync + 'static {
@@ -43,7 +49,7 @@ pub trait ModelText: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The bytes a token stands for; empty for special and unknown tokens.
+    /// The bytes a token stands for: its name for a special token, nothing for an unknown one.
     fn token_bytes(&self, token: TokenId) -> Vec<u8>;
 
     /// A detokenizer for one answer, to be fed its tokens in order. One that `continues` a text
@@ -58,4 +64,73 @@ pub trait TextStream: Send {
 
     /// What was held back for bytes that never came.
     fn finish(&mut self) -> String;
+}
+
+impl ModelText for TextModel {
+    fn model_id(&self) -> &str {
+        &self.info.id
+    }
+
+    fn context_length(&self) -> usize {
+        self.spec.max_positions
+    }
+
+    fn eos(&self) -> &[TokenId] {
+        &self.generation.eos
+    }
+
+    fn render(&self, chat: &ChatPrompt) -> Result<String, EngineError> {
+        let template = self.template.as_ref().ok_or(TextError::NoTemplate)?;
+        Ok(template.render(&Conversation {
+            messages: &chat.messages,
+            tools: chat.tools.as_ref(),
+            variables: &chat.template_variables,
+            add_generation_prompt: chat.add_generation_prompt,
+            continue_final_message: chat.continue_final_message,
+            now: SystemTime::now(),
+        })?)
+    }
+
+    fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>, EngineError> {
+        Ok(self.tokenizer.encode(text, add_special_tokens)?)
+    }
+
+    fn vocabulary(&self) -> Vec<VocabularyEntry> {
+        // As many as there are logits: models pad their head beyond the tokenizer's last token.
+        (0..self.spec.vocab_size)
+            .map(|id| {
+                let token = TokenId::try_from(id).unwrap_or(TokenId::MAX);
+                let bytes = self.tokenizer.token_bytes(token);
+                if bytes.is_empty() {
+                    VocabularyEntry::Unused
+                } else if self.tokenizer.is_special(token) {
+                    VocabularyEntry::Special(String::from_utf8_lossy(bytes).into_owned())
+                } else {
+                    VocabularyEntry::Bytes(bytes.to_vec())
+                }
+            })
+            .collect()
+    }
+
+    fn token_bytes(&self, token: TokenId) -> Vec<u8> {
+        self.tokenizer.token_bytes(token).to_vec()
+    }
+
+    fn stream(&self, continues: bool) -> Box<dyn TextStream> {
+        Box::new(if continues {
+            IncrementalDetokenizer::continuing(&self.tokenizer)
+        } else {
+            IncrementalDetokenizer::new(&self.tokenizer)
+        })
+    }
+}
+
+impl TextStream for IncrementalDetokenizer {
+    fn push(&mut self, token: TokenId) -> String {
+        self.push(token)
+    }
+
+    fn finish(&mut self) -> String {
+        self.finish()
+    }
 }

@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::active::Active;
 use super::answer::{Answer, Piece};
 use super::constraint::{Guard, MaskWorker, accept};
-use super::mailbox::{EventSender, Generation, mailbox};
+use super::mailbox::{Generation, mailbox};
 use super::text::ModelText;
-use super::{
-    EngineError, EngineLoad, FinishReason, GenerateRequest, GenerationEvent, Shared, Timings, Usage,
-};
+use super::{EngineError, EngineLoad, FinishReason, GenerateRequest, GenerationEvent, Shared};
 use crate::executor::{Executor, SampledToken, Step};
 use crate::sampling::{SamplingParams, derive_seed};
 use crate::scheduler::{AddError, Event, Finish, Request, RequestId, Scheduler, SequenceOp};
@@ -38,19 +37,6 @@ pub(super) enum Command {
     },
     /// Look at the flags.
     Wake,
-}
-
-/// A request the loop works on.
-struct Active {
-    name: String,
-    sender: EventSender,
-    answers: Vec<Answer>,
-    prompt_tokens: u32,
-    cached_tokens: u32,
-    accepted: Instant,
-    started: Option<Instant>,
-    first_token: Option<Instant>,
-    last_token: Option<Instant>,
 }
 
 pub(super) struct Worker {
@@ -431,58 +417,6 @@ impl Worker {
             active.done();
             self.requests.remove(&request);
         }
-    }
-}
-
-impl Active {
-    fn start(&mut self, cached_tokens: u32) {
-        self.started = Some(Instant::now());
-        self.cached_tokens = cached_tokens;
-        self.sender.send(GenerationEvent::Started {
-            prompt_tokens: self.prompt_tokens,
-            cached_tokens,
-        });
-    }
-
-    fn text(&self, choice: u32, piece: Piece) {
-        if !piece.is_empty() {
-            self.sender.send(GenerationEvent::Text {
-                choice,
-                text: piece.text,
-                tokens: piece.tokens,
-            });
-        }
-    }
-
-    fn finish_choice(&mut self, choice: u32, reason: FinishReason) {
-        let Some(answer) = self.answers.get_mut(choice as usize) else {
-            return;
-        };
-        answer.finished = true;
-        self.sender.send(GenerationEvent::Finished {
-            choice,
-            reason,
-            output_tokens: answer.output_tokens,
-        });
-    }
-
-    fn done(&self) {
-        let between = |from: Option<Instant>, to: Option<Instant>| match (from, to) {
-            (Some(from), Some(to)) => to.saturating_duration_since(from),
-            _ => Duration::ZERO,
-        };
-        let usage = Usage {
-            prompt: self.prompt_tokens,
-            cached: self.cached_tokens,
-            output: self.answers.iter().map(|answer| answer.output_tokens).sum(),
-        };
-        let timings = Timings {
-            queued: between(Some(self.accepted), self.started),
-            prefill: between(self.started, self.first_token),
-            decode: between(self.first_token, self.last_token),
-        };
-        tracing::debug!(request = self.name, ?usage, ?timings, "done");
-        self.sender.send(GenerationEvent::Done { usage, timings });
     }
 }
 

@@ -12,7 +12,7 @@ use super::ModelError;
 
 /// Largest config.json read. Published ones have a few kilobytes; per-layer quantisation of a
 /// mixture-of-experts model reaches a megabyte.
-pub(super) const MAX_CONFIG_BYTES: u64 = 16 << 20;
+pub(crate) const MAX_CONFIG_BYTES: u64 = 16 << 20;
 /// Most decoder layers. Llama 3.1 405B has 126.
 pub(super) const MAX_LAYERS: usize = 1024;
 /// Widest residual stream. Llama 3.1 405B has 16,384.

@@ -12,5 +12,7 @@
 
 mod engine;
 mod kv;
+mod model;
 mod pool;
+mod rig;
 mod scheduler;
