@@ -25,11 +25,14 @@ use atoll_engine::sampling::{SamplingParams, sample};
 use plan::Plan;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most tokens that pass through the layers together. Enough that reading the weights is a small
 /// part of the work, few enough that activations stay in a core's second-level cache.
 const MAX_CHUNK: usize = 128;
+
+/// The open sequences. Each has a lock of its own, because several threads draw tokens at once.
+type Sequences = HashMap<SequenceId, Mutex<Sequence>>;
 
 /// One model on this machine's CPU.
 pub struct CpuExecutor {
@@ -37,7 +40,7 @@ pub struct CpuExecutor {
     pages: Pages,
     forward: Forward,
     capabilities: Capabilities,
-    sequences: HashMap<SequenceId, Sequence>,
+    sequences: Sequences,
     pending: Option<Step>,
     plan: Plan,
     chunk: Chunk,
@@ -165,22 +168,29 @@ impl CpuExecutor {
         self.check(rows, &mut verdicts);
         verdicts.into_iter().collect::<Result<(), _>>()?;
         let mut all = Vec::new();
-        self.pass(rows, |_| true, |_, draw| all.extend_from_slice(draw.logits));
+        self.pass(
+            rows,
+            |_| true,
+            |_, draw| draw.logits.to_vec(),
+            |_, logits| all.extend(logits),
+        );
         Ok(all)
     }
 
     fn check(&mut self, rows: &[Row], verdicts: &mut Vec<Result<(), RowError>>) {
-        self.plan
-            .check(rows, &self.sequences, &self.capabilities, verdicts);
+        let sequences = &self.sequences;
+        let known = |sequence| sequences.get(&sequence).map(|s| lock(s).len());
+        self.plan.check(rows, &known, &self.capabilities, verdicts);
     }
 
-    /// Feeds the rows that may `run`, chunk by chunk, and hands each wanted position's logits to
-    /// `draw`, in order.
-    fn pass(
+    /// Feeds the rows that may `run`, chunk by chunk. Each wanted position's logits go to `draw`, on
+    /// any thread; what it returns goes to `deliver` with the row's index, in order.
+    fn pass<T: Send>(
         &mut self,
         rows: &[Row],
         run: impl Fn(usize) -> bool,
-        mut draw: impl FnMut(&mut HashMap<SequenceId, Sequence>, Draw<'_>),
+        draw: impl Fn(&Sequences, Draw<'_>) -> T + Sync,
+        mut deliver: impl FnMut(usize, T),
     ) {
         let capacity = self.forward.capacity();
         // What of the chunk wants logits: token of the chunk, row, position.
@@ -190,14 +200,14 @@ impl CpuExecutor {
             if !run(index) {
                 continue;
             }
-            if let Some(sequence) = self.sequences.get_mut(&row.sequence) {
-                sequence.feed(row.start, &row.tokens);
+            if let Some(sequence) = self.sequences.get(&row.sequence) {
+                lock(sequence).feed(row.start, &row.tokens);
             }
             let sampled = row.sample.as_ref().map_or(0, |sample| sample.positions);
             let mut done = 0;
             while done < row.tokens.len() {
                 if self.chunk.tokens.len() == capacity {
-                    self.flush(&mut wanted, &mut draw);
+                    self.flush(&mut wanted, &draw, &mut deliver);
                 }
                 let first = self.chunk.tokens.len();
                 let count = (row.tokens.len() - done).min(capacity - first);
@@ -219,33 +229,43 @@ impl CpuExecutor {
                 done += count;
             }
         }
-        self.flush(&mut wanted, &mut draw);
+        self.flush(&mut wanted, &draw, &mut deliver);
     }
 
-    /// Runs the chunk collected so far and draws what it wants.
-    fn flush(
+    /// Runs the chunk collected so far and draws what it wants: (token of the chunk, row,
+    /// position).
+    fn flush<T: Send>(
         &mut self,
         wanted: &mut Vec<(usize, usize, usize)>,
-        draw: &mut impl FnMut(&mut HashMap<SequenceId, Sequence>, Draw<'_>),
+        draw: &(impl Fn(&Sequences, Draw<'_>) -> T + Sync),
+        deliver: &mut impl FnMut(usize, T),
     ) {
         self.forward.run(&self.model, &mut self.pages, &self.chunk);
+        let sequences = &self.sequences;
         for wanted in wanted.chunks(HEAD_ROWS) {
             let mut indices = [0; HEAD_ROWS];
             for (index, (token, _, _)) in indices.iter_mut().zip(wanted) {
                 *index = *token;
             }
-            let logits = self.forward.logits(&self.model, &indices[..wanted.len()]);
-            for (&(_, row, position), logits) in
-                wanted.iter().zip(logits.chunks_exact_mut(self.model.vocab))
-            {
-                draw(
-                    &mut self.sequences,
-                    Draw {
-                        row,
-                        position,
-                        logits,
-                    },
-                );
+            let drawn: [Mutex<Option<T>>; HEAD_ROWS] = std::array::from_fn(|_| Mutex::new(None));
+            let indices = indices.get(..wanted.len()).unwrap_or(&[]);
+            self.forward.logits(&self.model, indices, &|i, logits| {
+                if let (Some(&(_, row, position)), Some(slot)) = (wanted.get(i), drawn.get(i)) {
+                    let draw = draw(
+                        sequences,
+                        Draw {
+                            row,
+                            position,
+                            logits,
+                        },
+                    );
+                    *lock(slot) = Some(draw);
+                }
+            });
+            for (slot, &(_, row, _)) in drawn.iter().zip(wanted) {
+                if let Some(drawn) = lock(slot).take() {
+                    deliver(row, drawn);
+                }
             }
         }
         wanted.clear();
@@ -271,16 +291,18 @@ impl CpuExecutor {
         self.pass(
             &step.rows,
             |row| allowed.get(row).copied().unwrap_or(false),
-            |sequences, draw| {
-                let (Some(row), Some(result)) =
-                    (step.rows.get(draw.row), results.get_mut(draw.row))
-                else {
+            |sequences, draw| match step.rows.get(draw.row) {
+                Some(row) => draw_token(sequences, row, draw),
+                None => Err(RowError::Invalid("no such row".to_owned())),
+            },
+            |row, drawn| {
+                let Some(result) = results.get_mut(row) else {
                     return;
                 };
-                let Ok(tokens) = result else { return };
-                match draw_token(sequences, row, draw) {
-                    Ok(token) => tokens.push(token),
-                    Err(error) => *result = Err(error),
+                match (result.as_mut(), drawn) {
+                    (Ok(tokens), Ok(token)) => tokens.push(token),
+                    (Ok(_), Err(error)) => *result = Err(error),
+                    (Err(_), _) => {}
                 }
             },
         );
@@ -307,13 +329,14 @@ struct Draw<'a> {
     logits: &'a mut [f32],
 }
 
-fn draw_token(
-    sequences: &mut HashMap<SequenceId, Sequence>,
-    row: &Row,
-    draw: Draw<'_>,
-) -> Result<SampledToken, RowError> {
-    let sequence = sequences
-        .get_mut(&row.sequence)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn draw_token(sequences: &Sequences, row: &Row, draw: Draw<'_>) -> Result<SampledToken, RowError> {
+    let mut sequence = sequences
+        .get(&row.sequence)
+        .map(lock)
         .ok_or_else(|| RowError::Invalid(format!("{:?} is not open", row.sequence)))?;
     let sampling = Arc::clone(&sequence.sampling);
     let mask = row
@@ -342,7 +365,7 @@ impl Executor for CpuExecutor {
             return Err(ExecutorError::Sequence(sequence));
         }
         let state = Sequence::new(&spec.prompt, spec.sampling);
-        self.sequences.insert(sequence, state);
+        self.sequences.insert(sequence, Mutex::new(state));
         Ok(())
     }
 
@@ -358,18 +381,17 @@ impl Executor for CpuExecutor {
         let state = self
             .sequences
             .get(&parent)
-            .ok_or(ExecutorError::Sequence(parent))?
-            .fork(sampling);
-        self.sequences.insert(child, state);
+            .map(|parent| lock(parent).fork(sampling))
+            .ok_or(ExecutorError::Sequence(parent))?;
+        self.sequences.insert(child, Mutex::new(state));
         Ok(())
     }
 
     fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), ExecutorError> {
         self.sequences
-            .get_mut(&sequence)
-            .ok_or(ExecutorError::Sequence(sequence))?
-            .truncate(len);
-        Ok(())
+            .get(&sequence)
+            .map(|sequence| lock(sequence).truncate(len))
+            .ok_or(ExecutorError::Sequence(sequence))
     }
 
     fn close(&mut self, sequence: SequenceId) -> Result<(), ExecutorError> {

@@ -8,15 +8,18 @@
 //! All buffers are made once. Each operation is at most one fork-join, and small ones run on the
 //! calling thread.
 
-use crate::kernels::attention::{AttentionTask, MAX_QUERIES, Query};
+mod attend;
+
+use crate::kernels::attention::MAX_QUERIES;
 use crate::kernels::elementwise::NormTask;
 use crate::kernels::{FloatType, Kernels};
-use crate::kv::{LayerPages, PageWriter, Pages};
+use crate::kv::{LayerPages, Pages};
 use crate::linear::{Compute, Target};
 use crate::memory::{Buffer, Shared};
 use crate::pool::share;
 use crate::simd::LANES;
 use crate::weights::{Attention, Layer, Model, Norm};
+use attend::{Mix, Prepare};
 
 /// Positions of logits computed at once; bounds the logits buffer.
 pub(crate) const HEAD_ROWS: usize = 16;
@@ -158,22 +161,42 @@ impl Forward {
         }
     }
 
-    /// Logits of the hidden states at `indices` (at most [`HEAD_ROWS`]) of the last chunk, one
-    /// vocabulary after the other.
-    pub(crate) fn logits(&mut self, model: &Model, indices: &[usize]) -> &mut [f32] {
-        let hidden = model.hidden;
-        let rows = indices.len().min(HEAD_ROWS);
+    /// Computes the logits of the hidden states at `indices` (at most [`HEAD_ROWS`]) of the last
+    /// chunk, then calls `draw(i, logits)` for each, on several threads if there are several.
+    pub(crate) fn logits(
+        &mut self,
+        model: &Model,
+        indices: &[usize],
+        draw: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) {
+        let (hidden, vocab) = (model.hidden, model.vocab);
+        let rows = indices.len();
+        assert!(rows <= HEAD_ROWS, "more logits than the buffer holds");
         if rows == 0 {
-            return &mut [];
+            return;
         }
         let kernels = &self.compute.kernels;
         for (index, out) in indices.iter().zip(self.normed.chunks_exact_mut(hidden)) {
             let x = &self.x[index * hidden..(index + 1) * hidden];
             norm_vector(kernels, &model.final_norm, x, out);
         }
-        let head = target(model.head(), Shared::new(&mut self.logits), model.vocab);
+        let head = target(model.head(), Shared::new(&mut self.logits), vocab);
         self.compute.project(&self.normed, rows, &[head]);
-        &mut self.logits[..rows * model.vocab]
+        let logits = Shared::new(&mut self.logits);
+        let part = |rows: std::ops::Range<usize>| {
+            for row in rows {
+                // SAFETY: threads have disjoint rows.
+                draw(row, unsafe { logits.slice(row * vocab..(row + 1) * vocab) });
+            }
+        };
+        if rows == 1 {
+            part(0..1);
+        } else {
+            let threads = self.compute.pool.threads();
+            self.compute
+                .pool
+                .run(&|thread| part(share(rows, threads, thread)));
+        }
     }
 
     /// Cosine and sine of every position in the chunk.
@@ -337,195 +360,4 @@ fn norm_vector(kernels: &Kernels, norm: &Norm, x: &[f32], out: &mut [f32]) {
     };
     // SAFETY: all three have `size` elements.
     unsafe { (kernels.rms_norm)(&task) };
-}
-
-/// Head norms, rotation, and storing keys and values.
-struct Prepare<'a> {
-    kernels: &'a Kernels,
-    attention: &'a Attention,
-    rope_dim: usize,
-    rotations: &'a [f32],
-    qkv: Shared<'a, f32>,
-    pages: PageWriter<'a>,
-    block_size: usize,
-    chunk: &'a Chunk,
-}
-
-impl Prepare<'_> {
-    fn tokens(&self, range: std::ops::Range<usize>) {
-        for segment in &self.chunk.segments {
-            let begin = range.start.max(segment.first);
-            let end = range.end.min(segment.first + segment.count);
-            for token in begin..end {
-                self.token(segment, token);
-            }
-        }
-    }
-
-    fn token(&self, segment: &Segment, token: usize) {
-        let attention = self.attention;
-        let head_dim = attention.head_dim;
-        let stride = qkv_width(attention);
-        // SAFETY: threads have disjoint tokens.
-        let row = unsafe { self.qkv.slice(token * stride..(token + 1) * stride) };
-        let (queries, rest) = row.split_at_mut(attention.q.n);
-        let (keys, values) = rest.split_at_mut(attention.k.n);
-        let rotation = &self.rotations[token * self.rope_dim..(token + 1) * self.rope_dim];
-        for query in queries.chunks_exact_mut(head_dim) {
-            self.normalise(attention.q_norm.as_ref(), query);
-            rotate_head(rotation, query);
-            for x in query {
-                *x *= attention.scale;
-            }
-        }
-        let position = segment.start + token - segment.first;
-        let block = self.chunk.tables[segment.table + position / self.block_size];
-        let slot = position % self.block_size;
-        let heads = keys
-            .chunks_exact_mut(head_dim)
-            .zip(values.chunks_exact(head_dim));
-        for (head, (key, value)) in heads.enumerate() {
-            self.normalise(attention.k_norm.as_ref(), key);
-            rotate_head(rotation, key);
-            // SAFETY: rows of a step never share a position's page, checked with the block ids;
-            // threads have disjoint tokens.
-            unsafe {
-                self.pages.write(block as usize, slot, head, key, value);
-            }
-        }
-    }
-
-    fn normalise(&self, norm: Option<&Norm>, head: &mut [f32]) {
-        let Some(norm) = norm else { return };
-        assert!(norm.weight.len() == head.len(), "a head norm");
-        let task = NormTask {
-            x: head.as_ptr(),
-            weight: norm.weight.as_ptr(),
-            out: head.as_mut_ptr(),
-            size: head.len(),
-            epsilon: norm.epsilon,
-        };
-        // SAFETY: both have `size` elements; the kernel allows `out` to be `x`.
-        unsafe { (self.kernels.rms_norm)(&task) };
-    }
-}
-
-/// Rotates the first `rotation.len()` elements of a head, half-split.
-fn rotate_head(rotation: &[f32], head: &mut [f32]) {
-    let (cosines, sines) = rotation.split_at(rotation.len() / 2);
-    let (first, rest) = head.split_at_mut(cosines.len());
-    for (((a, b), cosine), sine) in first.iter_mut().zip(rest).zip(cosines).zip(sines) {
-        (*a, *b) = (*a * cosine - *b * sine, *b * cosine + *a * sine);
-    }
-}
-
-/// Attention over pages, divided into items: some tokens of a segment times a key/value head.
-struct Mix<'a> {
-    kernels: &'a Kernels,
-    attention: &'a Attention,
-    float: FloatType,
-    pages: &'a LayerPages,
-    qkv: &'a [f32],
-    mixed: Shared<'a, f32>,
-    chunk: &'a Chunk,
-}
-
-impl Mix<'_> {
-    /// Multiply-adds of all items, about.
-    fn work(&self) -> usize {
-        let segments = &self.chunk.segments;
-        let pairs: usize = segments.iter().map(|s| s.count * (s.start + s.count)).sum();
-        pairs * self.attention.q.n * 2
-    }
-
-    /// Every `threads`-th item, beginning with number `thread`: later tokens see more positions,
-    /// so neighbours are dealt out like cards.
-    fn items(&self, thread: usize, threads: usize, scores: &mut [f32], packed: &mut [f32]) {
-        let per_head = self.attention.heads / self.attention.kv_heads;
-        let tokens = (MAX_QUERIES / per_head).max(1);
-        let mut item = 0;
-        for segment in &self.chunk.segments {
-            for first in (0..segment.count).step_by(tokens) {
-                for kv_head in 0..self.attention.kv_heads {
-                    if item % threads == thread {
-                        let count = tokens.min(segment.count - first);
-                        self.item(segment, first..first + count, kv_head, scores, packed);
-                    }
-                    item += 1;
-                }
-            }
-        }
-    }
-
-    fn item(
-        &self,
-        segment: &Segment,
-        tokens: std::ops::Range<usize>,
-        kv_head: usize,
-        scores: &mut [f32],
-        packed: &mut [f32],
-    ) {
-        let attention = self.attention;
-        let (head_dim, stride, out_stride) =
-            (attention.head_dim, qkv_width(attention), attention.o.k);
-        let per_head = attention.heads / attention.kv_heads;
-        let shape = self.pages.shape;
-        let (keys, values) = self.pages.head(kv_head, self.float);
-        let unused = Query {
-            q: std::ptr::null(),
-            out: std::ptr::null_mut(),
-            begin: 0,
-            end: 0,
-        };
-        let mut task = AttentionTask {
-            queries: [unused; MAX_QUERIES],
-            count: 0,
-            head_dim,
-            value_stride: shape.value_stride(),
-            block_size: shape.block_size,
-            table: self.chunk.tables[segment.table..].as_ptr(),
-            keys,
-            values,
-            key_page: shape.key_page(),
-            value_page: shape.value_page(),
-            scores: scores.as_mut_ptr(),
-            packed: packed.as_mut_ptr(),
-        };
-        let all = tokens.flat_map(|token| (0..per_head).map(move |head| (token, head)));
-        let mut longest = 0;
-        for (token, head) in all {
-            let position = segment.start + token;
-            let row = segment.first + token;
-            let head = kv_head * per_head + head;
-            let at = row * out_stride + head * head_dim;
-            let query = Query {
-                q: self.qkv[row * stride + head * head_dim..][..head_dim].as_ptr(),
-                out: self.mixed.at(at),
-                begin: attention
-                    .window
-                    .map_or(0, |window| (position + 1).saturating_sub(window)),
-                end: position + 1,
-            };
-            longest = longest.max(query.end);
-            task.queries[task.count] = query;
-            task.count += 1;
-            if task.count == MAX_QUERIES {
-                self.call(&task, longest, scores.len());
-                task.count = 0;
-            }
-        }
-        if task.count > 0 {
-            self.call(&task, longest, scores.len());
-        }
-    }
-
-    fn call(&self, task: &AttentionTask, longest: usize, room: usize) {
-        assert!(
-            (longest.next_multiple_of(LANES)) * MAX_QUERIES <= room,
-            "no room for scores"
-        );
-        // SAFETY: tables reach the last token's position and hold valid ids (validated with the
-        // row); positions before it are written; items have disjoint outputs.
-        unsafe { (self.kernels.attention.get(self.float))(task) };
-    }
 }

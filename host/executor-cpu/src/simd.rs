@@ -29,6 +29,14 @@ pub(crate) trait Simd: Copy {
     type F: Copy;
     /// Sixteen `i32`.
     type I: Copy;
+    /// Whether some thirty vectors fit in registers.
+    const MANY_REGISTERS: bool;
+
+    /// Asks for the cache line at `p`, which need not be valid, for soon.
+    #[inline(always)]
+    unsafe fn prefetch<T>(p: *const T) {
+        let _ = p;
+    }
 
     unsafe fn splat(x: f32) -> Self::F;
     unsafe fn load(p: *const f32) -> Self::F;

@@ -1,8 +1,9 @@
 //! Which rows of a step may run: every rule that kernels rely on, checked per row.
 
-use crate::history::Sequence;
 use atoll_engine::executor::{Capabilities, Row, RowError, SequenceId, Step};
-use std::collections::HashMap;
+
+/// Positions whose token is known, of an open sequence.
+type Known<'a> = &'a dyn Fn(SequenceId) -> Option<usize>;
 
 /// Marks of who writes which block in the current step, reused between steps.
 pub(super) struct Plan {
@@ -30,7 +31,7 @@ impl Plan {
     pub(super) fn check(
         &mut self,
         rows: &[Row],
-        sequences: &HashMap<SequenceId, Sequence>,
+        known: Known<'_>,
         limits: &Capabilities,
         verdicts: &mut Vec<Result<(), RowError>>,
     ) {
@@ -40,7 +41,7 @@ impl Plan {
         for (index, row) in rows.iter().enumerate() {
             self.mark += 1;
             let verdict = self
-                .row(row, index, tokens, first_mark, sequences, limits)
+                .row(row, index, tokens, first_mark, known, limits)
                 .map_err(RowError::Invalid);
             if verdict.is_ok() {
                 tokens += row.tokens.len();
@@ -56,7 +57,7 @@ impl Plan {
         index: usize,
         tokens_before: usize,
         first_mark: u64,
-        sequences: &HashMap<SequenceId, Sequence>,
+        known: Known<'_>,
         limits: &Capabilities,
     ) -> Result<(), String> {
         let count = row.tokens.len();
@@ -69,17 +70,14 @@ impl Plan {
         if count > limits.max_tokens.saturating_sub(tokens_before) {
             return Err(format!("more than {} tokens in a step", limits.max_tokens));
         }
-        let sequence = sequences
-            .get(&row.sequence)
-            .ok_or_else(|| format!("{:?} is not open", row.sequence))?;
+        let known = known(row.sequence).ok_or_else(|| format!("{:?} is not open", row.sequence))?;
         if self.seen.contains(&row.sequence) {
             return Err(format!("{:?} has two rows in one step", row.sequence));
         }
-        if row.start > sequence.len() {
+        if row.start > known {
             return Err(format!(
-                "starts at position {} but only {} tokens are known",
-                row.start,
-                sequence.len()
+                "starts at position {} but only {known} tokens are known",
+                row.start
             ));
         }
         let end = row

@@ -194,6 +194,9 @@ unsafe fn tile<S: Simd, E: Element, const BITS: u32, const PAIRS: usize, const M
     let split = M <= 2;
     // SAFETY: the tile starts after `row` rows of k / 2 pairs; see the layouts above.
     unsafe {
+        // While this panel is at work, the next one comes from memory. The addresses past the last
+        // panel are never read.
+        let next = task.k / (PAIRS * 2) * LANES;
         let mut pairs = task.pairs.add(row * task.k / 2);
         let mut x_meta = task.x_meta.add(row * groups * 2);
         let mask = S::int_splat(if BITS == 4 { 0x000f_000f } else { 0x00ff_00ff });
@@ -202,6 +205,7 @@ unsafe fn tile<S: Simd, E: Element, const BITS: u32, const PAIRS: usize, const M
             let mut dots = [[S::int_zero(); PAIRS]; M];
             for _ in 0..words_per_group {
                 let mut word = S::int_load(w);
+                S::prefetch(w.wrapping_add(next));
                 for p in 0..PAIRS {
                     let values = S::int_and(word, mask);
                     word = S::int_shr::<BITS>(word);

@@ -102,22 +102,17 @@ unsafe fn tile<S: Simd, E: Element, const M: usize>(task: &AttentionTask, first:
             }
         }
 
-        // Scores.
-        for offset in (0..length).step_by(LANES) {
-            let position = base + offset;
-            let page = *task.table.add(position / task.block_size) as usize;
-            let keys = task.keys.cast::<E>().add(page * task.key_page);
-            let keys = keys.add(position % task.block_size);
-            let mut acc = [S::splat(0.0); M];
-            for d in 0..head_dim {
-                let key = E::load::<S>(keys.add(d * task.block_size));
-                for (m, acc) in acc.iter_mut().enumerate() {
-                    *acc = S::fma(S::splat(*task.packed.add(d * M + m)), key, *acc);
-                }
+        // Few queries would wait for one chain's latency: several vectors of positions at once.
+        let mut offset = 0;
+        if M <= 2 {
+            while offset + 4 * LANES <= length {
+                score::<S, E, M, 4>(task, base, length, offset);
+                offset += 4 * LANES;
             }
-            for (m, acc) in acc.iter().enumerate() {
-                S::store(task.scores.add(m * length + offset), *acc);
-            }
+        }
+        while offset < length {
+            score::<S, E, M, 1>(task, base, length, offset);
+            offset += LANES;
         }
 
         // Softmax; the normaliser is applied at the end.
@@ -141,14 +136,58 @@ unsafe fn tile<S: Simd, E: Element, const M: usize>(task: &AttentionTask, first:
             inverse[m] = 1.0 / S::reduce_add(sum);
         }
 
-        // Weighted values, two vectors of the head at a time.
+        // Weighted values, a few vectors of the head at a time.
         let mut d = 0;
+        if S::MANY_REGISTERS && M <= 4 {
+            while d + 4 * LANES <= task.value_stride {
+                weigh::<S, E, M, 4>(task, queries, begin..end, base, length, d, &inverse);
+                d += 4 * LANES;
+            }
+        }
         while d + 2 * LANES <= task.value_stride {
             weigh::<S, E, M, 2>(task, queries, begin..end, base, length, d, &inverse);
             d += 2 * LANES;
         }
         if d < task.value_stride {
             weigh::<S, E, M, 1>(task, queries, begin..end, base, length, d, &inverse);
+        }
+    }
+}
+
+/// Scores of all packed queries with `W` vectors of positions from `base + offset`.
+#[inline(always)]
+unsafe fn score<S: Simd, E: Element, const M: usize, const W: usize>(
+    task: &AttentionTask,
+    base: usize,
+    length: usize,
+    offset: usize,
+) {
+    // SAFETY: see `tile`; `offset + 16 * W <= length`.
+    unsafe {
+        let mut keys = [std::ptr::null::<E>(); W];
+        for (w, keys) in keys.iter_mut().enumerate() {
+            let position = base + offset + w * LANES;
+            let page = *task.table.add(position / task.block_size) as usize;
+            let page = task.keys.cast::<E>().add(page * task.key_page);
+            *keys = page.add(position % task.block_size);
+        }
+        let mut acc = [[S::splat(0.0); W]; M];
+        for d in 0..task.head_dim {
+            let mut key = [S::splat(0.0); W];
+            for (key, keys) in key.iter_mut().zip(keys) {
+                *key = E::load::<S>(keys.add(d * task.block_size));
+            }
+            for (m, acc) in acc.iter_mut().enumerate() {
+                let q = S::splat(*task.packed.add(d * M + m));
+                for (acc, key) in acc.iter_mut().zip(key) {
+                    *acc = S::fma(q, key, *acc);
+                }
+            }
+        }
+        for (m, acc) in acc.iter().enumerate() {
+            for (w, acc) in acc.iter().enumerate() {
+                S::store(task.scores.add(m * length + offset + w * LANES), *acc);
+            }
         }
     }
 }

@@ -26,43 +26,60 @@ pub(crate) struct DenseTask {
     pub(crate) accumulate: bool,
 }
 
+/// Bytes of weights that one tile of activations meets before the next: they stay in the
+/// second-level cache while the activations' tile stays in the first.
+const BLOCK_BYTES: usize = 128 * 1024;
+
 /// The kernel with tiles of up to `M` by `N`.
 ///
 /// # Safety
 /// The task's pointers are valid as described and the output columns are this call's alone.
 #[inline(always)]
 pub(crate) unsafe fn dense<S: Simd, E: Element, const M: usize, const N: usize>(task: &DenseTask) {
-    let mut n = task.begin;
-    // SAFETY: tiles stay inside rows and begin..end; the rest is the caller's contract.
-    unsafe {
-        while n + N <= task.end {
-            strip::<S, E, M, N>(task, n);
-            n += N;
+    let block = (BLOCK_BYTES / (task.k * size_of::<E>()))
+        .max(1)
+        .next_multiple_of(N);
+    let mut begin = task.begin;
+    while begin < task.end {
+        let end = (begin + block).min(task.end);
+        let mut m = 0;
+        // SAFETY: tiles stay inside rows and begin..end; the rest is the caller's contract.
+        unsafe {
+            while m + M <= task.rows {
+                strip::<S, E, M, N>(task, m, begin, end);
+                m += M;
+            }
+            match task.rows - m {
+                0 => {}
+                1 => strip::<S, E, 1, N>(task, m, begin, end),
+                2 => strip::<S, E, 2, N>(task, m, begin, end),
+                3 => strip::<S, E, 3, N>(task, m, begin, end),
+                4 => strip::<S, E, 4, N>(task, m, begin, end),
+                _ => strip::<S, E, 5, N>(task, m, begin, end),
+            }
         }
-        while n < task.end {
-            strip::<S, E, M, 1>(task, n);
-            n += 1;
-        }
+        begin = end;
     }
 }
 
-/// `N` weight rows against all activations.
+/// `M` activations against the weight rows `begin..end`.
 #[inline(always)]
-unsafe fn strip<S: Simd, E: Element, const M: usize, const N: usize>(task: &DenseTask, n: usize) {
-    let mut m = 0;
-    // SAFETY: m + tile height <= rows.
+unsafe fn strip<S: Simd, E: Element, const M: usize, const N: usize>(
+    task: &DenseTask,
+    m: usize,
+    begin: usize,
+    end: usize,
+) {
+    let mut n = begin;
+    // SAFETY: n + tile width <= end.
     unsafe {
-        while m + M <= task.rows {
+        while n + N <= end {
             tile::<S, E, M, N>(task, m, n);
-            m += M;
+            n += N;
         }
-        match task.rows - m {
-            0 => {}
-            1 => tile::<S, E, 1, N>(task, m, n),
-            2 => tile::<S, E, 2, N>(task, m, n),
-            3 => tile::<S, E, 3, N>(task, m, n),
-            4 => tile::<S, E, 4, N>(task, m, n),
-            _ => tile::<S, E, 5, N>(task, m, n),
+        while n < end {
+            tile::<S, E, M, 1>(task, m, n);
+            n += 1;
         }
     }
 }

@@ -39,6 +39,12 @@ type I2 = [__m256i; 2];
 impl Simd for Avx2 {
     type F = F2;
     type I = I2;
+    const MANY_REGISTERS: bool = false;
+
+    #[inline(always)]
+    unsafe fn prefetch<T>(p: *const T) {
+        _mm_prefetch::<_MM_HINT_T1>(p.cast());
+    }
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> F2 {

@@ -42,6 +42,7 @@ macro_rules! each {
 impl Simd for Neon {
     type F = F4;
     type I = I4;
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> F4 {

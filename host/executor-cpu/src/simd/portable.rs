@@ -38,6 +38,7 @@ fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
 impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::F {
