@@ -1,61 +1,60 @@
 //! Models on disk: what there is, what each one is, and how one is loaded.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use atoll_engine::engine::{
     ChatPrompt, Engine, EngineError, EngineFactory, EngineOptions, ModelText, TextStream,
 };
 use atoll_engine::executor::TokenId;
-use atoll_engine::model::ModelSpec;
-use atoll_engine::model::checkpoint::Checkpoint;
+use atoll_engine::store::{EmbeddedModel, ModelFolder, ModelStore, StoreError, TextModel};
 use atoll_engine::text::TextError;
 use atoll_engine::text::detokenizer::IncrementalDetokenizer;
-use atoll_engine::text::generation::GenerationConfig;
-use atoll_engine::text::template::{ChatTemplate, Conversation};
-use atoll_engine::text::tokenizer::Tokenizer;
-use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvMemory};
+use atoll_engine::text::template::Conversation;
+use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvMemory, LoadError};
 use atoll_gateway::models::{EngineFacts, SamplingDefaults};
 use atoll_gateway::pool::Catalog;
 use atoll_plugin_runtime::types::ModelInfo;
 
 use crate::config::Config;
-use crate::error::CliError;
+use crate::embedded;
 
-/// The model folders of the configuration.
+/// The models of this machine, described by the store, run by the CPU executor.
 pub struct ModelCatalog {
-    folders: BTreeMap<String, PathBuf>,
+    store: ModelStore,
     options: CpuOptions,
+    /// What the gateway needs of each model that has been loaded. Grows with the models there are.
+    facts: Mutex<HashMap<String, EngineFacts>>,
 }
 
 impl ModelCatalog {
-    pub fn open(config: &Config) -> Result<Self, CliError> {
-        let mut folders = BTreeMap::new();
-        for root in &config.models.value {
-            for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.join("config.json").is_file()
-                    && let Some(name) = path.file_name().and_then(|name| name.to_str())
-                {
-                    folders.insert(name.to_owned(), path);
-                }
+    /// The models folders of the configuration, and the demo model.
+    pub fn open(config: &Config) -> Self {
+        let mut store = ModelStore::open(config.models.value.clone());
+        if !embedded::FILES.is_empty() {
+            let demo = EmbeddedModel {
+                id: embedded::NAME,
+                files: embedded::FILES,
+            };
+            match demo.unpack(&config.paths.cache.join("models")) {
+                Ok(folder) => store.add(folder),
+                // Other models work without it.
+                Err(error) => tracing::warn!(%error, "the demo model cannot be unpacked"),
             }
         }
-        let mut options = CpuOptions::default();
-        options.threads = config.threads.value.map(|count| count as usize);
+        let mut options = CpuOptions {
+            threads: config.threads.value.map(|count| count as usize),
+            ..CpuOptions::default()
+        };
         if let Some(bytes) = config.kv_memory.value {
             options.kv = KvMemory::Bytes(usize::try_from(bytes.0).unwrap_or(usize::MAX));
         }
-        Ok(Self { folders, options })
-    }
-
-    fn folder(&self, name: &str) -> Result<&Path, EngineError> {
-        let folder = self.folders.get(name).map(PathBuf::as_path);
-        folder.ok_or_else(|| EngineError::ModelNotFound {
-            name: name.to_owned(),
-        })
+        Self {
+            store,
+            options,
+            facts: Mutex::default(),
+        }
     }
 
     /// For `atoll models`.
@@ -64,164 +63,207 @@ impl ModelCatalog {
             models: Vec::new(),
             refused: Vec::new(),
         };
-        for (name, path) in &self.folders {
-            match describe(name, path) {
-                Ok(model) => listing.models.push(model),
-                Err(error) => listing.refused.push(RefusedModel {
-                    path: path.display().to_string(),
-                    reason: error.to_string(),
+        for (folder, info) in self.store.list() {
+            let path = folder.path().display().to_string();
+            match info {
+                Ok(info) => listing.models.push(ListedModel {
+                    name: info.id.clone(),
+                    size_bytes: info.bytes,
+                    family: info.family.clone(),
+                    weights: info.weights_label(),
+                    context_length: info.context_length,
+                    parameters: info.parameters,
+                    path,
                 }),
+                Err(error) => {
+                    let name = folder.id().to_owned();
+                    listing.refused.push(RefusedModel {
+                        name,
+                        path,
+                        reason: error.to_string(),
+                    });
+                }
             }
         }
         listing
     }
+
+    fn find(&self, name: &str) -> Result<ModelFolder, EngineError> {
+        self.store.find(name).map_err(engine_error)
+    }
+
+    fn kv_bytes(&self) -> u64 {
+        match self.options.kv {
+            KvMemory::Bytes(bytes) => bytes as u64,
+            // Never chosen here.
+            KvMemory::Blocks(_) => 0,
+        }
+    }
+
+    fn remember(&self, model: &TextModel) {
+        let generation = &model.generation;
+        let facts = EngineFacts {
+            name: model.info.id.clone(),
+            defaults: SamplingDefaults {
+                temperature: generation.temperature,
+                top_k: generation.top_k,
+                top_p: generation.top_p,
+                min_p: generation.min_p,
+                repetition_penalty: generation.repetition_penalty,
+            },
+            fingerprint: Some(format!("atoll-{}", env!("CARGO_PKG_VERSION"))),
+        };
+        let mut all = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(model.info.id.clone(), facts);
+    }
 }
 
+/// What `atoll models` shows.
 #[derive(serde::Serialize)]
 pub struct Listing {
+    /// Models that can be used.
     pub models: Vec<ListedModel>,
+    /// Folders that look like models and cannot be.
     pub refused: Vec<RefusedModel>,
 }
 
+/// One model.
 #[derive(serde::Serialize)]
 pub struct ListedModel {
+    /// The name requests use.
     pub name: String,
+    /// Bytes of its weights.
     pub size_bytes: u64,
+    /// `llama`, `qwen3`.
     pub family: String,
-    pub quantization: String,
-    pub context_length: u32,
+    /// How the weights are stored.
+    pub weights: String,
+    /// Longest sequence in tokens.
+    pub context_length: usize,
+    /// How many numbers it has.
     pub parameters: u64,
+    /// Where it is.
     pub path: String,
 }
 
+/// One folder that cannot be used.
 #[derive(serde::Serialize)]
 pub struct RefusedModel {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
     pub path: String,
+    /// What is wrong with it.
     pub reason: String,
-}
-
-fn describe(name: &str, path: &Path) -> Result<ListedModel, EngineError> {
-    let checkpoint = Checkpoint::open(path)?;
-    let spec = ModelSpec::read(path, &checkpoint)?;
-    let quantization = match spec
-        .layers
-        .first()
-        .and_then(|_| spec.embedding.quantization)
-    {
-        Some(quantization) => format!("q{}", quantization.bits),
-        None => "dense".to_owned(),
-    };
-    Ok(ListedModel {
-        name: name.to_owned(),
-        size_bytes: checkpoint.bytes(),
-        family: spec.family.clone(),
-        quantization,
-        context_length: u32::try_from(spec.max_positions).unwrap_or(u32::MAX),
-        parameters: spec.parameters(),
-        path: path.display().to_string(),
-    })
 }
 
 impl Catalog for ModelCatalog {
     fn list(&self) -> Vec<ModelInfo> {
-        let models = self.listing().models.into_iter();
-        models
-            .map(|model| ModelInfo {
-                id: model.name,
-                created_at: 0,
-                owned_by: "atoll".to_owned(),
-                family: model.family,
-                quantization: model.quantization,
-                parameters: model.parameters,
-                size_bytes: model.size_bytes,
-                digest: String::new(),
-                context_length: model.context_length,
-                embedding_length: 0,
-                capabilities: vec!["completion".to_owned(), "chat".to_owned()],
-                template: None,
-                license: None,
-                loaded: None,
-                ext: None,
-            })
-            .collect()
+        let usable = self
+            .store
+            .list()
+            .into_iter()
+            .filter_map(|(folder, info)| match info {
+                Ok(info) => Some(info),
+                Err(error) => {
+                    tracing::warn!(model = folder.id(), %error, "this model cannot be used");
+                    None
+                }
+            });
+        usable.map(canonical).collect()
     }
 
     fn facts(&self, name: &str) -> EngineFacts {
-        let defaults = self
-            .folder(name)
-            .ok()
-            .and_then(|folder| {
-                let tokenizer = Tokenizer::open(folder).ok()?;
-                GenerationConfig::read(folder, &tokenizer).ok()
-            })
-            .map(|config| SamplingDefaults {
-                temperature: config.temperature,
-                top_k: config.top_k,
-                top_p: config.top_p,
-                min_p: config.min_p,
-                repetition_penalty: config.repetition_penalty,
-            });
-        EngineFacts {
+        let all = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || EngineFacts {
             name: name.to_owned(),
-            defaults: defaults.unwrap_or_default(),
-            fingerprint: None,
-        }
+            ..EngineFacts::default()
+        };
+        all.get(name).cloned().unwrap_or_else(unknown)
+    }
+}
+
+/// A model of the store in the words of the plugins' contract.
+fn canonical(info: atoll_engine::store::ModelInfo) -> ModelInfo {
+    let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+    let quantization = match info.quantization {
+        Some(quantization) => format!("q{}", quantization.bits),
+        None => info.dtype.to_string().to_ascii_lowercase(),
+    };
+    ModelInfo {
+        id: info.id,
+        created_at: info.created,
+        owned_by: "atoll".to_owned(),
+        family: info.family,
+        quantization,
+        parameters: info.parameters,
+        size_bytes: info.bytes,
+        digest: String::new(),
+        context_length: narrow(info.context_length),
+        embedding_length: narrow(info.hidden_size),
+        capabilities: vec!["completion".to_owned(), "chat".to_owned()],
+        template: None,
+        license: None,
+        loaded: None,
+        ext: None,
     }
 }
 
 impl EngineFactory for ModelCatalog {
     fn known(&self) -> Vec<String> {
-        self.folders.keys().cloned().collect()
+        self.store
+            .folders()
+            .iter()
+            .map(|folder| folder.id().to_owned())
+            .collect()
     }
 
     fn bytes(&self, name: &str) -> Result<u64, EngineError> {
-        let checkpoint = Checkpoint::open(self.folder(name)?)?;
-        Ok(checkpoint.bytes())
+        let info = self.find(name)?.info().map_err(engine_error)?;
+        Ok(info.bytes.saturating_add(self.kv_bytes()))
     }
 
     fn load(&self, name: &str) -> Result<Engine, EngineError> {
-        let folder = self.folder(name)?;
-        let checkpoint = Checkpoint::open(folder)?;
-        let spec = ModelSpec::read(folder, &checkpoint)?;
-        let tokenizer = Tokenizer::open(folder)?;
-        let generation = GenerationConfig::read(folder, &tokenizer)?;
-        let template = ChatTemplate::read(folder)?;
-        let text = FolderText {
-            id: name.to_owned(),
-            context_length: spec.max_positions,
-            tokenizer,
-            generation,
-            template,
-        };
-        let executor = CpuExecutor::load(&spec, &checkpoint, &self.options)
-            .map_err(|error| EngineError::Internal(error.to_string()))?;
-        Engine::with_text(Arc::new(text), Box::new(executor), EngineOptions::default())
+        let model = self.find(name)?.load_text().map_err(engine_error)?;
+        let executor = CpuExecutor::load(&model.spec, &model.checkpoint, &self.options)
+            .map_err(|error| load_error(name, &error))?;
+        self.remember(&model);
+        let text = Arc::new(FolderText(model));
+        Engine::with_text(text, Box::new(executor), EngineOptions::default())
     }
 }
 
-struct FolderText {
-    id: String,
-    context_length: usize,
-    tokenizer: Tokenizer,
-    generation: GenerationConfig,
-    template: Option<ChatTemplate>,
+fn engine_error(error: StoreError) -> EngineError {
+    match error {
+        StoreError::NotFound { id } => EngineError::ModelNotFound { name: id },
+        StoreError::Model(error) => error.into(),
+        StoreError::Text(error) => error.into(),
+        other => EngineError::Internal(other.to_string()),
+    }
 }
+
+fn load_error(name: &str, error: &LoadError) -> EngineError {
+    EngineError::Internal(format!("model `{name}` cannot be loaded: {error}"))
+}
+
+/// The text side of a model folder, as the engine's loop uses it.
+struct FolderText(TextModel);
 
 impl ModelText for FolderText {
     fn model_id(&self) -> &str {
-        &self.id
+        &self.0.info.id
     }
 
     fn context_length(&self) -> usize {
-        self.context_length
+        self.0.spec.max_positions
     }
 
     fn eos(&self) -> &[TokenId] {
-        &self.generation.eos
+        &self.0.generation.eos
     }
 
     fn render(&self, chat: &ChatPrompt) -> Result<String, EngineError> {
-        let template = self.template.as_ref().ok_or(TextError::NoTemplate)?;
+        let template = self.0.template.as_ref().ok_or(TextError::NoTemplate)?;
         Ok(template.render(&Conversation {
             messages: &chat.messages,
             tools: chat.tools.as_ref(),
@@ -233,25 +275,26 @@ impl ModelText for FolderText {
     }
 
     fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>, EngineError> {
-        Ok(self.tokenizer.encode(text, add_special_tokens)?)
+        Ok(self.0.tokenizer.encode(text, add_special_tokens)?)
     }
 
     fn token_bytes(&self, token: TokenId) -> Vec<u8> {
-        self.tokenizer.token_bytes(token).to_vec()
+        self.0.tokenizer.token_bytes(token).to_vec()
     }
 
     fn stream(&self, continues: bool) -> Box<dyn TextStream> {
-        Box::new(Stream(if continues {
-            IncrementalDetokenizer::continuing(&self.tokenizer)
+        let tokenizer = &self.0.tokenizer;
+        Box::new(Words(if continues {
+            IncrementalDetokenizer::continuing(tokenizer)
         } else {
-            IncrementalDetokenizer::new(&self.tokenizer)
+            IncrementalDetokenizer::new(tokenizer)
         }))
     }
 }
 
-struct Stream(IncrementalDetokenizer);
+struct Words(IncrementalDetokenizer);
 
-impl TextStream for Stream {
+impl TextStream for Words {
     fn push(&mut self, token: TokenId) -> String {
         self.0.push(token)
     }
