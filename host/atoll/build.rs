@@ -52,10 +52,6 @@ fn run() -> Result<(), String> {
     std::fs::write(out.join("demo_model.rs"), source).map_err(|error| error.to_string())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
 fn tell_cargo(folder: &Path) {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", folder.display());

@@ -32,15 +32,15 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
 }
 
 /// What is known about the models on this machine, without loading any.
-pub fn catalog(config: &Config) -> Result<ModelCatalog, CliError> {
+pub fn catalog(config: &Config) -> ModelCatalog {
     ModelCatalog::open(config)
 }
 
 /// The models, loaded when asked for.
-pub fn models(config: &Config) -> Result<PoolModels, CliError> {
-    let catalog = Arc::new(catalog(config)?);
+pub fn models(config: &Config) -> PoolModels {
+    let catalog = Arc::new(catalog(config));
     let pool = ModelPool::new(Arc::clone(&catalog) as _, PoolOptions::default());
-    Ok(PoolModels::new(pool, catalog))
+    PoolModels::new(pool, catalog)
 }
 
 /// Everything `serve` runs.
@@ -55,7 +55,7 @@ pub struct Parts {
 
 /// Puts a server together.
 pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
-    let models = models(config)?;
+    let models = models(config);
     let shared: Arc<dyn Models> = Arc::new(models.clone());
     let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
     let Plugins {

@@ -10,7 +10,7 @@ use crate::units::Bytes;
 /// Runs the command.
 pub fn command(args: &ModelsArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
-    let listing = compose::catalog(&config)?.listing();
+    let listing = compose::catalog(&config).listing();
     if args.json {
         let json = serde_json::to_string_pretty(&listing)
             .map_err(|error| CliError::Output(error.to_string()))?;
@@ -24,7 +24,7 @@ pub fn command(args: &ModelsArgs) -> Result<(), CliError> {
                 model.name.clone(),
                 Bytes(model.size_bytes).to_string(),
                 model.family.clone(),
-                model.quantization.clone(),
+                model.weights.clone(),
                 model.context_length.to_string(),
                 model.path.clone(),
             ]
