@@ -32,7 +32,11 @@
 //! On an executor whose [`Capabilities::batch_invariant`] is true, a row's result depends neither
 //! on the rows beside it nor on how its prompt was cut into chunks, bit for bit.
 
+mod stage;
+
 use std::sync::{Arc, OnceLock};
+
+pub use stage::{Activations, StageExecutor, StageOutput};
 
 use crate::sampling::SamplingParams;
 
@@ -66,6 +70,9 @@ pub struct Capabilities {
     pub num_blocks: usize,
     /// Steps it can hold in flight: 1 for a CPU, 2 for a GPU, the number of stages for a pipeline.
     pub max_steps_in_flight: usize,
+    /// Parts of it that work on different steps at once: the number of stages for a pipeline, else
+    /// 1. Rows that could run together are divided over so many steps, to keep all parts busy.
+    pub stages: usize,
     /// Most rows in one step.
     pub max_rows: usize,
     /// Most tokens in one step, summed over its rows.

@@ -18,6 +18,11 @@
 //! Several steps may be in flight. A prefill chunk follows its predecessor at once; a decode row
 //! waits for the token it feeds.
 //!
+//! On a pipeline of several stages one step can only keep one stage busy. There a step takes its
+//! share of the running sequences (all of them, divided by the stages, rounded up) and prompts are
+//! always cut into chunks. The shares of all steps together hold every running sequence, so a row
+//! that finds its step full has a place in a later one, and none starves.
+//!
 //! # Memory
 //!
 //! Admission is optimistic: a request enters when its prompt's blocks (less those found in the
@@ -29,7 +34,7 @@
 //! [`QueuePolicy`] gives, none overtakes, so none starves under a policy that does not starve it.
 //!
 //! Because no more sequences run than a step has rows and tokens, no decode row is ever left out
-//! for lack of room.
+//! for lack of room in a step (only, on a pipeline, for lack of room in a share).
 //!
 //! # Several choices
 //!
@@ -78,6 +83,8 @@ pub struct SchedulerConfig {
     pub max_tokens: usize,
     /// Steps the executor holds in flight.
     pub max_steps_in_flight: usize,
+    /// Steps to divide the running sequences over, at least 1.
+    pub stages: usize,
     /// Longest sequence, prompt and answer together.
     pub max_positions: usize,
     /// Most prefill tokens in one step while any stream is running. Small keeps streams smooth,
@@ -103,6 +110,7 @@ impl SchedulerConfig {
             max_rows: capabilities.max_rows.max(1),
             max_tokens: capabilities.max_tokens.max(1),
             max_steps_in_flight: capabilities.max_steps_in_flight.max(1),
+            stages: capabilities.stages.max(1),
             max_positions: capabilities.max_positions,
             prefill_chunk: 256,
             max_waiting: 256,

@@ -58,6 +58,7 @@ pub fn small_capabilities() -> Capabilities {
         block_size: 4,
         num_blocks: 64,
         max_steps_in_flight: 1,
+        stages: 1,
         max_rows: 8,
         max_tokens: 32,
         max_positions: 256,

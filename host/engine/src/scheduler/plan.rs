@@ -144,13 +144,19 @@ impl Scheduler {
         }
     }
 
-    /// One row for each sequence that lacks a single token, oldest first.
+    /// Most decode rows of one step: an equal part of the running sequences for each stage.
+    fn share(&self) -> usize {
+        self.running.len().div_ceil(self.config.stages)
+    }
+
+    /// One row for each sequence that lacks a single token, oldest first, up to this step's share.
     fn plan_decodes(&mut self, plan: &mut Plan) {
         let decodes: Vec<SequenceId> = self
             .running
             .values()
             .copied()
             .filter(|id| self.sequences.get(id).is_some_and(|s| self.ready(s) == 1))
+            .take(self.share())
             .collect();
         for id in decodes {
             if !self.plan_row(id, 1, plan) && self.is_running(id) {
@@ -168,16 +174,26 @@ impl Scheduler {
             .values()
             .filter_map(|id| self.sequences.get(id))
             .any(|sequence| sequence.generated() > 0);
-        if streaming {
+        if streaming || self.config.stages > 1 {
             budget = budget.min(self.config.prefill_chunk.max(1));
         }
         let rows = self.config.max_rows.saturating_sub(plan.rows.len());
+        // Sequences admitted just now may lack a single token too.
+        let mut decodes = self.share().saturating_sub(plan.rows.len());
         let waiting: Vec<(SequenceId, usize)> = self
             .running
             .values()
             .filter(|id| !plan.contains(**id))
             .filter_map(|&id| Some((id, self.ready(self.sequences.get(&id)?))))
-            .filter(|&(_, ready)| ready > 0)
+            .filter(|&(_, ready)| match ready {
+                0 => false,
+                1 if self.config.stages > 1 => {
+                    let room = decodes > 0;
+                    decodes = decodes.saturating_sub(1);
+                    room
+                }
+                _ => true,
+            })
             .collect();
         for (id, tokens) in share(&waiting, budget, rows) {
             let count = self.aligned(id, tokens);

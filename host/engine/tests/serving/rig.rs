@@ -117,6 +117,12 @@ impl Rig {
         for (&sequence, left_out) in &mut self.decodable {
             match (rows.get(&sequence), *left_out) {
                 (Some(_), before) => {
+                    if self.executor.capabilities().stages > 1 {
+                        // A full share leaves rows out; that all have their turn is the oracle's
+                        // to see.
+                        served.push(sequence);
+                        continue;
+                    }
                     // Left out earlier and not preempted since: only for want of a block.
                     assert!(matches!(before, None | Some(0)), "{sequence:?} was skipped");
                     served.push(sequence);

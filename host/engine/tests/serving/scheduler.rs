@@ -77,6 +77,7 @@ fn machine() -> impl Strategy<Value = (Capabilities, SchedulerConfig)> {
         1usize..6,
         prop_oneof![3usize..12, 8usize..48],
         1usize..5,
+        prop_oneof![Just(1), 1usize..5],
         1usize..8,
         1usize..24,
         prop_oneof![4usize..32, 32usize..96],
@@ -84,11 +85,22 @@ fn machine() -> impl Strategy<Value = (Capabilities, SchedulerConfig)> {
         any::<bool>(),
     )
         .prop_map(
-            |(block_size, num_blocks, depth, rows, tokens, positions, chunk, prefix_cache)| {
+            |(
+                block_size,
+                num_blocks,
+                depth,
+                stages,
+                rows,
+                tokens,
+                positions,
+                chunk,
+                prefix_cache,
+            )| {
                 let capabilities = Capabilities {
                     block_size,
                     num_blocks,
                     max_steps_in_flight: depth,
+                    stages,
                     max_rows: rows,
                     max_tokens: tokens,
                     max_positions: positions,
@@ -273,6 +285,34 @@ fn chunks_of_one_prompt_follow_each_other_without_waiting() {
     assert_eq!(rig.steps[3].rows[0].start, 24);
     rig.run();
     assert_eq!(rig.output(0, 0), alone(&long, 1, 1, &[]));
+}
+
+#[test]
+fn a_pipeline_gets_a_step_for_each_stage() {
+    let mut rig = Rig::of(Capabilities {
+        max_rows: 16,
+        max_steps_in_flight: 4,
+        stages: 4,
+        ..capabilities()
+    });
+    let prompts: Vec<Vec<TokenId>> = (0..10).map(|i| vec![i, 2, 3]).collect();
+    for (id, prompt) in (0..).zip(&prompts) {
+        rig.scheduler.add(request(id, prompt, &[id], 12)).unwrap();
+    }
+    rig.run();
+    for (id, prompt) in (0..).zip(&prompts) {
+        assert_eq!(rig.output(id, 0), alone(prompt, id, 12, &[]));
+    }
+    // Ten sequences over four stages: three rows at most, and at most the prompts' steps have fewer
+    // than the last group's one.
+    let decodes = rig.steps.iter().filter(|s| s.rows[0].tokens.len() == 1);
+    let sizes: Vec<usize> = decodes.map(|step| step.rows.len()).collect();
+    assert!(sizes.iter().all(|&rows| rows <= 3), "{sizes:?}");
+    let rounds = sizes.len().div_ceil(4);
+    assert!(
+        rounds <= 13,
+        "rows wait for steps they are not in: {sizes:?}"
+    );
 }
 
 #[test]
