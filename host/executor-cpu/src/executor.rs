@@ -5,6 +5,9 @@
 //! alone. Steps are cut into chunks of bounded size, in row order, which changes no result.
 
 mod plan;
+mod stage;
+
+pub use stage::CpuStage;
 
 use crate::forward::{Chunk, Forward, HEAD_ROWS, Segment};
 use crate::history::Sequence;
@@ -24,6 +27,7 @@ use atoll_engine::model::checkpoint::Checkpoint;
 use atoll_engine::sampling::{SamplingParams, sample};
 use plan::Plan;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -56,8 +60,18 @@ impl CpuExecutor {
         checkpoint: &Checkpoint,
         options: &CpuOptions,
     ) -> Result<Self, LoadError> {
+        Self::load_range(spec, 0..spec.layers.len(), checkpoint, options)
+    }
+
+    fn load_range(
+        spec: &ModelSpec,
+        layers: Range<usize>,
+        checkpoint: &Checkpoint,
+        options: &CpuOptions,
+    ) -> Result<Self, LoadError> {
         let mut pool = pool(options)?;
-        let model = Model::build(spec, &mut CheckpointSource::new(checkpoint, &mut pool))?;
+        let mut source = CheckpointSource::new(checkpoint, &mut pool);
+        let model = Model::build(spec, layers, &mut source)?;
         Self::new(model, pool, options)
     }
 
@@ -67,8 +81,17 @@ impl CpuExecutor {
     /// # Errors
     /// [`LoadError`] as for [`CpuExecutor::load`].
     pub fn synthetic(spec: &ModelSpec, options: &CpuOptions, seed: u64) -> Result<Self, LoadError> {
+        Self::synthetic_range(spec, 0..spec.layers.len(), options, seed)
+    }
+
+    fn synthetic_range(
+        spec: &ModelSpec,
+        layers: Range<usize>,
+        options: &CpuOptions,
+        seed: u64,
+    ) -> Result<Self, LoadError> {
         let mut pool = pool(options)?;
-        let model = Model::build(spec, &mut SyntheticSource::new(seed, &mut pool))?;
+        let model = Model::build(spec, layers, &mut SyntheticSource::new(seed, &mut pool))?;
         Self::new(model, pool, options)
     }
 
@@ -108,6 +131,7 @@ impl CpuExecutor {
             block_size: options.block_size,
             num_blocks,
             max_steps_in_flight: 1,
+            stages: 1,
             max_rows: options.max_rows,
             max_tokens: options.max_tokens,
             max_positions,
@@ -173,6 +197,7 @@ impl CpuExecutor {
             |_| true,
             |_, draw| draw.logits.to_vec(),
             |_, logits| all.extend(logits),
+            &mut Boundary::default(),
         );
         Ok(all)
     }
@@ -184,13 +209,15 @@ impl CpuExecutor {
     }
 
     /// Feeds the rows that may `run`, chunk by chunk. Each wanted position's logits go to `draw`, on
-    /// any thread; what it returns goes to `deliver` with the row's index, in order.
+    /// any thread; what it returns goes to `deliver` with the row's index, in order. Hidden states
+    /// come and go by `boundary` where the model has no beginning or no end.
     fn pass<T: Send>(
         &mut self,
         rows: &[Row],
         run: impl Fn(usize) -> bool,
         draw: impl Fn(&Sequences, Draw<'_>) -> T + Sync,
         mut deliver: impl FnMut(usize, T),
+        boundary: &mut Boundary<'_>,
     ) {
         let capacity = self.forward.capacity();
         // What of the chunk wants logits: token of the chunk, row, position.
@@ -207,7 +234,7 @@ impl CpuExecutor {
             let mut done = 0;
             while done < row.tokens.len() {
                 if self.chunk.tokens.len() == capacity {
-                    self.flush(&mut wanted, &draw, &mut deliver);
+                    self.flush(&mut wanted, &draw, &mut deliver, boundary);
                 }
                 let first = self.chunk.tokens.len();
                 let count = (row.tokens.len() - done).min(capacity - first);
@@ -229,7 +256,7 @@ impl CpuExecutor {
                 done += count;
             }
         }
-        self.flush(&mut wanted, &draw, &mut deliver);
+        self.flush(&mut wanted, &draw, &mut deliver, boundary);
     }
 
     /// Runs the chunk collected so far and draws what it wants: (token of the chunk, row,
@@ -239,8 +266,17 @@ impl CpuExecutor {
         wanted: &mut Vec<(usize, usize, usize)>,
         draw: &(impl Fn(&Sequences, Draw<'_>) -> T + Sync),
         deliver: &mut impl FnMut(usize, T),
+        boundary: &mut Boundary<'_>,
     ) {
-        self.forward.run(&self.model, &mut self.pages, &self.chunk);
+        let tokens = self.chunk.tokens.len();
+        let input = boundary.take(&self.model, tokens);
+        self.forward
+            .run(&self.model, &mut self.pages, &self.chunk, input);
+        if self.model.end.is_none() {
+            let hidden = self.forward.hidden(&self.model, tokens);
+            boundary.output.extend_from_slice(hidden);
+            wanted.clear();
+        }
         let sequences = &self.sequences;
         for wanted in wanted.chunks(HEAD_ROWS) {
             let mut indices = [0; HEAD_ROWS];
@@ -273,6 +309,13 @@ impl CpuExecutor {
     }
 
     fn compute(&mut self, step: &Step) -> Result<StepOutput, ExecutorError> {
+        let verdicts = self.begin(step)?;
+        let results = self.rows(step, verdicts, &mut Boundary::default());
+        Ok(output(step, results))
+    }
+
+    /// Copies the step's blocks and says which of its rows may run.
+    fn begin(&mut self, step: &Step) -> Result<Vec<Result<(), RowError>>, ExecutorError> {
         if !plan::copies_valid(step, self.capabilities.num_blocks) {
             return Err(ExecutorError::Failed(
                 "a block copy names a block that does not exist".to_owned(),
@@ -283,6 +326,16 @@ impl CpuExecutor {
         }
         let mut verdicts = Vec::with_capacity(step.rows.len());
         self.check(&step.rows, &mut verdicts);
+        Ok(verdicts)
+    }
+
+    /// Runs the rows that may, and what they drew.
+    fn rows(
+        &mut self,
+        step: &Step,
+        verdicts: Vec<Result<(), RowError>>,
+        boundary: &mut Boundary<'_>,
+    ) -> Vec<Result<Vec<SampledToken>, RowError>> {
         let allowed: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
         let mut results: Vec<Result<Vec<SampledToken>, RowError>> = verdicts
             .into_iter()
@@ -305,21 +358,58 @@ impl CpuExecutor {
                     (Err(_), _) => {}
                 }
             },
+            boundary,
         );
-        Ok(StepOutput {
-            id: step.id,
-            epoch: step.epoch,
-            rows: step
-                .rows
-                .iter()
-                .zip(results)
-                .map(|(row, result)| RowOutput {
-                    sequence: row.sequence,
-                    result,
-                })
-                .collect(),
-        })
+        results
     }
+}
+
+/// Hidden states of a pass at the ends of the layers, in the order of the tokens.
+#[derive(Default)]
+struct Boundary<'a> {
+    /// Of tokens that are still to run.
+    input: &'a [f32],
+    /// Of tokens that have run.
+    output: Vec<f32>,
+}
+
+impl<'a> Boundary<'a> {
+    /// The next `tokens` tokens' input, if `model` takes any.
+    fn take(&mut self, model: &Model, tokens: usize) -> &'a [f32] {
+        if model.embedding.is_some() {
+            return &[];
+        }
+        let (now, later) = self.input.split_at(tokens * model.hidden);
+        self.input = later;
+        now
+    }
+}
+
+fn output(step: &Step, results: Vec<Result<Vec<SampledToken>, RowError>>) -> StepOutput {
+    let rows = step.rows.iter().zip(results);
+    StepOutput {
+        id: step.id,
+        epoch: step.epoch,
+        rows: rows
+            .map(|(row, result)| RowOutput {
+                sequence: row.sequence,
+                result,
+            })
+            .collect(),
+    }
+}
+
+/// A panic would be a bug of this crate; it ends this executor's work, not the process.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ExecutorError>) -> Result<T, ExecutorError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown");
+        let message = format!("a kernel panicked: {reason}");
+        Err(ExecutorError::Failed(message))
+    })
 }
 
 /// Logits of one position of one row.
@@ -411,16 +501,6 @@ impl Executor for CpuExecutor {
 
     fn complete(&mut self) -> Result<StepOutput, ExecutorError> {
         let step = self.pending.take().ok_or(ExecutorError::Idle)?;
-        // A panic would be a bug of this crate; it ends this executor's work, not the process.
-        catch_unwind(AssertUnwindSafe(|| self.compute(&step))).unwrap_or_else(|panic| {
-            let reason = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("unknown");
-            Err(ExecutorError::Failed(format!(
-                "a kernel panicked: {reason}"
-            )))
-        })
+        guarded(|| self.compute(&step))
     }
 }

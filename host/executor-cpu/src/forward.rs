@@ -1,8 +1,8 @@
 //! One pass of some tokens through the model.
 //!
 //! [`Forward::run`] takes segments (consecutive positions of one sequence each), at most
-//! [`Forward::capacity`] tokens in all, writes their keys and values, and leaves their final hidden
-//! states; [`Forward::logits`] turns chosen ones into logits. It trusts what it is given: rows were
+//! [`Forward::capacity`] tokens in all, writes their keys and values, and leaves their hidden states
+//! after the last layer it has; [`Forward::logits`] turns chosen ones into logits. It trusts what it is given: rows were
 //! validated by [`crate::executor`].
 //!
 //! All buffers are made once. Each operation is at most one fork-join, and small ones run on the
@@ -109,7 +109,10 @@ impl Forward {
             gate: vec![0.0; capacity * mlp],
             up: vec![0.0; capacity * mlp],
             rotations: vec![0.0; capacity * model.rope.dim],
-            logits: vec![0.0; HEAD_ROWS * model.vocab],
+            logits: match model.end {
+                Some(_) => vec![0.0; HEAD_ROWS * model.vocab],
+                None => Vec::new(),
+            },
             scores: (0..threads)
                 .map(|_| Buffer::zeroed(MAX_QUERIES * range))
                 .collect::<std::io::Result<_>>()?,
@@ -132,15 +135,21 @@ impl Forward {
         self.compute.kernels.name
     }
 
-    /// Runs all layers over `chunk`.
-    pub(crate) fn run(&mut self, model: &Model, pages: &mut Pages, chunk: &Chunk) {
+    /// Runs all layers over `chunk`. A model without an embedding takes the tokens' hidden states
+    /// from `input`.
+    pub(crate) fn run(&mut self, model: &Model, pages: &mut Pages, chunk: &Chunk, input: &[f32]) {
         let (rows, hidden) = (chunk.tokens.len(), model.hidden);
         assert!(rows <= self.capacity, "chunk larger than the buffers");
         if rows == 0 {
             return;
         }
-        for (token, x) in chunk.tokens.iter().zip(self.x.chunks_exact_mut(hidden)) {
-            model.embedding.row(*token as usize, x);
+        match &model.embedding {
+            Some(embedding) => {
+                for (token, x) in chunk.tokens.iter().zip(self.x.chunks_exact_mut(hidden)) {
+                    embedding.row(*token as usize, x);
+                }
+            }
+            None => self.x[..rows * hidden].copy_from_slice(&input[..rows * hidden]),
         }
         self.rotate(model, chunk);
         let float = pages.float;
@@ -161,8 +170,14 @@ impl Forward {
         }
     }
 
+    /// The hidden states of the first `rows` tokens of the last chunk.
+    pub(crate) fn hidden(&self, model: &Model, rows: usize) -> &[f32] {
+        self.x.get(..rows * model.hidden).unwrap_or(&[])
+    }
+
     /// Computes the logits of the hidden states at `indices` (at most [`HEAD_ROWS`]) of the last
-    /// chunk, then calls `draw(i, logits)` for each, on several threads if there are several.
+    /// chunk, then calls `draw(i, logits)` for each, on several threads if there are several. Draws
+    /// nothing where the model has no head.
     pub(crate) fn logits(
         &mut self,
         model: &Model,
@@ -172,15 +187,15 @@ impl Forward {
         let (hidden, vocab) = (model.hidden, model.vocab);
         let rows = indices.len();
         assert!(rows <= HEAD_ROWS, "more logits than the buffer holds");
-        if rows == 0 {
+        let Some((norm, head)) = model.head().filter(|_| rows > 0) else {
             return;
-        }
+        };
         let kernels = &self.compute.kernels;
         for (index, out) in indices.iter().zip(self.normed.chunks_exact_mut(hidden)) {
             let x = &self.x[index * hidden..(index + 1) * hidden];
-            norm_vector(kernels, &model.final_norm, x, out);
+            norm_vector(kernels, norm, x, out);
         }
-        let head = target(model.head(), Shared::new(&mut self.logits), vocab);
+        let head = target(head, Shared::new(&mut self.logits), vocab);
         self.compute.project(&self.normed, rows, &[head]);
         let logits = Shared::new(&mut self.logits);
         let part = |rows: std::ops::Range<usize>| {

@@ -35,5 +35,5 @@ mod synthetic;
 mod weights;
 
 pub use error::LoadError;
-pub use executor::CpuExecutor;
+pub use executor::{CpuExecutor, CpuStage};
 pub use options::{CpuOptions, KvMemory, KvType};

@@ -12,9 +12,12 @@ use crate::weights::Source;
 use atoll_engine::model::{NormSpec, Quantization, WeightSpec};
 use half::bf16;
 
-/// Counter-based numbers: a seed, and one stream per tensor.
+/// Counter-based numbers: a seed, and one stream per tensor. A tensor's stream comes from its name,
+/// so that a range of layers has the same weights as the whole model.
 pub(crate) struct SyntheticSource<'a> {
     seed: u64,
+    /// Of the tensor that is being made.
+    stream: u64,
     pool: &'a mut Pool,
 }
 
@@ -33,13 +36,23 @@ fn uniform(bits: u64) -> f32 {
 
 impl<'a> SyntheticSource<'a> {
     pub(crate) fn new(seed: u64, pool: &'a mut Pool) -> Self {
-        Self { seed, pool }
+        Self {
+            seed,
+            stream: 0,
+            pool,
+        }
+    }
+
+    /// Begins the tensors of this name.
+    fn begin(&mut self, name: &str) {
+        let fold = |hash, byte: &u8| mix(hash, u64::from(*byte));
+        self.stream = name.as_bytes().iter().fold(self.seed, fold);
     }
 
     /// Fills `out` in parallel, `T` by `T`.
     fn fill<T: Copy + Send>(&mut self, out: &mut [T], value: impl Fn(u64) -> T + Sync) {
-        self.seed = mix(self.seed, 1);
-        let seed = self.seed;
+        self.stream = mix(self.stream, 1);
+        let seed = self.stream;
         let len = out.len();
         let out = Shared::new(out);
         let threads = self.pool.threads();
@@ -82,6 +95,7 @@ impl<'a> SyntheticSource<'a> {
 
 impl Source for SyntheticSource<'_> {
     fn linear(&mut self, spec: &WeightSpec) -> Result<Linear, LoadError> {
+        self.begin(&spec.name);
         let (n, k) = (spec.out_features, spec.in_features);
         let weights = match spec.quantization {
             Some(format) => self.affine(spec, format)?,
@@ -111,6 +125,7 @@ impl Source for SyntheticSource<'_> {
     }
 
     fn norm_weight(&mut self, spec: &NormSpec) -> Result<Vec<f32>, LoadError> {
+        self.begin(&spec.name);
         let mut weight = vec![0.0; spec.size];
         self.fill(&mut weight, |bits| 1.0 + uniform(bits) * 0.1);
         Ok(weight)

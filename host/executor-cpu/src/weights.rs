@@ -2,7 +2,8 @@
 //!
 //! [`Model::build`] walks the description once; a [`Source`] answers for each weight and norm. One
 //! source reads a checkpoint ([`crate::load`]), another invents numbers ([`crate::synthetic`]), so
-//! both give exactly the same structure.
+//! both give exactly the same structure. A range of the layers has the embedding if it has the first
+//! layer, and the final norm and the head if it has the last.
 
 use crate::LoadError;
 use crate::linear::Linear;
@@ -10,6 +11,7 @@ use atoll_engine::model::{
     Activation, AttentionSpec, GatedMlpSpec, GqaSpec, MlpSpec, ModelSpec, NormSpec, RopeSpec,
     WeightSpec,
 };
+use std::ops::Range;
 
 /// Where weights come from.
 pub(crate) trait Source {
@@ -54,30 +56,52 @@ pub(crate) struct Layer {
     pub(crate) mlp: Mlp,
 }
 
-/// The whole model.
+/// The whole model, or a range of its layers with what belongs to its ends.
 pub(crate) struct Model {
     pub(crate) vocab: usize,
     pub(crate) hidden: usize,
     pub(crate) max_positions: usize,
-    pub(crate) embedding: Linear,
+    /// What turns tokens into hidden states, before the first layer.
+    pub(crate) embedding: Option<Linear>,
     pub(crate) layers: Vec<Layer>,
-    pub(crate) final_norm: Norm,
-    /// `None` if tied to the embedding.
-    pub(crate) head: Option<Linear>,
+    /// What turns hidden states into logits, after the last layer.
+    pub(crate) end: Option<End>,
     pub(crate) rope: RopeSpec,
 }
 
+/// What comes after the last layer.
+pub(crate) struct End {
+    pub(crate) norm: Norm,
+    /// `None` if it is the embedding, which is here too.
+    pub(crate) head: Option<Linear>,
+}
+
 impl Model {
-    /// All weights of `spec`.
-    pub(crate) fn build(spec: &ModelSpec, source: &mut impl Source) -> Result<Self, LoadError> {
+    /// The weights of `range` of the layers of `spec`.
+    pub(crate) fn build(
+        spec: &ModelSpec,
+        range: Range<usize>,
+        source: &mut impl Source,
+    ) -> Result<Self, LoadError> {
         let norm = |source: &mut _, spec| norm(source, spec);
+        let count = spec.layers.len();
+        if range.start > range.end || range.end > count || range.is_empty() && count > 0 {
+            return Err(LoadError::Spec(format!(
+                "layers {range:?} are not layers of a model that has {count}"
+            )));
+        }
+        let (first, last) = (range.start == 0, range.end == count);
+        let embedding = match first {
+            true => Some(source.linear(&spec.embedding)?),
+            false => None,
+        };
         let model = Self {
             vocab: spec.vocab_size,
             hidden: spec.hidden_size,
             max_positions: spec.max_positions,
-            embedding: source.linear(&spec.embedding)?,
+            embedding,
             layers: spec
-                .layers
+                .layer_range(range)
                 .iter()
                 .map(|layer| {
                     Ok(Layer {
@@ -88,21 +112,28 @@ impl Model {
                     })
                 })
                 .collect::<Result<_, LoadError>>()?,
-            final_norm: norm(source, &spec.final_norm)?,
-            head: spec
-                .head
-                .as_ref()
-                .map(|head| source.linear(head))
-                .transpose()?,
+            end: match last {
+                true => Some(End {
+                    norm: norm(source, &spec.final_norm)?,
+                    head: match &spec.head {
+                        Some(head) => Some(source.linear(head)?),
+                        None if first => None,
+                        None => Some(source.linear(&spec.embedding)?),
+                    },
+                }),
+                false => None,
+            },
             rope: spec.rope.clone(),
         };
         model.check()?;
         Ok(model)
     }
 
-    /// The matrix that makes logits.
-    pub(crate) fn head(&self) -> &Linear {
-        self.head.as_ref().unwrap_or(&self.embedding)
+    /// The norm and the matrix that make logits, where the last layer is.
+    pub(crate) fn head(&self) -> Option<(&Norm, &Linear)> {
+        let end = self.end.as_ref()?;
+        let head = end.head.as_ref().or(self.embedding.as_ref())?;
+        Some((&end.norm, head))
     }
 
     /// Every matrix.
@@ -111,10 +142,8 @@ impl Model {
             let (a, m) = (&layer.attention, &layer.mlp);
             [&a.q, &a.k, &a.v, &a.o, &m.gate, &m.up, &m.down]
         });
-        [&self.embedding]
-            .into_iter()
-            .chain(&self.head)
-            .chain(layers)
+        let head = self.end.iter().flat_map(|end| &end.head);
+        self.embedding.iter().chain(head).chain(layers)
     }
 
     /// Bytes of all matrices.
@@ -149,9 +178,13 @@ impl Model {
             )))
         };
         let hidden = self.hidden;
-        shape(&self.embedding, self.vocab, hidden, "the embedding")?;
-        shape(self.head(), self.vocab, hidden, "the head")?;
-        length(&self.final_norm, hidden, "the final norm")?;
+        if let Some(embedding) = &self.embedding {
+            shape(embedding, self.vocab, hidden, "the embedding")?;
+        }
+        if let Some((norm, head)) = self.head() {
+            shape(head, self.vocab, hidden, "the head")?;
+            length(norm, hidden, "the final norm")?;
+        }
         let rope = &self.rope;
         if !rope.dim.is_multiple_of(2) || rope.inverse_frequencies.len() != rope.dim / 2 {
             return Err(LoadError::Spec(

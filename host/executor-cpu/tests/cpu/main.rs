@@ -9,4 +9,5 @@ mod golden;
 mod hostile;
 mod invariance;
 mod sequences;
+mod stages;
 mod support;
