@@ -1,0 +1,26 @@
+//! Many machines, one model.
+//!
+//! A model that is too big for one machine becomes a pipeline: its layers are divided into stages,
+//! each on a node of its own, and [`pipeline::PipelineExecutor`] makes them one
+//! [`Executor`](atoll_engine::executor::Executor), so that the scheduler, the prefix cache and the
+//! sampler above know nothing of it.
+//!
+//! - [`wire`]: what nodes say to each other, in bytes; the only place that has wire types.
+//! - [`link`]: frames from one place to another.
+//! - [`stage`]: one stage at work. [`pipeline`]: the chain of them, seen from its coordinator.
+//!
+//! # What is promised
+//!
+//! - With hidden states in `f32` a pipeline of batch-invariant stages draws the tokens that one
+//!   machine would, bit for bit.
+//! - Every message carries the epoch of its plan; one of another epoch changes nothing.
+//! - A stage that dies, freezes or is cut off ends the pipeline with a typed error in about a second.
+//! - What another node says is checked before it is believed.
+
+pub mod error;
+pub mod link;
+pub mod pipeline;
+pub mod stage;
+pub mod wire;
+
+pub use error::ClusterError;

@@ -1,0 +1,11 @@
+//! Pipelines and nodes, from bytes to tokens.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a broken fixture should stop the test"
+)]
+
+mod failures;
+mod pipeline;
+mod support;
+mod wire;
