@@ -15,11 +15,12 @@ pub mod request;
 mod tests;
 
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
+use atoll_sdk::quota::RateLimits;
 use atoll_sdk::types::{
     Descriptor, Error, Event, Header, HttpRequest, HttpResponse, Operation, OperationResult,
     ResponseHead,
 };
-use atoll_sdk::{json, sse};
+use atoll_sdk::{json, sse, time};
 use serde_json::json;
 
 use answer::Answer;
@@ -58,12 +59,26 @@ impl Dialect for Claude {
 }
 
 impl ClaudeExchange {
-    /// Headers of every answer: what it is, and the id that the SDKs read as `_request_id`.
+    /// Headers of every answer: what it is, the id that the SDKs read as `_request_id`, and what is left
+    /// of the key's limits.
     fn headers(&self, content_type: &str) -> Vec<Header> {
-        vec![
+        let mut headers = vec![
             Header::new("content-type", content_type),
             Header::new("request-id", format!("req_{}", self.request.id)),
-        ]
+        ];
+        for (name, limit) in RateLimits::of(&self.request).iter() {
+            let wait = limit.reset_ms.div_ceil(1000);
+            let reset = self.request.received_at.saturating_add(wait);
+            for (what, value) in [
+                ("limit", limit.limit.to_string()),
+                ("remaining", limit.remaining.to_string()),
+                ("reset", time::rfc3339(reset)),
+            ] {
+                let name = format!("anthropic-ratelimit-{name}-{what}");
+                headers.push(Header::new(name, value));
+            }
+        }
+        headers
     }
 
     fn whole(&self, status: u16, body: &serde_json::Value) -> Result<HttpResponse, Error> {

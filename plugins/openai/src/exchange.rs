@@ -1,6 +1,6 @@
 //! One HTTP request and its answer: picks the endpoint, then hands over.
 
-use atoll_plugin_openai_common::failure;
+use atoll_plugin_openai_common::{failure, limits};
 use atoll_sdk::dialect::Exchange;
 use atoll_sdk::json::{self, Fields};
 use atoll_sdk::types::{
@@ -16,6 +16,8 @@ use crate::{models, request};
 pub struct OneRequest {
     request: Option<HttpRequest>,
     endpoint: Endpoint,
+    /// Headers of every answer.
+    limits: Vec<Header>,
 }
 
 /// What was asked, once it is decoded.
@@ -41,6 +43,7 @@ impl OneRequest {
 impl Exchange for OneRequest {
     fn new(request: HttpRequest) -> Self {
         Self {
+            limits: limits::headers(&request),
             request: Some(request),
             endpoint: Endpoint::Undecided,
         }
@@ -90,13 +93,14 @@ impl Exchange for OneRequest {
     }
 
     fn head(&mut self) -> ResponseHead {
-        let headers = match self.mode() {
+        let mut headers = match self.mode() {
             Mode::Stream { .. } => vec![
                 Header::new("content-type", atoll_sdk::sse::CONTENT_TYPE),
                 Header::new("cache-control", "no-cache"),
             ],
             Mode::Whole => vec![Header::new("content-type", "application/json")],
         };
+        headers.extend_from_slice(&self.limits);
         ResponseHead {
             status: 200,
             headers,
@@ -112,18 +116,22 @@ impl Exchange for OneRequest {
     }
 
     fn reply(&mut self, outcome: OperationResult) -> Result<HttpResponse, Error> {
-        match (&self.endpoint, outcome) {
+        let mut response = match (&self.endpoint, outcome) {
             (Endpoint::Models, OperationResult::Models(list)) => ok(&models::list(&list)),
             (Endpoint::Models, OperationResult::Model(model)) => ok(&models::one(&model)),
             (Endpoint::Embeddings(encoding), OperationResult::Embeddings(result)) => {
                 ok(&embeddings::body(result, *encoding))
             }
             _ => Err(Error::internal("the result does not belong to the request")),
-        }
+        }?;
+        response.head.headers.extend_from_slice(&self.limits);
+        Ok(response)
     }
 
     fn fail(&mut self, reason: Error) -> HttpResponse {
-        failure::response(&reason)
+        let mut response = failure::response(&reason);
+        response.head.headers.extend_from_slice(&self.limits);
+        response
     }
 }
 

@@ -102,6 +102,7 @@ pub mod json;
 pub mod ndjson;
 mod panic_log;
 pub mod placement;
+pub mod quota;
 pub mod scheduling;
 pub mod settings;
 pub mod sse;
