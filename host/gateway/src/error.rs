@@ -1,6 +1,7 @@
 //! Why a gateway cannot start. What goes wrong with single requests is in `failure`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Any failure of this crate outside a request.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,32 @@ pub enum GatewayError {
     /// There is nothing to listen on.
     #[error("no address to listen on was given")]
     NoAddress,
+    /// The file of keys cannot be used.
+    #[error("the file of keys {path} cannot be used: {reason}", path = .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// A name that no key can have.
+    #[error("{name:?} cannot be a key's name: use 1 to 64 of the characters A-Z a-z 0-9 - _ . @")]
+    KeyName {
+        /// The name.
+        name: String,
+    },
+    /// A name that is taken.
+    #[error("there is a key {name:?} already; revoke it first, or choose another name")]
+    KeyExists {
+        /// The name.
+        name: String,
+    },
+    /// A key that does not exist.
+    #[error("there is no key {name:?}; `atoll keys list` shows which there are")]
+    NoKey {
+        /// The name.
+        name: String,
+    },
 }
 
 impl GatewayError {

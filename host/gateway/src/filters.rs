@@ -20,6 +20,8 @@ pub struct FilterEntry {
     pub filter: Arc<Filter>,
     /// Models it applies to, with `*` for any run of characters; empty means all.
     pub models: Vec<String>,
+    /// Names of keys it applies to, in the same way; empty means all, and requests without a key.
+    pub keys: Vec<String>,
     /// What happens when it breaks.
     pub on_fault: OnFault,
 }
@@ -41,12 +43,17 @@ impl FilterEntry {
         Self {
             filter,
             models: Vec::new(),
+            keys: Vec::new(),
             on_fault: OnFault::Closed,
         }
     }
 
-    fn applies_to(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+    fn applies_to(&self, context: &FilterContext) -> bool {
+        let any =
+            |patterns: &[String], text: &str| patterns.iter().any(|pattern| matches(pattern, text));
+        let key = context.key_name.as_deref();
+        (self.models.is_empty() || any(&self.models, &context.model))
+            && (self.keys.is_empty() || key.is_some_and(|key| any(&self.keys, key)))
     }
 }
 
@@ -82,10 +89,7 @@ impl Chain {
         if !carries_text(&operation) {
             return Ok((chain, operation));
         }
-        for entry in entries
-            .iter()
-            .filter(|entry| entry.applies_to(&context.model))
-        {
+        for entry in entries.iter().filter(|entry| entry.applies_to(&context)) {
             let opened = match entry.filter.open(context.clone()).await {
                 Ok(Ok(session)) => session,
                 Ok(Err(refusal)) => return Err(Failure::Typed(refusal)),
@@ -191,7 +195,7 @@ fn carries_text(operation: &Operation) -> bool {
 
 /// Whether `text` matches `pattern`, in which `*` stands for any run of characters. Linear in the
 /// text for each star.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(first) = pieces.next() else {
         return false;

@@ -24,11 +24,12 @@ use crate::exchange::{self, Conversation};
 use crate::failure::{self, Failure};
 use crate::filters::{Chain, FilterEntry};
 use crate::guard::{self, RequestId};
+use crate::keys::KeyRing;
 use crate::metrics::{Metrics, Outcome, Watch};
 use crate::models::Models;
 use crate::options::GatewayOptions;
 use crate::source::RequestFacts;
-use crate::{admin, operation, response};
+use crate::{admin, auth, operation, response};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -44,10 +45,12 @@ pub struct GatewayParts {
     pub models: Arc<dyn Models>,
     /// Receives what filters find.
     pub audit: Arc<dyn Audit>,
+    /// Who may use it. Whoever puts the gateway together runs [`KeyRing::watch`] beside it.
+    pub keys: Arc<KeyRing>,
 }
 
 impl GatewayParts {
-    /// A gateway without filters that logs findings.
+    /// A gateway without filters and keys that logs findings.
     #[must_use]
     pub fn new(options: GatewayOptions, plugins: Arc<PluginSet>, models: Arc<dyn Models>) -> Self {
         let audit = Arc::new(LogAudit);
@@ -58,6 +61,7 @@ impl GatewayParts {
             refused: Vec::new(),
             models,
             audit,
+            keys: Arc::default(),
         }
     }
 }
@@ -84,6 +88,7 @@ pub(crate) struct Inner {
     pub(crate) refused: Vec<RefusedPlugin>,
     pub(crate) models: Arc<dyn Models>,
     pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) keys: Arc<KeyRing>,
     pub(crate) metrics: Metrics,
     /// Requests under way; drained on shutdown.
     pub(crate) requests: TaskTracker,
@@ -104,6 +109,7 @@ impl Gateway {
             refused,
             models,
             audit,
+            keys,
         } = parts;
         let inner = Inner {
             options,
@@ -112,6 +118,7 @@ impl Gateway {
             refused,
             models,
             audit,
+            keys,
             metrics: Metrics::new(),
             requests: TaskTracker::new(),
             draining: AtomicBool::new(false),
@@ -124,16 +131,22 @@ impl Gateway {
 
     /// The routes, as a service.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/", get(admin::index))
-            .route("/healthz", get(admin::health))
-            .route("/readyz", get(admin::ready))
+        let admin = Router::new()
             .route("/metrics", get(admin::metrics))
             .route("/atoll/v1/version", get(admin::version))
             .route("/atoll/v1/plugins", get(admin::plugins))
             .route("/atoll/v1/models", get(admin::models))
             .route("/atoll", get(admin::unknown))
             .route("/atoll/{*rest}", get(admin::unknown))
+            .route_layer(axum::middleware::from_fn_with_state(
+                self.clone(),
+                auth::admin_only,
+            ));
+        Router::new()
+            .route("/", get(admin::index))
+            .route("/healthz", get(admin::health))
+            .route("/readyz", get(admin::ready))
+            .merge(admin)
             .fallback(dialect_request)
             .layer(axum::middleware::from_fn_with_state(
                 self.clone(),
@@ -188,6 +201,7 @@ async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Re
         http.request.method = %request.method(),
         url.path = request.uri().path(),
         atoll.dialect = tracing::field::Empty,
+        atoll.key = tracing::field::Empty,
         gen_ai.operation.name = tracing::field::Empty,
         gen_ai.request.model = tracing::field::Empty,
         gen_ai.response.model = tracing::field::Empty,
@@ -222,7 +236,19 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
         watch.outcome(Outcome::Failed(ErrorKind::Overloaded));
         return response::host_error(&response::draining());
     }
-    let head = exchange::request_head(&parts, &facts.id, route.params, facts.received_at);
+    let mut head = exchange::request_head(&parts, &facts.id, route.params, facts.received_at);
+    match auth::admit(&gateway, &parts.headers, &parts.extensions) {
+        Ok(caller) => {
+            head.ext = caller.ext();
+            watch.caller(caller);
+        }
+        Err(refused) => {
+            head.ext = refused.ext();
+            watch.outcome(Outcome::Failed(refused.error.kind.clone()));
+            let rendered = exchange::fail_afresh(dialect, head, refused.error).await;
+            return watch.finish_response(rendered_or_host(rendered));
+        }
+    }
     let body = match body::read(&parts, body, &gateway.inner.options.limits).await {
         Ok(body) => body,
         Err(BodyError::Gone) => {
@@ -265,11 +291,12 @@ async fn begin(
 ) -> Result<(Chain, Operation), Failure> {
     let operation = conversation.decode().await?;
     watch.operation(&operation);
+    watch.who().check(&operation)?;
     let context = FilterContext {
         request_id: facts.id.clone(),
         dialect: dialect.to_owned(),
         model: operation::model(&operation).unwrap_or_default().to_owned(),
-        key_name: None,
+        key_name: watch.who().name().map(str::to_owned),
         conversation: operation::conversation_id(&operation).map(str::to_owned),
         ext: None,
     };

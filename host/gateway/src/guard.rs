@@ -248,6 +248,7 @@ mod tests {
         Access {
             allowed_origins: own(origins),
             allowed_hosts: own(hosts),
+            ..Access::default()
         }
     }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `server` | listeners, connections, shutdown |
 //! | `guard` | request id, host name, origin, drain |
+//! | `auth`, `keys` | who asks, whether he may, and how much is left |
 //! | `gateway` | route, dialect, from arrival to answer |
 //! | `body` | the request's body, within limits |
 //! | `exchange` | HTTP request to a dialect's exchange; credentials stay behind |
@@ -22,6 +23,7 @@
 //! everything else, one middleware.
 
 mod admin;
+mod auth;
 mod body;
 mod error;
 mod events;
@@ -39,6 +41,7 @@ mod source;
 mod stream;
 
 pub mod audit;
+pub mod keys;
 pub mod models;
 pub mod options;
 pub mod pool;

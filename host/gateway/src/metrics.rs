@@ -2,8 +2,8 @@
 //!
 //! A [`Watch`] accompanies each request from its route to its last byte. Whatever way the request
 //! ends, also by being dropped because the client went away, its end is recorded once. Labels take
-//! values from closed sets (dialect names, operations, status codes, models of this host), never
-//! from what a client sends.
+//! values from closed sets (dialect names, operations, status codes, models and names of keys of this
+//! host), never from what a client sends.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::auth::Caller;
 use crate::failure::{self, Failure};
 use crate::gateway::{Gateway, Inner};
 use crate::operation;
@@ -50,6 +51,18 @@ struct FaultLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    key: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyTokenLabels {
+    key: String,
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LoadLabels {
     model: String,
     state: &'static str,
@@ -65,6 +78,8 @@ pub(crate) struct Metrics {
     inter_token: Family<ModelLabels, Histogram, fn() -> Histogram>,
     tokens: Family<TokenLabels, Counter>,
     faults: Family<FaultLabels, Counter>,
+    key_requests: Family<KeyLabels, Counter>,
+    key_tokens: Family<KeyTokenLabels, Counter>,
     sequences: Family<LoadLabels, Gauge>,
     blocks: Family<LoadLabels, Gauge>,
 }
@@ -130,6 +145,18 @@ impl Metrics {
             "Calls in which a plugin broke a limit",
             faults.clone(),
         );
+        let key_requests = Family::default();
+        registry.register(
+            "key_requests",
+            "Requests that ended, by the name of their key",
+            key_requests.clone(),
+        );
+        let key_tokens = Family::default();
+        registry.register(
+            "key_tokens",
+            "Tokens of finished answers, by the name of their key",
+            key_tokens.clone(),
+        );
         let sequences = Family::default();
         registry.register(
             "engine_sequences",
@@ -151,6 +178,8 @@ impl Metrics {
             inter_token,
             tokens,
             faults,
+            key_requests,
+            key_tokens,
             sequences,
             blocks,
         }
@@ -216,6 +245,11 @@ pub(crate) struct Watch {
     first_token: Option<std::time::Duration>,
     usage: Option<Usage>,
     outcome: Option<Outcome>,
+    /// Who asks. His quota is charged as tokens are made, so that an answer that is broken off costs
+    /// what it took.
+    caller: Caller,
+    /// Tokens of the answer charged so far.
+    charged: u32,
     /// Counts the request as under way.
     _token: TaskTrackerToken,
 }
@@ -238,9 +272,29 @@ impl Watch {
             first_token: None,
             usage: None,
             outcome: None,
+            caller: Caller::default(),
+            charged: 0,
             _token: inner.requests.token(),
             inner,
         }
+    }
+
+    /// Who asks.
+    pub(crate) fn caller(&mut self, caller: Caller) {
+        if let Some(name) = caller.name() {
+            self.span.record("atoll.key", name);
+        }
+        self.caller = caller;
+    }
+
+    /// Who asks.
+    pub(crate) fn who(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Tokens of an answer that is no stream of events.
+    pub(crate) fn charge(&self, tokens: u32) {
+        self.caller.charge(tokens);
     }
 
     /// What the dialect asks for.
@@ -265,14 +319,20 @@ impl Watch {
                     self.span
                         .record("gen_ai.response.model", started.model.as_str());
                     self.model = Some(started.model.clone());
+                    self.caller.charge(started.prompt_tokens);
                 }
                 Event::TextDelta(_) | Event::ReasoningDelta(_) | Event::ArgumentsDelta(_) => {
                     begun = true;
                     self.text();
+                    // At least one each; the exact number comes at the end.
+                    self.charged = self.charged.saturating_add(1);
+                    self.caller.charge(1);
                 }
                 Event::ChoiceFinished(_) => begun = true,
                 Event::Finished(finished) => {
                     begun = true;
+                    let rest = finished.usage.output_tokens.saturating_sub(self.charged);
+                    self.caller.charge(rest);
                     self.usage = Some(finished.usage);
                 }
                 Event::Failed(error) => {
@@ -365,6 +425,26 @@ impl Drop for Watch {
             .get_or_create(&labels)
             .observe(duration.as_secs_f64());
         let usage = self.usage;
+        if let Some(key) = self.caller.name() {
+            let labels = KeyLabels {
+                key: key.to_owned(),
+                outcome: outcome.name(),
+            };
+            metrics.key_requests.get_or_create(&labels).inc();
+            for (kind, count) in usage.iter().flat_map(|usage| {
+                [
+                    ("prompt", usage.prompt_tokens),
+                    ("output", usage.output_tokens),
+                ]
+            }) {
+                let labels = KeyTokenLabels {
+                    key: key.to_owned(),
+                    kind,
+                };
+                let counter = metrics.key_tokens.get_or_create(&labels);
+                counter.inc_by(u64::from(count));
+            }
+        }
         if let (Some(usage), Some(model)) = (usage, &self.model) {
             for (kind, count) in [
                 ("prompt", usage.prompt_tokens),

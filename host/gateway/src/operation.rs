@@ -10,6 +10,7 @@ use atoll_plugin_runtime::types::{
 };
 use axum::response::Response;
 
+use crate::auth::Caller;
 use crate::exchange::Conversation;
 use crate::failure::{self, Failure};
 use crate::filters::Chain;
@@ -32,10 +33,17 @@ pub(crate) async fn execute(
         Operation::Generate(request) => {
             return generate(gateway, facts, conversation, chain, request, watch).await;
         }
-        other => question(&gateway, other).await.map_err(Failure::Typed),
+        other => question(&gateway, watch.who(), other)
+            .await
+            .map_err(Failure::Typed),
     };
     let replied = match result {
-        Ok(outcome) => conversation.reply(outcome).await,
+        Ok(outcome) => {
+            if let OperationResult::Embeddings(embeddings) = &outcome {
+                watch.charge(embeddings.prompt_tokens);
+            }
+            conversation.reply(outcome).await
+        }
         Err(failure) => Err(failure),
     };
     match replied {
@@ -80,7 +88,11 @@ async fn generate(
 }
 
 /// Everything that has one answer.
-async fn question(gateway: &Gateway, operation: Operation) -> Result<OperationResult, Error> {
+async fn question(
+    gateway: &Gateway,
+    caller: &Caller,
+    operation: Operation,
+) -> Result<OperationResult, Error> {
     let models = &gateway.inner.models;
     let later = |what: &str| {
         Err(failure::error(
@@ -95,7 +107,11 @@ async fn question(gateway: &Gateway, operation: Operation) -> Result<OperationRe
             let count = source::count(Arc::clone(models), plan).await?;
             Ok(OperationResult::TokenCount(count))
         }
-        Operation::ListModels => Ok(OperationResult::Models(models.list().await)),
+        Operation::ListModels => {
+            let mut list = models.list().await;
+            caller.narrow(&mut list);
+            Ok(OperationResult::Models(list))
+        }
         Operation::ShowModel(name) => {
             let found = models
                 .list()
@@ -108,8 +124,9 @@ async fn question(gateway: &Gateway, operation: Operation) -> Result<OperationRe
         }
         Operation::LoadModel(request) => load(gateway, request).await,
         Operation::ListRunning => {
-            let running = |model: &ModelInfo| model.loaded.is_some();
-            let list = models.list().await.into_iter().filter(running).collect();
+            let mut list = models.list().await;
+            list.retain(|model: &ModelInfo| model.loaded.is_some());
+            caller.narrow(&mut list);
             Ok(OperationResult::Models(list))
         }
         Operation::GetResponse(id)

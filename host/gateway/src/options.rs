@@ -60,9 +60,13 @@ impl Default for Limits {
     }
 }
 
-/// Who may talk to the gateway from a browser, and under which names it answers.
+/// Who may talk to the gateway, from where, and under which names it answers.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
+    /// Ask for a key on loopback too (a reverse proxy stands in front of it).
+    pub require_key: bool,
+    /// Ask for no key on other listeners either. The host's own routes still do.
+    pub insecure: bool,
     /// Origins allowed by CORS, such as `https://chat.example.com`; `*` allows all. Empty: none, and
     /// requests from other sites' pages are refused.
     pub allowed_origins: Vec<String>,
@@ -78,7 +82,7 @@ pub struct Access {
 pub struct GatewayOptions {
     /// Limits on requests.
     pub limits: Limits,
-    /// Browsers and host names.
+    /// Keys, browsers and host names.
     pub access: Access,
     /// The product's version, for `/atoll/v1/version`.
     pub version: String,

@@ -7,6 +7,7 @@ mod client;
 mod endings;
 mod engine;
 mod filtering;
+mod keys;
 mod redaction;
 mod routing;
 mod server;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atoll_engine::engine::EngineError;
+use atoll_gateway::keys::KeyRing;
 use atoll_gateway::{FilterEntry, Gateway, GatewayOptions, GatewayParts, Server, Shutdown};
 use atoll_plugin_runtime::{
     Dialect, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSet, PluginSource, Registry,
@@ -29,6 +30,9 @@ pub struct Setup {
     pub change: Option<fn(&mut GatewayOptions)>,
     pub filters: Vec<FilterEntry>,
     pub refusal: Option<EngineError>,
+    pub keys: Arc<KeyRing>,
+    /// Listen where other machines could reach it.
+    pub wide: bool,
 }
 
 pub async fn start() -> TestServer {
@@ -44,10 +48,17 @@ pub async fn start_with(setup: Setup) -> TestServer {
     }
     let mut parts = GatewayParts::new(options, plugins().await, models);
     parts.filters = setup.filters;
-    let server = Server::bind(&[SocketAddr::from(([127, 0, 0, 1], 0))])
+    parts.keys = setup.keys;
+    let address = if setup.wide {
+        [0, 0, 0, 0]
+    } else {
+        [127, 0, 0, 1]
+    };
+    let server = Server::bind(&[SocketAddr::from((address, 0))])
         .await
         .unwrap();
-    let address = server.addresses()[0];
+    let port = server.addresses()[0].port();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
     let shutdown = Shutdown::default();
     let mut serving = JoinSet::new();
     serving.spawn(server.serve(Gateway::new(parts), shutdown.clone()));
