@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::units::Bytes;
+use crate::units::{Bytes, Span};
 
 /// Serves language models on machines you own.
 #[derive(Debug, Parser)]
@@ -39,6 +39,7 @@ pub enum Command {
 Examples:
   atoll serve
   atoll serve --models ~/models --listen 127.0.0.1:9000
+  atoll serve --listen 0.0.0.0:8000                other machines too, with a key (atoll keys create NAME)
   atoll serve --listen 0.0.0.0:8000 --insecure     every machine that can reach this one may use it
 
 Then, in another terminal:
@@ -71,6 +72,19 @@ Put one below the models folder (shown by `atoll config`) or point --models at w
 A plugin is a WebAssembly component. Drop a .wasm file into the plugins folder (shown by
 `atoll config`) and start the server again. This list says why a file is not accepted.")]
     Plugins(PluginsArgs),
+
+    /// Make, list and revoke the keys that other machines need
+    #[command(after_help = "\
+Examples:
+  atoll keys create laptop
+  atoll keys create ci --model 'qwen*' --requests-per-minute 60 --concurrent 4 --expires 90d
+  atoll keys create ops --admin            may also read /metrics and /atoll/v1/*
+  atoll keys list
+  atoll keys revoke ci
+
+A key is shown once, when it is made; only its hash is kept. A running server notices changes within
+seconds. Clients send it as their API key (`Authorization: Bearer` or `x-api-key`).")]
+    Keys(KeysArgs),
 
     /// Measure how fast this machine runs a model's shape, without any weights on disk
     #[command(after_help = "\
@@ -117,6 +131,10 @@ pub struct ServeArgs {
     /// Allow an address that other machines can reach, although nobody is asked for a key
     #[arg(long)]
     pub insecure: bool,
+
+    /// Ask for a key on 127.0.0.1 too, because something in front of it lets others in
+    #[arg(long)]
+    pub require_key: bool,
 
     /// Options shared with other commands.
     #[command(flatten)]
@@ -175,6 +193,83 @@ pub struct PluginsArgs {
     /// Options shared with other commands.
     #[command(flatten)]
     pub common: CommonArgs,
+}
+
+/// Options of `keys`.
+#[derive(Debug, Clone, Args)]
+pub struct KeysArgs {
+    /// What to do with keys.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What can be done with keys.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and show it, once
+    Create(KeyCreateArgs),
+    /// List keys; the keys themselves are not kept
+    List(KeyListArgs),
+    /// Forget a key: whoever has it is refused from now on
+    Revoke(KeyRevokeArgs),
+}
+
+/// Options of `keys create`.
+#[derive(Debug, Clone, Args)]
+pub struct KeyCreateArgs {
+    /// What to call it, in lists, logs, metrics and filters
+    pub name: String,
+
+    /// Only for this model, `*` for any run of characters; may be repeated [default: all models]
+    #[arg(long, value_name = "PATTERN")]
+    pub model: Vec<String>,
+
+    /// May also see and change what belongs to the host: metrics, plugins, downloads
+    #[arg(long)]
+    pub admin: bool,
+
+    /// How long it works, such as 12h or 90d [default: until revoked]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<Span>,
+
+    /// Most requests in a minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub requests_per_minute: Option<u32>,
+
+    /// Most tokens of prompts and answers in a minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tokens_per_minute: Option<u32>,
+
+    /// Most requests at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub concurrent: Option<u32>,
+
+    /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `keys list`.
+#[derive(Debug, Clone, Args)]
+pub struct KeyListArgs {
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `keys revoke`.
+#[derive(Debug, Clone, Args)]
+pub struct KeyRevokeArgs {
+    /// The key's name
+    pub name: String,
+
+    /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Options of `bench`.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_engine::engine::{ModelPool, PoolOptions};
+use atoll_gateway::keys::KeyRing;
 use atoll_gateway::models::Models;
 use atoll_gateway::pool::PoolModels;
 use atoll_gateway::tokenizer::ModelTokenizer;
@@ -49,7 +50,7 @@ pub struct Parts {
     pub gateway: GatewayParts,
     /// Names of the models, the demo model last.
     pub models: Vec<String>,
-    /// Unloads idle models; to be run beside the server.
+    /// Unloads idle models and follows the keys; to be run beside the server.
     pub maintenance: BoxFuture<'static, ()>,
 }
 
@@ -77,12 +78,16 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     let mut gateway = GatewayParts::new(options, Arc::new(PluginSet::new(registry)), shared);
     gateway.filters = filters;
     gateway.refused = refused;
+    let keys = Arc::new(KeyRing::open(&config.keys.value)?);
+    gateway.keys = Arc::clone(&keys);
     let mut names = models.names();
     names.sort_by_key(|name| name == embedded::NAME);
     Ok(Parts {
         gateway,
         models: names,
-        maintenance: maintain(models).boxed(),
+        maintenance: futures::future::join(maintain(models), keys.watch())
+            .map(|_| ())
+            .boxed(),
     })
 }
 

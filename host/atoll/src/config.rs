@@ -8,8 +8,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use atoll_gateway::keys::{KeyFile, KeyRecord};
 use atoll_gateway::{Access, Limits, OnFault};
 use serde::Deserialize;
 
@@ -28,6 +29,8 @@ const DEFAULT_LISTEN: SocketAddr =
 struct File {
     listen: Option<Vec<SocketAddr>>,
     insecure: Option<bool>,
+    require_key: Option<bool>,
+    keys: Option<PathBuf>,
     models: Option<Vec<PathBuf>>,
     plugins: Option<PathBuf>,
     threads: Option<u32>,
@@ -67,6 +70,10 @@ pub struct FilterConfig {
     /// Models it applies to, `*` for any run of characters; empty means all.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Names of keys it applies to, `*` for any run of characters; empty means all, and requests
+    /// without a key.
+    #[serde(default)]
+    pub keys: Vec<String>,
     /// What happens to a request when the filter breaks.
     #[serde(default)]
     pub on_fault: Fault,
@@ -148,6 +155,10 @@ pub struct Config {
     pub listen: Setting<Vec<SocketAddr>>,
     /// Whether a wide address is allowed without keys.
     pub insecure: Setting<bool>,
+    /// Whether a key is asked for on loopback too.
+    pub require_key: Setting<bool>,
+    /// The file of keys.
+    pub keys: Setting<PathBuf>,
     /// Folders that hold models.
     pub models: Setting<Vec<PathBuf>>,
     /// The folder that holds plugins.
@@ -230,6 +241,18 @@ impl Config {
                 vec![DEFAULT_LISTEN],
             ),
             insecure: pick(args.insecure.then_some(true), None, file.insecure, false),
+            require_key: pick(
+                args.require_key.then_some(true),
+                None,
+                file.require_key,
+                false,
+            ),
+            keys: pick(
+                None,
+                env("ATOLL_KEYS").map(|text| ("ATOLL_KEYS", PathBuf::from(text))),
+                file.keys.map(from_file),
+                paths.keys.clone(),
+            ),
             models: pick(
                 many(&common.models),
                 env("ATOLL_MODELS").map(|text| ("ATOLL_MODELS", folders(text))),
@@ -265,19 +288,35 @@ impl Config {
         })
     }
 
-    /// Browsers and names, for the gateway.
+    /// Keys, browsers and names, for the gateway.
     pub fn access(&self) -> Access {
         Access {
+            require_key: self.require_key.value,
+            insecure: self.insecure.value,
             allowed_origins: self.allowed_origins.value.clone(),
             allowed_hosts: self.allowed_hosts.value.clone(),
         }
     }
 
-    /// Refuses to be reachable by others without a key, unless told to.
+    /// The file of keys.
+    pub fn key_file(&self) -> KeyFile {
+        KeyFile::at(&self.keys.value)
+    }
+
+    /// Refuses to be reachable by others without a key, unless told to; and to ask for keys when there
+    /// are none.
     ///
     /// # Errors
-    /// The first wide address.
-    pub fn check_listen(&self) -> Result<(), CliError> {
+    /// The first wide address, or that nobody could get in.
+    pub fn check_listen(&self, keys: &[KeyRecord]) -> Result<(), CliError> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        if keys.iter().any(|key| key.works_at(now)) {
+            return Ok(());
+        }
+        if self.require_key.value {
+            return Err(CliError::NoKeys);
+        }
         let wide = self
             .listen
             .value

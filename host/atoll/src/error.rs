@@ -40,13 +40,18 @@ pub enum CliError {
     /// A listen address that others can reach.
     #[error(
         "refusing to listen on {address}: every machine that can reach this one could use your models, \
-         because this version does not check keys yet.\nListen on 127.0.0.1 (the default), or add \
-         --insecure if the network is yours"
+         because there is no key.\nMake one with `atoll keys create NAME`, listen on 127.0.0.1 (the \
+         default), or add --insecure if the network is yours"
     )]
     WideListen {
         /// The address.
         address: SocketAddr,
     },
+    /// Keys are asked for, and there are none.
+    #[error(
+        "every request would be refused: a key is required and there is none.\nMake one with `atoll keys create NAME`"
+    )]
+    NoKeys,
     /// The gateway could not start.
     #[error(transparent)]
     Gateway(#[from] GatewayError),

@@ -7,6 +7,7 @@ mod compose;
 mod config;
 mod embedded;
 mod error;
+mod keys;
 mod logging;
 mod models;
 mod output;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::command(&args),
         Command::Models(args) => models::command(&args),
         Command::Plugins(args) => plugins::command(&args),
+        Command::Keys(args) => keys::command(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Config(args) => show::command(&args),
     };

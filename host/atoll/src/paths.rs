@@ -17,6 +17,8 @@ pub struct Paths {
     pub cache: PathBuf,
     /// What has been typed into `atoll run`.
     pub history: PathBuf,
+    /// Who may use the server.
+    pub keys: PathBuf,
 }
 
 impl Paths {
@@ -30,6 +32,7 @@ impl Paths {
                 plugins: dirs.data_dir().join("plugins"),
                 cache: dirs.cache_dir().to_owned(),
                 history: dirs.state_dir().unwrap_or(dirs.data_dir()).join("history"),
+                keys: dirs.data_dir().join("keys.json"),
             },
             None => {
                 let base = PathBuf::from(".atoll");
@@ -39,6 +42,7 @@ impl Paths {
                     plugins: base.join("plugins"),
                     cache: base.join("cache"),
                     history: base.join("history"),
+                    keys: base.join("keys.json"),
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::output;
 /// Runs the command.
 pub fn command(args: &ServeArgs) -> Result<(), CliError> {
     let config = Config::load_serve(args)?;
-    config.check_listen()?;
+    config.check_listen(&config.key_file().read()?)?;
     compose::runtime()?.block_on(serve(&config))
 }
 

@@ -26,6 +26,16 @@ pub fn command(args: &ConfigArgs) -> Result<(), CliError> {
             &config.insecure,
         ),
         row(
+            "require_key",
+            config.require_key.value.to_string(),
+            &config.require_key,
+        ),
+        row(
+            "keys",
+            config.keys.value.display().to_string(),
+            &config.keys,
+        ),
+        row(
             "models",
             list(config.models.value.iter().map(|path| path.display())),
             &config.models,

@@ -1,4 +1,4 @@
-//! Sizes as people write and read them.
+//! Sizes and times as people write and read them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -82,6 +82,43 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A span of time in seconds: `30m`, `12h`, `90d`, `2w`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub u64);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hint = || format!("{text:?} is not a span of time; write one such as 12h or 90d");
+        let trimmed = text.trim();
+        let last = trimmed.char_indices().next_back().map_or(0, |(at, _)| at);
+        let (number, unit) = trimmed.split_at(last);
+        let scale = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            "w" => 7 * 86_400,
+            _ => return Err(hint()),
+        };
+        let number: u64 = number.trim().parse().map_err(|_| hint())?;
+        number.checked_mul(scale).map(Self).ok_or_else(hint)
+    }
+}
+
+impl fmt::Display for Span {
+    /// One unit, rounded down.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (seconds, unit) in [(86_400, "d"), (3600, "h"), (60, "m")] {
+            if self.0 >= seconds {
+                return write!(f, "{}{unit}", self.0 / seconds);
+            }
+        }
+        write!(f, "{}s", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +138,23 @@ mod tests {
         }
         for text in ["", "GiB", "-1", "1.5GiB", "4 parsecs", "99999999999GiB"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_of_time() {
+        for (text, seconds, shown) in [
+            ("30s", 30, "30s"),
+            ("90m", 5400, "1h"),
+            ("12h", 43_200, "12h"),
+            ("90d", 7_776_000, "90d"),
+            ("2 w", 1_209_600, "14d"),
+        ] {
+            assert_eq!(text.parse(), Ok(Span(seconds)), "{text}");
+            assert_eq!(Span(seconds).to_string(), shown);
+        }
+        for text in ["", "d", "7", "-1d", "1é", "99999999999999999999w"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }
 

@@ -273,6 +273,7 @@ async fn filter(
         Ok(LoadedPlugin::Filter(filter)) => Ok(FilterEntry {
             filter,
             models: entry.models.clone(),
+            keys: entry.keys.clone(),
             on_fault: entry.on_fault.into(),
         }),
         Ok(other) => Err(fail(format!(

@@ -1,5 +1,6 @@
 //! Which place wins, and what a mistake in the file says.
 
+use atoll_gateway::keys::NewKey;
 use clap::Parser as _;
 
 use super::*;
@@ -12,6 +13,7 @@ fn paths(folder: &Path) -> Paths {
         plugins: folder.join("plugins"),
         cache: folder.join("cache"),
         history: folder.join("history"),
+        keys: folder.join("keys.json"),
     }
 }
 
@@ -34,7 +36,7 @@ fn defaults_listen_on_loopback_only() {
     assert_eq!(config.listen.value, [DEFAULT_LISTEN]);
     assert_eq!(config.listen.source, Source::Default);
     assert_eq!(config.models.value, [folder.path().join("models")]);
-    assert!(config.check_listen().is_ok());
+    assert!(config.check_listen(&[]).is_ok());
 }
 
 #[test]
@@ -71,12 +73,11 @@ fn flags_win_over_environment_over_file_over_defaults() {
 }
 
 #[test]
-fn a_wide_address_needs_insecure() {
+fn a_wide_address_needs_a_key_or_insecure() {
     let folder = tempfile::tempdir().unwrap();
     let check = |words: &[&str]| {
-        Config::resolve(&serve(words), &nothing, paths(folder.path()))
-            .unwrap()
-            .check_listen()
+        let config = Config::resolve(&serve(words), &nothing, paths(folder.path())).unwrap();
+        config.check_listen(&config.key_file().read()?)
     };
     for address in ["0.0.0.0:8000", "[::]:8000", "192.168.1.5:8000"] {
         assert!(check(&["--listen", address]).is_err(), "{address}");
@@ -85,20 +86,40 @@ fn a_wide_address_needs_insecure() {
             "{address}"
         );
     }
-    assert!(check(&["--listen", "[::1]:8000", "--listen", "127.0.0.2:1"]).is_ok());
+    let loopback = ["--listen", "[::1]:8000", "--listen", "127.0.0.2:1"];
+    assert!(check(&loopback).is_ok());
+    // Asking everybody for a key when there is none would lock everybody out.
+    assert!(check(&["--require-key"]).is_err());
+
+    let keys = KeyFile::at(folder.path().join("keys.json"));
+    let expired = NewKey {
+        name: "old".to_owned(),
+        expires: Some(1),
+        ..NewKey::default()
+    };
+    keys.create(expired, 0).unwrap();
+    assert!(check(&["--listen", "0.0.0.0:8000"]).is_err());
+    let good = NewKey {
+        name: "good".to_owned(),
+        ..NewKey::default()
+    };
+    keys.create(good, 0).unwrap();
+    assert!(check(&["--listen", "0.0.0.0:8000"]).is_ok());
+    assert!(check(&["--require-key"]).is_ok());
 }
 
 #[test]
 fn filters_keep_their_order_and_default_to_closed() {
     let file = parse(
         "[[filter]]\nplugin = \"b\"\nsettings = { tag = \"x\" }\n\
-         [[filter]]\nplugin = \"a\"\nmodels = [\"qwen*\"]\non_fault = \"open\"\n\
+         [[filter]]\nplugin = \"a\"\nmodels = [\"qwen*\"]\nkeys = [\"team-*\"]\non_fault = \"open\"\n\
          [plugin.b]\ngrants = [\"log\"]\n",
     )
     .unwrap();
     assert_eq!(file.filter[0].plugin, "b");
     assert_eq!(file.filter[0].on_fault, Fault::Closed);
     assert_eq!(file.filter[1].on_fault, Fault::Open);
+    assert_eq!(file.filter[1].keys, ["team-*"]);
     assert_eq!(file.plugin["b"].grants, ["log"]);
 }
 
