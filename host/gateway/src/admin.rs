@@ -49,18 +49,18 @@ pub(crate) async fn version(State(gateway): State<Gateway>) -> Response {
 
 /// Loaded plugins, and those that did not get in with the reason.
 pub(crate) async fn plugins(State(gateway): State<Gateway>) -> Response {
-    let registry = gateway.inner.plugins.snapshot();
-    let dialects: Vec<Value> = registry
+    let installed = gateway.inner.plugins.snapshot();
+    let dialects: Vec<Value> = installed
+        .registry
         .dialects()
         .map(|dialect| value(dialect.info()))
         .collect();
-    let filters: Vec<Value> = gateway
-        .inner
+    let filters: Vec<Value> = installed
         .filters
         .iter()
         .map(|entry| value(entry.filter.info()))
         .collect();
-    let refused = value(&gateway.inner.refused);
+    let refused = value(&installed.refused);
     json(
         StatusCode::OK,
         &json!({ "dialects": dialects, "filters": filters, "refused": refused }),
@@ -109,8 +109,8 @@ pub(crate) async fn index(State(gateway): State<Gateway>) -> Response {
         "Atoll {}\n\nThis address serves language models. Point a client at one of these:\n\n",
         gateway.inner.options.version
     );
-    let registry = gateway.inner.plugins.snapshot();
-    for (dialect, routes) in response::routes(&registry) {
+    let installed = gateway.inner.plugins.snapshot();
+    for (dialect, routes) in response::routes(&installed.registry) {
         page.push_str(&format!("{dialect}\n"));
         for route in routes {
             page.push_str(&format!("  {route}\n"));

@@ -97,6 +97,11 @@ impl Conversation {
         })
     }
 
+    /// The dialect's name.
+    pub(crate) fn dialect(&self) -> &str {
+        &self.dialect.info().name
+    }
+
     pub(crate) async fn decode(&mut self) -> Result<Operation, Failure> {
         Ok(self.exchange.decode().await??)
     }

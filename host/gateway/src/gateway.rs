@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use atoll_plugin_runtime::RouteError;
 use atoll_plugin_runtime::types::{Error, ErrorKind, FilterContext, HttpResponse, Operation};
-use atoll_plugin_runtime::{PluginSet, RouteError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -22,12 +22,13 @@ use crate::audit::{Audit, LogAudit};
 use crate::body::{self, BodyError};
 use crate::exchange::{self, Conversation};
 use crate::failure::{self, Failure};
-use crate::filters::{Chain, FilterEntry};
+use crate::filters::Chain;
 use crate::guard::{self, RequestId};
 use crate::keys::KeyRing;
 use crate::metrics::{Metrics, Outcome, Watch};
 use crate::models::Models;
 use crate::options::GatewayOptions;
+use crate::plugins::{Installed, PluginSet};
 use crate::source::RequestFacts;
 use crate::{admin, auth, operation, response};
 
@@ -35,12 +36,8 @@ use crate::{admin, auth, operation, response};
 pub struct GatewayParts {
     /// Limits, access, version.
     pub options: GatewayOptions,
-    /// The loaded dialects.
+    /// Dialects and the filter chain; may be replaced at any time.
     pub plugins: Arc<PluginSet>,
-    /// The filter chain, first to last.
-    pub filters: Vec<FilterEntry>,
-    /// Plugins that were found but not loaded, for `/atoll/v1/plugins`.
-    pub refused: Vec<RefusedPlugin>,
     /// The models.
     pub models: Arc<dyn Models>,
     /// Receives what filters find.
@@ -50,29 +47,18 @@ pub struct GatewayParts {
 }
 
 impl GatewayParts {
-    /// A gateway without filters and keys that logs findings.
+    /// A gateway without keys that logs findings.
     #[must_use]
     pub fn new(options: GatewayOptions, plugins: Arc<PluginSet>, models: Arc<dyn Models>) -> Self {
         let audit = Arc::new(LogAudit);
         Self {
             options,
             plugins,
-            filters: Vec::new(),
-            refused: Vec::new(),
             models,
             audit,
             keys: Arc::default(),
         }
     }
-}
-
-/// A plugin file that did not get in.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct RefusedPlugin {
-    /// The file, or the bundled plugin's name.
-    pub source: String,
-    /// Why, in a sentence that says what to do.
-    pub reason: String,
 }
 
 /// Shared state of all requests. Cheap to clone.
@@ -84,8 +70,6 @@ pub struct Gateway {
 pub(crate) struct Inner {
     pub(crate) options: GatewayOptions,
     pub(crate) plugins: Arc<PluginSet>,
-    pub(crate) filters: Vec<FilterEntry>,
-    pub(crate) refused: Vec<RefusedPlugin>,
     pub(crate) models: Arc<dyn Models>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) keys: Arc<KeyRing>,
@@ -105,8 +89,6 @@ impl Gateway {
         let GatewayParts {
             options,
             plugins,
-            filters,
-            refused,
             models,
             audit,
             keys,
@@ -114,8 +96,6 @@ impl Gateway {
         let inner = Inner {
             options,
             plugins,
-            filters,
-            refused,
             models,
             audit,
             keys,
@@ -219,15 +199,16 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
         arrived: Instant::now(),
     };
     let (parts, body) = request.into_parts();
-    let registry = gateway.inner.plugins.snapshot();
+    // One snapshot from here to the end: the route's dialect and the filters belong together.
+    let installed = gateway.inner.plugins.snapshot();
+    let registry = &installed.registry;
     let route = match registry.route(parts.method.as_str(), parts.uri.path(), &parts.headers) {
         Ok(route) => route,
-        Err(RouteError::NotFound) => return response::unknown_route(&registry, &parts),
+        Err(RouteError::NotFound) => return response::unknown_route(registry, &parts),
         Err(RouteError::MethodNotAllowed { allow }) => {
             return response::method_not_allowed(&parts, &allow);
         }
     };
-    drop(registry);
     let dialect = route.dialect;
     let name = dialect.info().name.to_string();
     let mut watch = Watch::begin(&gateway, &name, facts.arrived);
@@ -273,7 +254,10 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
             return watch.finish_response(response::host_error(&error));
         }
     };
-    match begin(&gateway, &facts, &name, &mut conversation, &mut watch).await {
+    let begun = begin(&gateway, &installed, &facts, &mut conversation, &mut watch).await;
+    // The exchange and its sessions keep what they need; an old version goes when they do.
+    drop(installed);
+    match begun {
         Ok((chain, operation)) => {
             operation::execute(gateway, facts, conversation, chain, operation, watch).await
         }
@@ -284,8 +268,8 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
 /// The client's request in canonical form, through the filters.
 async fn begin(
     gateway: &Gateway,
+    installed: &Installed,
     facts: &RequestFacts,
-    dialect: &str,
     conversation: &mut Conversation,
     watch: &mut Watch,
 ) -> Result<(Chain, Operation), Failure> {
@@ -294,14 +278,14 @@ async fn begin(
     watch.who().check(&operation)?;
     let context = FilterContext {
         request_id: facts.id.clone(),
-        dialect: dialect.to_owned(),
+        dialect: conversation.dialect().to_owned(),
         model: operation::model(&operation).unwrap_or_default().to_owned(),
         key_name: watch.who().name().map(str::to_owned),
         conversation: operation::conversation_id(&operation).map(str::to_owned),
         ext: None,
     };
     let audit = Arc::clone(&gateway.inner.audit);
-    Chain::apply(&gateway.inner.filters, audit, context, operation).await
+    Chain::apply(&installed.filters, audit, context, operation).await
 }
 
 /// Answers with a failure before any head was sent.

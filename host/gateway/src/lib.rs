@@ -11,6 +11,7 @@
 //! | `gateway` | route, dialect, from arrival to answer |
 //! | `body` | the request's body, within limits |
 //! | `exchange` | HTTP request to a dialect's exchange; credentials stay behind |
+//! | `plugins` | the plugins in force, swapped whole |
 //! | `filters` | the filter chain around one request |
 //! | `operation` | doing what the dialect asks for |
 //! | `generate`, `prompt` | canonical request to the engine's request |
@@ -35,6 +36,7 @@ mod generate;
 mod guard;
 mod metrics;
 mod operation;
+mod plugins;
 mod prompt;
 mod response;
 mod source;
@@ -50,6 +52,7 @@ pub mod tokenizer;
 
 pub use error::GatewayError;
 pub use filters::{FilterEntry, OnFault};
-pub use gateway::{Gateway, GatewayParts, RefusedPlugin};
+pub use gateway::{Gateway, GatewayParts};
 pub use options::{Access, GatewayOptions, Limits};
+pub use plugins::{Installed, PluginSet, RefusedPlugin};
 pub use server::{Server, Shutdown};

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use atoll_engine::engine::EngineError;
 use atoll_gateway::keys::KeyRing;
-use atoll_gateway::{FilterEntry, Gateway, GatewayOptions, GatewayParts, Server, Shutdown};
+use atoll_gateway::{
+    FilterEntry, Gateway, GatewayOptions, GatewayParts, Installed, PluginSet, Server, Shutdown,
+};
 use atoll_plugin_runtime::{
-    Dialect, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSet, PluginSource, Registry,
-    RuntimeOptions,
+    Dialect, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource, Registry, RuntimeOptions,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -46,8 +47,7 @@ pub async fn start_with(setup: Setup) -> TestServer {
     if let Some(change) = setup.change {
         change(&mut options);
     }
-    let mut parts = GatewayParts::new(options, plugins().await, models);
-    parts.filters = setup.filters;
+    let mut parts = GatewayParts::new(options, plugins(setup.filters).await, models);
     parts.keys = setup.keys;
     let address = if setup.wide {
         [0, 0, 0, 0]
@@ -108,9 +108,13 @@ async fn openai() -> Arc<Dialect> {
     }
 }
 
-async fn plugins() -> Arc<PluginSet> {
+async fn plugins(filters: Vec<FilterEntry>) -> Arc<PluginSet> {
     let registry = Registry::new(vec![LoadedPlugin::Dialect(openai().await)]).unwrap();
-    Arc::new(PluginSet::new(registry))
+    Arc::new(PluginSet::new(Installed {
+        registry,
+        filters,
+        refused: Vec::new(),
+    }))
 }
 
 /// A chat request with one message.
