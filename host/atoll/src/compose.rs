@@ -12,13 +12,12 @@ use atoll_gateway::keys::KeyRing;
 use atoll_gateway::models::Models;
 use atoll_gateway::pool::PoolModels;
 use atoll_gateway::tokenizer::ModelTokenizer;
-use atoll_gateway::{GatewayOptions, GatewayParts};
-use atoll_plugin_runtime::PluginSet;
+use atoll_gateway::{GatewayOptions, GatewayParts, PluginSet};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 pub use self::catalog::ModelCatalog;
-pub use self::plugin_set::{Plugins, plugins};
+pub use self::plugin_set::{library, plugin_runtime};
 
 use crate::config::Config;
 use crate::embedded;
@@ -50,7 +49,7 @@ pub struct Parts {
     pub gateway: GatewayParts,
     /// Names of the models, the demo model last.
     pub models: Vec<String>,
-    /// Unloads idle models and follows the keys; to be run beside the server.
+    /// Unloads idle models, follows the plugin folder and the keys; to be run beside the server.
     pub maintenance: BoxFuture<'static, ()>,
 }
 
@@ -59,35 +58,26 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     let models = models(config);
     let shared: Arc<dyn Models> = Arc::new(models.clone());
     let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
-    let Plugins {
-        registry,
-        filters,
-        refused,
-        ..
-    } = plugins(config, Some(tokenizer)).await?;
-    for plugin in &refused {
-        tracing::warn!(
-            source = plugin.source,
-            reason = plugin.reason,
-            "plugin not loaded"
-        );
-    }
+    let mut library = plugin_set::library(config, Some(tokenizer))?;
+    library.refresh().await;
+    let installed = plugin_set::installed(config, library.inventory())?;
+    let plugins = Arc::new(PluginSet::new(installed));
     let mut options = GatewayOptions::new(env!("CARGO_PKG_VERSION"));
     options.limits = config.limits.clone();
     options.access = config.access();
-    let mut gateway = GatewayParts::new(options, Arc::new(PluginSet::new(registry)), shared);
-    gateway.filters = filters;
-    gateway.refused = refused;
+    let mut gateway = GatewayParts::new(options, Arc::clone(&plugins), shared);
     let keys = Arc::new(KeyRing::open(&config.keys.value)?);
     gateway.keys = Arc::clone(&keys);
+    let follow = plugin_set::follow(config.clone(), library, plugins);
     let mut names = models.names();
     names.sort_by_key(|name| name == embedded::NAME);
     Ok(Parts {
         gateway,
         models: names,
-        maintenance: futures::future::join(maintain(models), keys.watch())
-            .map(|_| ())
-            .boxed(),
+        maintenance: async move {
+            tokio::join!(maintain(models), follow, keys.watch());
+        }
+        .boxed(),
     })
 }
 

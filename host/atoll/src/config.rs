@@ -33,6 +33,10 @@ struct File {
     keys: Option<PathBuf>,
     models: Option<Vec<PathBuf>>,
     plugins: Option<PathBuf>,
+    #[serde(default)]
+    plugin_keys: Vec<String>,
+    #[serde(default)]
+    pinned_plugins_only: bool,
     threads: Option<u32>,
     kv_memory: Option<Bytes>,
     allowed_origins: Option<Vec<String>>,
@@ -163,6 +167,10 @@ pub struct Config {
     pub models: Setting<Vec<PathBuf>>,
     /// The folder that holds plugins.
     pub plugins: Setting<PathBuf>,
+    /// Minisign keys, one of which must have signed every file of the plugins folder, if there are any.
+    pub plugin_keys: Vec<String>,
+    /// Whether files of the plugins folder are used only after `atoll plugin add`.
+    pub pinned_plugins_only: bool,
     /// Threads per model; `None` means all cores.
     pub threads: Setting<Option<u32>>,
     /// KV memory per model; `None` leaves it to the executor.
@@ -266,6 +274,8 @@ impl Config {
                 file.plugins.map(from_file),
                 paths.plugins.clone(),
             ),
+            plugin_keys: file.plugin_keys,
+            pinned_plugins_only: file.pinned_plugins_only,
             threads: optional(
                 common.threads,
                 parsed(env, "ATOLL_THREADS", |text| {

@@ -31,9 +31,10 @@ pub enum PluginError {
 
     /// The plugin imports host interfaces that it was not granted.
     #[error(
-        "plugin {name:?} needs {} that it was not granted: {}; add the grant to the plugin's entry in the configuration if you trust it with that",
+        "plugin {name:?} needs {} that it was not granted: {}; if you trust it with that: atoll plugin grant {name} {}",
         if missing.len() == 1 { "a host interface" } else { "host interfaces" },
-        missing.join(", ")
+        missing.join(", "),
+        missing.join(" ")
     )]
     NotGranted {
         /// The file's name.

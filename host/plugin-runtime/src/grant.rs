@@ -54,6 +54,15 @@ impl Grant {
         ]
     }
 
+    /// What any plugin may have without being asked for it: its own settings, the time, randomness,
+    /// and lines in the log within a budget. Nothing of it leaves the machine, outlives the request, or
+    /// costs the host more than the call. Kept apart are `kv`, which outlives requests, `metrics`,
+    /// which others read, `tokenizer`, which costs the host time, and the network.
+    #[must_use]
+    pub fn harmless() -> Vec<Self> {
+        vec![Self::Log, Self::Clock, Self::Random, Self::Config]
+    }
+
     /// The interface's name in `wit/`, which is also the word in configuration.
     #[must_use]
     pub fn interface(&self) -> &str {

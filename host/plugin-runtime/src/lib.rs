@@ -8,17 +8,16 @@
 //!
 //! ```no_run
 //! use atoll_plugin_runtime::{
-//!     Grant, LoadPolicy, PluginRuntime, PluginSet, PluginSource, Registry, RuntimeOptions, types,
+//!     Grant, LoadPolicy, PluginRuntime, PluginSource, Registry, RuntimeOptions, types,
 //! };
 //!
 //! # async fn serve(request: types::HttpRequest) -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = PluginRuntime::new(RuntimeOptions::default())?;
 //! let policy = LoadPolicy { grants: Grant::all_local(), ..LoadPolicy::default() };
 //! let plugin = runtime.load(PluginSource::File("plugins/openai.wasm".into()), policy).await?;
-//! let set = PluginSet::new(Registry::new([plugin])?);
+//! let registry = Registry::new([plugin])?;
 //!
 //! // For each request:
-//! let registry = set.snapshot();
 //! let route = registry.route("POST", "/v1/chat/completions", &http::HeaderMap::new())?;
 //! let mut exchange = route.dialect.open(request).await?;
 //! match exchange.decode().await? {
@@ -41,9 +40,15 @@
 //! out per call and in all, host calls per call. What dialects and filters return is checked against the
 //! contract before anybody sees it. A [`Breaker`] takes a plugin out after repeated faults.
 //!
+//! # Plugins come and go
+//!
+//! A [`Library`] keeps everything there is in step with a folder and a lock file, and hands out an
+//! immutable [`Inventory`] whenever something changed; a bad file changes nothing. What a request
+//! took from an inventory stays as it is for as long as the request lasts.
+//!
 //! # Not here yet
 //!
-//! The `http-out` interface (granting it is refused), `kv` on disk, watching a folder, signatures.
+//! The `http-out` interface (granting it is refused) and `kv` on disk.
 
 mod adapter;
 mod aot;
@@ -55,9 +60,11 @@ mod dialect;
 mod engine;
 pub mod error;
 mod filter;
+mod folder;
 mod grant;
 mod host;
 mod info;
+mod library;
 mod measure;
 pub mod options;
 mod plugin;
@@ -70,18 +77,22 @@ mod source;
 mod strategy;
 mod stream_check;
 mod ticker;
+mod trust;
 pub mod types;
 
 pub use self::breaker::{Admission, Breaker, BreakerOptions};
 pub use self::dialect::{Dialect, Exchange};
 pub use self::error::{Breach, FaultKind, PluginError, PluginFault};
 pub use self::filter::{Filter, Session};
+pub use self::folder::is_plugin_name;
 pub use self::grant::Grant;
 pub use self::host::{HistogramSnapshot, PluginMetricsSnapshot, TokenizerHost};
 pub use self::info::{PluginInfo, RouteInfo, WantInfo, World};
+pub use self::library::{Inventory, Library, LibraryOptions, Listed, Place, Terms};
 pub use self::options::{CallLimits, InstanceLimits, KvLimits, LogLimits, RuntimeOptions};
-pub use self::registry::{LoadedPlugin, PluginSet, Registry, RouteMatch};
+pub use self::registry::{LoadedPlugin, Registry, RouteMatch};
 pub use self::router::RouteError;
 pub use self::runtime::{LoadPolicy, PluginRuntime};
 pub use self::source::PluginSource;
 pub use self::strategy::{Placement, Scheduling};
+pub use self::trust::{Pin, PluginsLock, Standing, TrustOptions};

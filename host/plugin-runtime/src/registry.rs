@@ -1,12 +1,11 @@
-//! The plugins in force, as an immutable snapshot that is swapped whole.
+//! A set of plugins with its routes: one immutable value.
 //!
-//! A request takes the snapshot once and keeps it, so it sees one consistent set of plugins however
-//! often the set changes meanwhile; the last request to let go of an old snapshot frees it. All maps are
-//! in one value: nobody can see a new route with an old plugin behind it.
+//! A request looks a set up once and keeps what it found, so it is answered by one version of each
+//! plugin however often the set in force is replaced meanwhile. All maps are in one value: nobody can
+//! see a new route with an old plugin behind it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use http::HeaderMap;
 
 use crate::dialect::Dialect;
@@ -93,36 +92,6 @@ impl Registry {
         Ok(registry)
     }
 
-    /// This set without the plugin of that name.
-    #[must_use]
-    pub fn without(&self, name: &str) -> Self {
-        let rest = self
-            .plugins
-            .iter()
-            .filter(|plugin| plugin.info().name != name)
-            .cloned();
-        // A subset of a set without conflicts has none.
-        Self::new(rest).unwrap_or_default()
-    }
-
-    /// This set with `plugin` in the place of the one of the same name, or at the end if there is none.
-    ///
-    /// # Errors
-    /// [`PluginError::Conflict`] when one of its routes belongs to another plugin.
-    pub fn replacing(&self, plugin: LoadedPlugin) -> Result<Self, PluginError> {
-        let mut plugins = self.plugins.clone();
-        match plugins
-            .iter_mut()
-            .find(|old| old.info().name == plugin.info().name)
-        {
-            Some(old) => *old = plugin.clone(),
-            None => plugins.push(plugin.clone()),
-        }
-        // Checked in an order that puts the newcomer last, so that it is the one refused.
-        self.without(&plugin.info().name).with(plugin)?;
-        Self::new(plugins)
-    }
-
     fn add(&mut self, plugin: LoadedPlugin) -> Result<(), PluginError> {
         let info = plugin.info();
         let conflict = |reason: String| PluginError::Conflict {
@@ -207,44 +176,5 @@ impl Registry {
         self.routes
             .find(method, path, headers)
             .map(|(dialect, params)| RouteMatch { dialect, params })
-    }
-}
-
-/// The set in force. Readers never wait; writers go one after the other.
-#[derive(Debug, Default)]
-pub struct PluginSet {
-    current: ArcSwap<Registry>,
-    /// Held while a new snapshot is derived from the current one, so that no change is lost.
-    writer: Mutex<()>,
-}
-
-impl PluginSet {
-    /// A set that starts as `registry`.
-    #[must_use]
-    pub fn new(registry: Registry) -> Self {
-        Self {
-            current: ArcSwap::from_pointee(registry),
-            writer: Mutex::new(()),
-        }
-    }
-
-    /// The set as it is now; stays as it is however the set changes.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<Registry> {
-        self.current.load_full()
-    }
-
-    /// Derives the next set from the current one and puts it in force at once.
-    ///
-    /// # Errors
-    /// Whatever `change` returns; the set is then unchanged.
-    pub fn update(
-        &self,
-        change: impl FnOnce(&Registry) -> Result<Registry, PluginError>,
-    ) -> Result<(), PluginError> {
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = change(&self.current.load())?;
-        self.current.store(Arc::new(next));
-        Ok(())
     }
 }

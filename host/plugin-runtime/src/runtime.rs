@@ -122,6 +122,11 @@ impl PluginRuntime {
         self.inner.shared.instances.available_permits()
     }
 
+    /// The largest component it would load.
+    pub(crate) fn max_component_bytes(&self) -> usize {
+        self.inner.shared.options.max_component_bytes
+    }
+
     /// What plugins have reported through `metrics`, by plugin.
     #[must_use]
     pub fn metrics(&self) -> Vec<PluginMetricsSnapshot> {
@@ -134,6 +139,16 @@ impl PluginRuntime {
         all
     }
 
+    /// Asks a plugin to describe itself, and puts nothing in force: what a person looks at before
+    /// deciding whether to trust it. Nothing of it but `describe` runs.
+    ///
+    /// # Errors
+    /// As [`PluginRuntime::load`], but settings are not looked at.
+    pub async fn inspect(&self, source: PluginSource) -> Result<PluginInfo, PluginError> {
+        let examined = self.examine(source, Grant::all_local()).await?;
+        Ok(examined.info)
+    }
+
     /// Loads a plugin and asks it to describe itself.
     ///
     /// # Errors
@@ -143,12 +158,62 @@ impl PluginRuntime {
         source: PluginSource,
         policy: LoadPolicy,
     ) -> Result<LoadedPlugin, PluginError> {
+        let Examined {
+            adapter,
+            info,
+            sees,
+            max_held_bytes,
+        } = self.examine(source, policy.grants).await?;
+        let settings =
+            settings::check(&info.settings_schema, &policy.settings).map_err(|reason| {
+                PluginError::Settings {
+                    name: info.name.clone(),
+                    version: info.version.clone(),
+                    reason,
+                }
+            })?;
+        let grants = GrantSet::of(&info.grants);
+        let shared = Arc::new(PluginShared {
+            name: Arc::from(info.name.as_str()),
+            version: Arc::from(info.version.as_str()),
+            grants,
+            world: Some(adapter.world()),
+            settings: Arc::from(settings.to_string()),
+            ..self.provisional(&info.name, grants)
+        });
+        tracing::debug!(
+            plugin = info.name, version = info.version, world = %info.world, sha256 = info.sha256,
+            cached = info.cached, seconds = info.compile_time.as_secs_f64(), "plugin loaded"
+        );
+        let core = PluginCore::new(info, shared, Arc::clone(&self.inner.shared));
+        Ok(match adapter {
+            Adapter::Dialect(adapter) => {
+                LoadedPlugin::Dialect(Arc::new(Dialect::new(core, adapter)))
+            }
+            Adapter::Filter(adapter) => {
+                LoadedPlugin::Filter(Arc::new(Filter::new(core, adapter, sees, max_held_bytes)))
+            }
+            Adapter::Placement(adapter) => {
+                LoadedPlugin::Placement(Arc::new(Placement::new(core, adapter)))
+            }
+            Adapter::Scheduling(adapter) => {
+                LoadedPlugin::Scheduling(Arc::new(Scheduling::new(core, adapter)))
+            }
+        })
+    }
+
+    /// Everything about a component that does not depend on its settings.
+    async fn examine(
+        &self,
+        source: PluginSource,
+        granted: Vec<Grant>,
+    ) -> Result<Examined, PluginError> {
         let name = source.name();
         let rejected = |reason: String| PluginError::Rejected {
             name: name.clone(),
             reason,
         };
-        if let Some(reason) = host::unavailable(&policy.grants) {
+        if let Some(reason) = host::unavailable(&granted) {
             return Err(rejected(reason));
         }
         let origin = source.shown();
@@ -175,11 +240,11 @@ impl PluginRuntime {
                 "it imports {foreign}, which this host does not provide"
             )));
         }
-        let missing = imports.missing(&policy.grants);
+        let missing = imports.missing(&granted);
         if !missing.is_empty() {
             return Err(PluginError::NotGranted { name, missing });
         }
-        let grants = GrantSet::of(&policy.grants);
+        let grants = GrantSet::of(&granted);
         let linker = self
             .linker(grants)
             .map_err(|error| PluginError::Engine(format!("{error:#}")))?;
@@ -209,21 +274,6 @@ impl PluginRuntime {
             schema,
             wants,
         } = described;
-        let settings =
-            settings::check(&schema, &policy.settings).map_err(|reason| PluginError::Settings {
-                name: name.clone(),
-                version: version.clone(),
-                reason,
-            })?;
-
-        let shared = Arc::new(PluginShared {
-            name: Arc::from(name.as_str()),
-            version: Arc::from(version.as_str()),
-            grants,
-            world: Some(adapter.world()),
-            settings: Arc::from(settings.to_string()),
-            ..self.provisional(&name, grants)
-        });
         let info = PluginInfo {
             name,
             version,
@@ -235,7 +285,7 @@ impl PluginRuntime {
             size_bytes: compiled.size as u64,
             wants,
             imports: imports.interfaces.into_iter().collect(),
-            grants: policy.grants,
+            grants: granted,
             settings_schema: schema,
             routes,
             max_held_bytes: matches!(adapter, Adapter::Filter(_)).then_some(max_held_bytes),
@@ -243,24 +293,11 @@ impl PluginRuntime {
             cached: compiled.origin == Origin::Cached,
             describe_time,
         };
-        tracing::info!(
-            plugin = info.name, version = info.version, world = %info.world, sha256 = info.sha256,
-            cached = info.cached, seconds = info.compile_time.as_secs_f64(), "plugin loaded"
-        );
-        let core = PluginCore::new(info, shared, Arc::clone(&self.inner.shared));
-        Ok(match adapter {
-            Adapter::Dialect(adapter) => {
-                LoadedPlugin::Dialect(Arc::new(Dialect::new(core, adapter)))
-            }
-            Adapter::Filter(adapter) => {
-                LoadedPlugin::Filter(Arc::new(Filter::new(core, adapter, sees, max_held_bytes)))
-            }
-            Adapter::Placement(adapter) => {
-                LoadedPlugin::Placement(Arc::new(Placement::new(core, adapter)))
-            }
-            Adapter::Scheduling(adapter) => {
-                LoadedPlugin::Scheduling(Arc::new(Scheduling::new(core, adapter)))
-            }
+        Ok(Examined {
+            adapter,
+            info,
+            sees,
+            max_held_bytes,
         })
     }
 
@@ -420,6 +457,14 @@ struct Compiled {
     digest: [u8; 32],
     size: usize,
     time: std::time::Duration,
+}
+
+/// A component that is a plugin, described.
+struct Examined {
+    adapter: Adapter,
+    info: PluginInfo,
+    sees: Interests,
+    max_held_bytes: u32,
 }
 
 struct Description {

@@ -20,6 +20,13 @@ pub enum PluginSource {
     },
     /// A component on disk. Read once; what is compiled is what was read.
     File(PathBuf),
+    /// A component that was read from disk, and checked, already.
+    Read {
+        /// Where it was.
+        path: PathBuf,
+        /// The component.
+        wasm: Arc<[u8]>,
+    },
 }
 
 impl PluginSource {
@@ -27,7 +34,7 @@ impl PluginSource {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Bytes { name, .. } => name.clone(),
-            Self::File(path) => path.file_stem().map_or_else(
+            Self::File(path) | Self::Read { path, .. } => path.file_stem().map_or_else(
                 || path.display().to_string(),
                 |stem| stem.to_string_lossy().into_owned(),
             ),
@@ -38,7 +45,7 @@ impl PluginSource {
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Bytes { name, .. } => name.clone(),
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) | Self::Read { path, .. } => path.display().to_string(),
         }
     }
 }
@@ -51,8 +58,13 @@ pub(crate) async fn read(source: PluginSource, limit: usize) -> Result<Arc<[u8]>
         reason: format!("larger than the {limit} bytes a component may have"),
     };
     let path = match source {
-        PluginSource::Bytes { wasm, .. } if wasm.len() > limit => return Err(too_large()),
-        PluginSource::Bytes { wasm, .. } => return Ok(wasm),
+        PluginSource::Bytes { wasm, .. } | PluginSource::Read { wasm, .. } => {
+            return if wasm.len() > limit {
+                Err(too_large())
+            } else {
+                Ok(wasm)
+            };
+        }
         PluginSource::File(path) => path,
     };
     let shown = path.display().to_string();

@@ -207,3 +207,31 @@ async fn a_typed_error_is_an_answer() {
         (400, &b"refused"[..])
     );
 }
+
+/// Files through absolute paths and `..`, writing, sockets, names, the environment: the standard library
+/// knows them all, and none leads anywhere.
+#[tokio::test]
+async fn there_is_nothing_outside_the_sandbox() {
+    let mut options = options();
+    options.call.cpu = std::time::Duration::from_secs(5);
+    let dialect = dialect(&PluginRuntime::new(options).unwrap()).await;
+    let mut exchange = dialect.open(request("decode:escapes")).await.unwrap();
+    let operation = exchange.decode().await.unwrap().unwrap();
+    assert_eq!(crate::support::prompt(&operation), "", "these worked");
+}
+
+/// A guest that takes half a second over each event delays its own answer; nobody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_drip_delays_its_own_answer_only() {
+    let dialect = dialect(&runtime()).await;
+    let mut slow = dialect.open(request("encode:drip")).await.unwrap();
+    let drip = async {
+        for _ in 0..120 {
+            slow.encode(&[text("x")]).await.unwrap().unwrap();
+        }
+    };
+    tokio::select! {
+        () = drip => panic!("a minute passed before the neighbour was served"),
+        () = healthy(&dialect, 50) => {}
+    }
+}

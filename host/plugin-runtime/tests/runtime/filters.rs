@@ -124,20 +124,50 @@ async fn an_operation_cannot_become_another() {
     );
 }
 
-#[tokio::test]
-async fn a_panic_ends_the_session_only() {
-    let filter = filter(&runtime()).await;
-    for what in ["panic", "panic-events"] {
-        let mut session = session(&filter, what).await;
-        let outcome = match what {
-            "panic" => session
-                .on_request(&types::Operation::None)
-                .await
-                .map(|_| ()),
-            _ => session.on_events(answer()).await.map(|_| ()),
-        };
-        assert!(matches!(outcome, Err(PluginError::Fault(fault)) if fault.kind == FaultKind::Trap));
+/// Opens a session and calls what `place` names.
+async fn provoke(filter: &Filter, place: &str, what: &str) -> Result<(), PluginError> {
+    let mut session = match filter.open(context(&format!("{place}:{what}"))).await {
+        Ok(session) => session.unwrap(),
+        Err(fault) => return Err(fault),
+    };
+    let outcome = session.on_request(&types::Operation::None).await;
+    if place == "request" {
+        return outcome.map(|_| ());
     }
-    let mut honest = session(&filter, "honest").await;
-    honest.on_events(answer()).await.unwrap().unwrap();
+    outcome.unwrap().unwrap();
+    let outcome = session.on_events(answer()).await;
+    if place == "events" {
+        return outcome.map(|_| ());
+    }
+    outcome.unwrap().unwrap();
+    session.findings().await.map(|_| ())
+}
+
+/// Each misdeed in each export, with a neighbour's session open all along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_misdeed_ends_its_own_session_only() {
+    let runtime = runtime();
+    let filter = filter(&runtime).await;
+    let mut neighbour = session(&filter, "honest").await;
+    for place in ["open", "request", "events", "findings"] {
+        for (what, expected) in [
+            ("loop", &[FaultKind::Deadline][..]),
+            ("grow", &[FaultKind::Memory]),
+            ("recurse", &[FaultKind::Stack, FaultKind::Trap]),
+            ("trap", &[FaultKind::Trap]),
+            ("exit", &[FaultKind::Trap]),
+            ("panic", &[FaultKind::Trap]),
+            ("flood", &[FaultKind::HostCalls]),
+        ] {
+            let kind = fault(provoke(&filter, place, what).await);
+            assert!(expected.contains(&kind), "{place}:{what} gave {kind:?}");
+        }
+    }
+    neighbour.on_events(answer()).await.unwrap().unwrap();
+    drop(neighbour);
+    assert_eq!(
+        runtime.free_instances(),
+        12,
+        "every instance was given back"
+    );
 }

@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use atoll_plugin_runtime::{
-    BreakerOptions, FaultKind, PluginRuntime, PluginSet, Registry, RouteError, RuntimeOptions,
-    types,
-};
+use atoll_plugin_runtime::{BreakerOptions, FaultKind, PluginRuntime, RuntimeOptions, types};
 
-use crate::support::{
-    bytes, dialect, fault, granted, healthy, options, prompt, provoke, request, runtime, text,
-};
+use crate::support::{dialect, fault, healthy, options, prompt, provoke, request, runtime, text};
 
 #[tokio::test]
 async fn when_there_is_no_room_it_says_so_at_once() {
@@ -180,48 +175,4 @@ async fn the_breaker_trips_and_recovers() {
     }
     assert!(!dialect.suspended());
     healthy(&dialect, 1).await;
-}
-
-/// Swapping the set never disturbs a request that holds the old one.
-#[tokio::test]
-async fn requests_in_flight_keep_their_snapshot() {
-    let runtime = runtime();
-    let plugin = runtime
-        .load(bytes("test", atoll_test_plugins::DIALECT), granted())
-        .await
-        .unwrap();
-    let set = PluginSet::new(Registry::new([plugin.clone()]).unwrap());
-    let headers = http::HeaderMap::new();
-
-    let old = set.snapshot();
-    let route = old.route("POST", "/test/echo", &headers).unwrap();
-    let mut exchange = route.dialect.open(request("old")).await.unwrap();
-    set.update(|registry| Ok(registry.without("misbehaving")))
-        .unwrap();
-    assert_eq!(
-        set.snapshot()
-            .route("POST", "/test/echo", &headers)
-            .unwrap_err(),
-        RouteError::NotFound
-    );
-    assert_eq!(prompt(&exchange.decode().await.unwrap().unwrap()), "old");
-
-    // A refused change leaves the set as it is.
-    set.update(|registry| registry.with(plugin.clone()))
-        .unwrap();
-    let twice = set
-        .update(|registry| registry.with(plugin.clone()))
-        .unwrap_err();
-    assert!(twice.to_string().contains("already loaded"), "{twice}");
-    assert_eq!(set.snapshot().plugins().len(), 1);
-    set.update(|registry| registry.replacing(plugin.clone()))
-        .unwrap();
-    assert_eq!(
-        set.snapshot()
-            .route("GET", "/test/echo", &headers)
-            .unwrap_err(),
-        RouteError::MethodNotAllowed {
-            allow: vec!["POST".into()]
-        }
-    );
 }

@@ -326,7 +326,8 @@ async fn a_route_belongs_to_whoever_came_first() {
         ("first", vec![("x".into(), "c d".into())])
     );
     // When the first one leaves, the second may have the route.
-    registry.without("first").with(loaded[1].clone()).unwrap();
+    let without = Registry::new([loaded[2].clone()]).unwrap();
+    without.with(loaded[1].clone()).unwrap();
 }
 
 /// A rejected plugin leaves nothing behind, and a good one loads after it.

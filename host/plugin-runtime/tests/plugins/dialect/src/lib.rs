@@ -3,7 +3,10 @@
 //! With any other body it is an echo: it asks to generate from the body, and answers with the text of
 //! the events, in lower case as it came.
 
-use std::hint::black_box;
+#[path = "../../misdeeds.rs"]
+mod misdeeds;
+
+use std::fmt::Write as _;
 
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::host;
@@ -33,20 +36,7 @@ impl Request {
     /// Goes wrong if the request says so for this place. Returns what else the place should do.
     fn at(&self, place: &str) -> Option<&str> {
         let what = self.body.strip_prefix(place)?.strip_prefix(':')?;
-        match what {
-            "loop" => spin(),
-            "grow" => grow(),
-            "recurse" => {
-                black_box(recurse(black_box(1)));
-            }
-            "trap" => std::process::abort(),
-            "exit" => std::process::exit(3),
-            "panic" => explode(),
-            "flood" => flood(),
-            "sleep" => std::thread::sleep(std::time::Duration::from_secs(600)),
-            "print" => print(),
-            _ => {}
-        }
+        misdeeds::commit(what);
         Some(what)
     }
 }
@@ -66,6 +56,7 @@ impl Exchange for Request {
             Some("refuse") => return Err(Error::invalid("body", "refused")),
             Some("tokens") => return Ok(Operation::ShowModel(tokens())),
             Some("facts") => facts(),
+            Some("escapes") => escapes(),
             _ => self.body.clone(),
         };
         let prompt = Prompt::Conversation(vec![Message::text(Role::User, text)]);
@@ -116,46 +107,6 @@ impl Exchange for Request {
     }
 }
 
-fn spin() -> ! {
-    let mut n = 0u64;
-    loop {
-        n = black_box(n.wrapping_add(1));
-    }
-}
-
-fn grow() {
-    let mut blocks = Vec::new();
-    loop {
-        blocks.push(vec![black_box(1u8); 1 << 20]);
-    }
-}
-
-/// Each frame keeps something alive across the call, so that it cannot become a loop.
-#[expect(unconditional_recursion, reason = "going wrong is its purpose")]
-fn recurse(n: u64) -> u64 {
-    let frame = black_box([n; 16]);
-    let below = recurse(black_box(n + 1));
-    below.wrapping_add(frame[(n % 16) as usize])
-}
-
-#[expect(clippy::panic, reason = "going wrong is its purpose")]
-fn explode() -> ! {
-    panic!("boom: \u{1b}[31mred");
-}
-
-fn flood() {
-    loop {
-        host::metrics::count("calls", 1);
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "going wrong is its purpose")]
-fn print() {
-    for _ in 0..10_000 {
-        println!("a line that is printed very often");
-    }
-}
-
 /// What the tokenizer interface answers.
 fn tokens() -> String {
     match host::tokenizer::count("test", "some text") {
@@ -185,6 +136,49 @@ fn facts() -> String {
         set.is_ok(),
         host::config::settings_json()
     )
+}
+
+/// Tries every way out of the sandbox that the standard library knows, and names those that worked.
+fn escapes() -> String {
+    let mut out = String::new();
+    let mut note = |what: &str, worked: bool| {
+        if worked {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{what} ");
+        }
+    };
+    for path in [
+        "/etc/passwd",
+        "../../etc/passwd",
+        ".",
+        "/",
+        "plugins.lock",
+        "/proc/self/environ",
+    ] {
+        note(
+            path,
+            std::fs::read(path).is_ok() || std::fs::read_dir(path).is_ok(),
+        );
+    }
+    note("write", std::fs::write("escaped", b"x").is_ok());
+    note("mkdir", std::fs::create_dir("/escaped").is_ok());
+    for address in [
+        "127.0.0.1:80",
+        "169.254.169.254:80",
+        "[::1]:80",
+        "[::ffff:127.0.0.1]:80",
+    ] {
+        note(address, std::net::TcpStream::connect(address).is_ok());
+    }
+    note("listen", std::net::TcpListener::bind("127.0.0.1:0").is_ok());
+    note("udp", std::net::UdpSocket::bind("127.0.0.1:0").is_ok());
+    note(
+        "dns",
+        std::net::ToSocketAddrs::to_socket_addrs("localhost:80").is_ok(),
+    );
+    note("environment", std::env::vars().next().is_some());
+    note("arguments", std::env::args().count() > 1);
+    out
 }
 
 atoll_sdk::export_dialect!(Misbehaving);

@@ -1,5 +1,8 @@
-//! A filter that misbehaves on request: the context's model says how. With any other model it turns
-//! text into upper case.
+//! A filter that misbehaves on request: the context's model says how, either as one word or as
+//! `{where}:{what}`, such as `events:loop`. With any other model it turns text into upper case.
+
+#[path = "../../misdeeds.rs"]
+mod misdeeds;
 
 use atoll_sdk::filter::{
     Filter, FilterContext, FilterDescriptor, Finding, Interests, Session, Verdict,
@@ -28,25 +31,39 @@ impl Filter for Misbehaving {
         if context.model == "refuse-open" {
             return Err(Error::blocked("refused at once"));
         }
-        Ok(Request {
+        let request = Request {
             what: context.model,
             held: Vec::new(),
-        })
+        };
+        request.at("open");
+        Ok(request)
+    }
+}
+
+impl Request {
+    /// Goes wrong if the request says so for this place.
+    fn at(&self, place: &str) {
+        if let Some((wanted, what)) = self.what.split_once(':')
+            && wanted == place
+        {
+            misdeeds::commit(what);
+        }
     }
 }
 
 impl Session for Request {
     fn on_request(&mut self, request: Operation) -> Result<Verdict, Error> {
+        self.at("request");
         match self.what.as_str() {
             "block" => Err(Error::blocked("not allowed")),
             "other-operation" => Ok(Verdict::Replace(Operation::ListModels)),
-            "panic" => explode(),
             "replace" => Ok(Verdict::Replace(request)),
             _ => Ok(Verdict::Pass),
         }
     }
 
     fn on_events(&mut self, events: Vec<Event>) -> Result<Vec<Event>, Error> {
+        self.at("events");
         let terminal = |event: &Event| matches!(event, Event::Finished(_) | Event::Failed(_));
         Ok(match self.what.as_str() {
             "swallow-terminal" => events.into_iter().filter(|e| !terminal(e)).collect(),
@@ -65,7 +82,6 @@ impl Session for Request {
                 .map(|e| map_text(e, |_| "x".repeat(200_000)))
                 .collect(),
             "refuse-answer" => return Err(Error::blocked("the answer is not allowed")),
-            "panic-events" => explode(),
             _ => events
                 .into_iter()
                 .map(|e| map_text(e, |text| text.to_uppercase()))
@@ -74,6 +90,7 @@ impl Session for Request {
     }
 
     fn findings(&mut self) -> Vec<Finding> {
+        self.at("findings");
         vec![Finding {
             kind: "TEST".into(),
             path: "messages[0]".into(),
@@ -96,11 +113,6 @@ fn map_text(event: Event, change: impl Fn(&str) -> String) -> Event {
         }),
         other => other,
     }
-}
-
-#[expect(clippy::panic, reason = "going wrong is its purpose")]
-fn explode() -> ! {
-    panic!("boom");
 }
 
 atoll_sdk::export_filter!(Misbehaving);

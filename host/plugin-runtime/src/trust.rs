@@ -1,0 +1,347 @@
+//! Who may do what: `plugins.lock`, and the decision about one file. Pure but for reading and writing
+//! the lock file.
+//!
+//! Three kinds of plugin. What ships inside the binary is trusted with everything that stays on the
+//! machine. A file that the operator *pinned* (`atoll plugin add`) is bound to its SHA-256 and has
+//! the grants that were accepted with it; changed by one byte, it is refused. A file that was merely
+//! *dropped* may have what [`Grant::harmless`] lists and nothing else, so that replacing it gives
+//! nobody more than dropping another would.
+//!
+//! The lock file lies beside the plugin folder, not in it: who may drop files may not accept them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use minisign_verify::{PublicKey, Signature};
+use serde::{Deserialize, Serialize};
+
+use crate::error::PluginError;
+use crate::grant::Grant;
+
+/// The layout of the lock file; another number is another program's.
+const VERSION: u32 = 1;
+/// A few hundred entries; anything larger is not ours.
+const MAX_LOCK_BYTES: u64 = 1 << 20;
+
+const HEADER: &str = "\
+# What each plugin of the folder beside this file may be and do. Written by `atoll plugin add`, `grant`,
+# `update` and `remove`; a file that does not have its SHA-256 here is refused.
+
+";
+
+/// What the operator accepted of one plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// Of the component, in lower-case hex.
+    pub sha256: String,
+    /// Host interfaces it may import, beyond the harmless ones.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+}
+
+/// The lock file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PluginsLock {
+    pins: BTreeMap<String, Pin>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockText {
+    version: u32,
+    #[serde(default)]
+    plugin: BTreeMap<String, Pin>,
+}
+
+impl PluginsLock {
+    /// The lock file of a plugin folder: `plugins.lock` beside `plugins`.
+    #[must_use]
+    pub fn path_for(folder: &Path) -> PathBuf {
+        let mut name = folder.file_name().unwrap_or("plugins".as_ref()).to_owned();
+        name.push(".lock");
+        folder.with_file_name(name)
+    }
+
+    /// Reads a lock file; one that does not exist pins nothing.
+    ///
+    /// # Errors
+    /// It cannot be read or is no lock file. Nothing may then be concluded about any file.
+    pub fn read(path: &Path) -> Result<Self, PluginError> {
+        let failed = |reason: String| PluginError::Io {
+            path: path.display().to_string(),
+            reason,
+        };
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(failed(error.to_string())),
+            Ok(metadata) if !metadata.is_file() || metadata.len() > MAX_LOCK_BYTES => {
+                return Err(failed("is not a lock file".to_owned()));
+            }
+            Ok(_) => {}
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        Self::parse(&text).map_err(failed)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let lock: LockText = toml::from_str(text).map_err(|error| error.to_string())?;
+        if lock.version != VERSION {
+            let version = lock.version;
+            return Err(format!("has version {version}, written by another Atoll"));
+        }
+        Ok(Self { pins: lock.plugin })
+    }
+
+    /// Writes the lock file: beside its final name, synced, then renamed, so that a crash leaves the
+    /// old one or the new one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write(&self, path: &Path) -> Result<(), PluginError> {
+        self.write_file(path).map_err(|reason| PluginError::Io {
+            path: path.display().to_string(),
+            reason,
+        })
+    }
+
+    fn write_file(&self, path: &Path) -> Result<(), String> {
+        let lock = LockText {
+            version: VERSION,
+            plugin: self.pins.clone(),
+        };
+        let text = toml::to_string(&lock).map_err(|error| error.to_string())?;
+        let io = |error: io::Error| error.to_string();
+        let folder = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".plugins-lock-")
+            .tempfile_in(folder)
+            .map_err(io)?;
+        file.write_all(HEADER.as_bytes()).map_err(io)?;
+        file.write_all(text.as_bytes()).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        file.persist(path)
+            .map_err(|error| error.error.to_string())?;
+        Ok(())
+    }
+
+    /// What was accepted of that plugin.
+    #[must_use]
+    pub fn pin(&self, name: &str) -> Option<&Pin> {
+        self.pins.get(name)
+    }
+
+    /// Accepts a plugin as it is.
+    pub fn set(&mut self, name: &str, pin: Pin) {
+        self.pins.insert(name.to_owned(), pin);
+    }
+
+    /// Forgets a plugin; says whether it was pinned.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.pins.remove(name).is_some()
+    }
+}
+
+/// How files of the folder come to be trusted.
+#[derive(Debug, Clone, Default)]
+pub struct TrustOptions {
+    /// The lock file; none pins nothing.
+    pub lock: Option<PathBuf>,
+    /// Minisign public keys (the line that starts with `RW`). If there are any, every file needs a
+    /// signature of one of them.
+    pub keys: Vec<String>,
+    /// Refuse files that are not pinned.
+    pub pinned_only: bool,
+}
+
+/// How a plugin came to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Standing {
+    /// It ships inside the binary.
+    Bundled,
+    /// The operator accepted exactly this file.
+    Pinned,
+    /// It was put into the folder.
+    Dropped,
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bundled => "bundled",
+            Self::Pinned => "pinned",
+            Self::Dropped => "dropped",
+        })
+    }
+}
+
+/// Decides about one file: its standing and its grants, beyond those the configuration gives.
+///
+/// # Errors
+/// A sentence with the command that would accept the file.
+pub(crate) fn decide(
+    name: &str,
+    sha256: &str,
+    pin: Option<&Pin>,
+    pinned_only: bool,
+) -> Result<(Standing, Vec<Grant>), String> {
+    let mut grants = Grant::harmless();
+    match pin {
+        Some(pin) if pin.sha256 == sha256 => {
+            grants.extend(pin.grants.iter().cloned());
+            Ok((Standing::Pinned, grants))
+        }
+        Some(_) => Err(format!(
+            "the file is not the one that was accepted (its SHA-256 is now {sha256}); if you know why it changed, accept it with: atoll plugin update {name}"
+        )),
+        None if pinned_only => Err(format!(
+            "only accepted plugins are used here; accept it with: atoll plugin update {name}"
+        )),
+        None => Ok((Standing::Dropped, grants)),
+    }
+}
+
+/// Keys whose signatures count.
+#[derive(Default)]
+pub(crate) struct Keys(Vec<PublicKey>);
+
+impl Keys {
+    /// Parses the configuration's keys.
+    ///
+    /// # Errors
+    /// The one that is no key.
+    pub fn parse(keys: &[String]) -> Result<Self, PluginError> {
+        let parse = |key: &String| {
+            PublicKey::from_base64(key.trim()).map_err(|_| {
+                PluginError::Engine(format!(
+                    "{key:?} is no minisign public key; take the second line of the .pub file"
+                ))
+            })
+        };
+        keys.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether `signature` is one of ours over `wasm`; without keys everything passes.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn check(&self, name: &str, wasm: &[u8], signature: Option<&str>) -> Result<(), String> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let Some(signature) = signature else {
+            return Err(format!(
+                "it is not signed, and the configuration has trusted keys; put the signature beside it as {name}.wasm.minisig"
+            ));
+        };
+        let signature = Signature::decode(signature)
+            .map_err(|_| format!("{name}.wasm.minisig is no minisign signature"))?;
+        let good = |key: &PublicKey| key.verify(wasm, &signature, false).is_ok();
+        if self.0.iter().any(good) {
+            Ok(())
+        } else {
+            Err("its signature is not by a trusted key, or not for this file".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin(sha256: &str, grants: &[&str]) -> Pin {
+        let grants = grants
+            .iter()
+            .map(|g| Grant::from((*g).to_owned()))
+            .collect();
+        Pin {
+            sha256: sha256.to_owned(),
+            grants,
+        }
+    }
+
+    #[test]
+    fn a_dropped_file_has_what_harms_nobody() {
+        let (standing, grants) = decide("a", "00", None, false).unwrap();
+        assert_eq!((standing, grants), (Standing::Dropped, Grant::harmless()));
+        for grant in [Grant::Kv, Grant::Metrics, Grant::Tokenizer] {
+            assert!(!Grant::harmless().contains(&grant), "{grant}");
+        }
+    }
+
+    #[test]
+    fn a_pinned_file_has_what_was_accepted_and_only_as_it_was() {
+        let pin = pin("00", &["kv"]);
+        let (standing, grants) = decide("a", "00", Some(&pin), true).unwrap();
+        assert_eq!(standing, Standing::Pinned);
+        assert!(grants.contains(&Grant::Kv));
+        let refused = decide("a", "01", Some(&pin), false).unwrap_err();
+        assert!(refused.contains("atoll plugin update a"), "{refused}");
+    }
+
+    #[test]
+    fn dropping_can_be_turned_off() {
+        let refused = decide("a", "00", None, true).unwrap_err();
+        assert!(refused.contains("atoll plugin update a"), "{refused}");
+    }
+
+    #[test]
+    fn a_lock_file_survives_a_round_trip() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = PluginsLock::path_for(&folder.path().join("plugins"));
+        assert_eq!(path, folder.path().join("plugins.lock"));
+        assert_eq!(PluginsLock::read(&path).unwrap(), PluginsLock::default());
+        let mut lock = PluginsLock::default();
+        lock.set("a.b", pin("00", &["kv", "http-out:a.example,b.example:1"]));
+        lock.set("c", pin("01", &[]));
+        lock.write(&path).unwrap();
+        assert_eq!(PluginsLock::read(&path).unwrap(), lock);
+        assert!(lock.remove("c") && !lock.remove("c"));
+        assert_eq!(lock.pin("c"), None);
+    }
+
+    /// A lock file that is misread pins nothing: better to stop than to guess.
+    #[test]
+    fn a_damaged_lock_file_is_an_error() {
+        for text in [
+            "version = 2",
+            "version = 1\n[plugin.a]\nsha256 = 3",
+            "version = 1\n[plugin.a]\nsha256 = '0'\nsha257 = ''",
+            "",
+        ] {
+            assert!(PluginsLock::parse(text).is_err(), "{text}");
+        }
+    }
+
+    // The test vector of the minisign documentation.
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    const OTHER: &str = "RWQf6LRCGA9i59SLOFxz6NxvASXDJeRtuZykwQepbDEGt87ig1BNpWaV";
+    const SIGNATURE: &str = "untrusted comment: signature from minisign secret key
+RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=
+trusted comment: timestamp:1633700835\tfile:test\tprehashed
+wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==";
+
+    #[test]
+    fn with_trusted_keys_only_their_signatures_count() {
+        let keys = Keys::parse(&[OTHER.to_owned(), KEY.to_owned()]).unwrap();
+        keys.check("a", b"test", Some(SIGNATURE)).unwrap();
+        let others = Keys::parse(&[OTHER.to_owned()]).unwrap();
+        for (keys, wasm, signature) in [
+            (&keys, &b"tesT"[..], Some(SIGNATURE)),
+            (&keys, b"test", Some("nonsense")),
+            (&keys, b"test", None),
+            (&others, b"test", Some(SIGNATURE)),
+        ] {
+            assert!(keys.check("a", wasm, signature).is_err());
+        }
+        Keys::default().check("a", b"test", None).unwrap();
+        assert!(Keys::parse(&["RWnot".to_owned()]).is_err());
+    }
+}
