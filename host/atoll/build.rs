@@ -1,7 +1,8 @@
-//! Embeds the demo model, so that one file is enough to see the whole thing work.
+//! Embeds what makes one file enough: the demo model, and the SDK that `atoll plugin new` writes.
 //!
 //! Writes `demo_model.rs` with the files of `models/atoll-demo`, or an empty list where that folder
-//! does not exist (a checkout without it still builds).
+//! does not exist (a checkout without it still builds), and `sdk.rs` with the Rust SDK, the contract
+//! and a workspace manifest that holds what the SDK inherits from ours.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,98 @@ fn run() -> Result<(), String> {
         }
     }
     source.push_str("]\n");
-    std::fs::write(out.join("demo_model.rs"), source).map_err(|error| error.to_string())
+    std::fs::write(out.join("demo_model.rs"), source).map_err(|error| error.to_string())?;
+    embed_sdk(&here.join("../.."), &out)
+}
+
+/// The SDK's files by their place in the repository, so that its relative paths hold elsewhere too.
+fn embed_sdk(root: &Path, out: &Path) -> Result<(), String> {
+    let mut files = vec![root.join("LICENSE"), root.join("sdk/rust/Cargo.toml")];
+    for folder in [
+        "sdk/rust/src",
+        "sdk/rust/examples",
+        "sdk/python",
+        "sdk/js",
+        "wit",
+    ] {
+        tell_cargo(&root.join(folder));
+        collect(&root.join(folder), &mut files)?;
+    }
+    files.sort();
+    let manifest = out.join("sdk-workspace.toml");
+    std::fs::write(&manifest, sdk_workspace(root)?).map_err(|error| error.to_string())?;
+    let mut source = String::from("&[\n");
+    let mut add = |name: &Path, path: &Path| {
+        let path = path.display().to_string();
+        let name = name.display().to_string();
+        writeln!(source, "    ({name:?}, include_str!({path:?})),")
+            .map_err(|error| error.to_string())
+    };
+    add(Path::new("Cargo.toml"), &manifest)?;
+    for path in &files {
+        let name = path.strip_prefix(root).map_err(|error| error.to_string())?;
+        add(
+            name,
+            &path.canonicalize().map_err(|error| error.to_string())?,
+        )?;
+    }
+    source.push_str("]\n");
+    std::fs::write(out.join("sdk.rs"), source).map_err(|error| error.to_string())
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
+        if hidden || path.ends_with("node_modules") {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Our workspace manifest, cut down to what the SDK inherits.
+fn sdk_workspace(root: &Path) -> Result<String, String> {
+    let read = |path: PathBuf| -> Result<toml::Table, String> {
+        tell_cargo(&path);
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        text.parse()
+            .map_err(|error: toml::de::Error| error.to_string())
+    };
+    let ours = read(root.join("Cargo.toml"))?;
+    let sdk = read(root.join("sdk/rust/Cargo.toml"))?;
+    let workspace = ours.get("workspace").and_then(toml::Value::as_table);
+    let table = |name: &str| {
+        let table = workspace.and_then(|workspace| workspace.get(name)?.as_table());
+        table.cloned().ok_or(format!("the workspace has no {name}"))
+    };
+    let mut dependencies = table("dependencies")?;
+    let used = |name: &str| {
+        ["dependencies", "dev-dependencies"]
+            .iter()
+            .any(|kind| sdk.get(*kind).and_then(|d| d.get(name)).is_some())
+    };
+    dependencies.retain(|name, _| used(name));
+    let mut cut = toml::Table::new();
+    cut.insert("resolver".to_owned(), "3".into());
+    cut.insert("members".to_owned(), vec!["sdk/rust"].into());
+    cut.insert("package".to_owned(), table("package")?.into());
+    cut.insert("dependencies".to_owned(), dependencies.into());
+    let manifest = toml::Table::from_iter([("workspace".to_owned(), cut.into())]);
+    let text = toml::to_string(&manifest).map_err(|error| error.to_string())?;
+    Ok(format!(
+        "# Cut from the workspace manifest of Atoll: what the SDK inherits.\n{text}"
+    ))
 }
 
 fn tell_cargo(folder: &Path) {

@@ -3,11 +3,17 @@
 //! Nothing here does anything; see [`crate::config`] for how flags, environment, file and defaults
 //! become one configuration.
 
+mod plugin;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::plugin::{
+    AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NameArgs, NewArgs,
+    PluginCommand, UpdateArgs, WorldArg,
+};
 use crate::units::{Bytes, Span};
 
 /// Serves language models on machines you own.
@@ -67,10 +73,15 @@ Put one below the models folder (shown by `atoll config`) or point --models at w
   atoll models --models ~/models")]
     Models(ModelsArgs),
 
-    /// List plugins: those that ship with Atoll and those in the plugins folder
+    /// Make, look at, accept and list plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+
+    /// List plugins: the same as `atoll plugin list`
     #[command(after_help = "\
 A plugin is a WebAssembly component. Drop a .wasm file into the plugins folder (shown by
-`atoll config`) and start the server again. This list says why a file is not accepted.")]
+`atoll config`), and a running server uses it within a second; `atoll plugin add` does that and
+accepts what the plugin wants. This list says why a file is not in force.")]
     Plugins(PluginsArgs),
 
     /// Make, list and revoke the keys that other machines need

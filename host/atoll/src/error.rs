@@ -67,6 +67,9 @@ pub enum CliError {
         /// Why not.
         reason: String,
     },
+    /// A command about plugins cannot do what it was asked.
+    #[error("{0}")]
+    Plugins(String),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -1,62 +1,93 @@
-//! `atoll plugins`: what is loaded, what it does, and why something is not.
+//! `atoll plugin`: making, looking at, accepting and listing plugins. `atoll plugins` is the list.
 
+mod build;
+mod inspect;
+mod install;
+mod scaffold;
+
+use atoll_plugin_runtime::Listed;
 use serde_json::{Value, json};
 
-use crate::cli::PluginsArgs;
+use crate::cli::{PluginCommand, PluginsArgs};
 use crate::compose;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::output;
 
-/// Runs the command.
-pub fn command(args: &PluginsArgs) -> Result<(), CliError> {
-    let config = Config::load(&args.common)?;
-    let plugins = compose::runtime()?.block_on(compose::plugins(&config, None))?;
-    if args.json {
-        let loaded: Vec<Value> = plugins
-            .loaded
-            .iter()
-            .map(|plugin| json!({ "source": plugin.source, "info": plugin.plugin.info() }))
-            .collect();
-        let all = json!({ "loaded": loaded, "refused": plugins.refused });
-        let text = serde_json::to_string_pretty(&all)
-            .map_err(|error| CliError::Output(error.to_string()))?;
-        return output::line(text);
+/// Runs a command of `atoll plugin`.
+pub fn command(command: &PluginCommand) -> Result<(), CliError> {
+    match command {
+        PluginCommand::New(args) => scaffold::command(args),
+        PluginCommand::Build(args) => build::command(args),
+        PluginCommand::Inspect(args) => inspect::command(args),
+        PluginCommand::Add(args) => install::add(args),
+        PluginCommand::Remove(args) => install::remove(args),
+        PluginCommand::List(args) => list(args),
+        PluginCommand::Grant(args) => install::grant(args),
+        PluginCommand::Update(args) => install::update(args),
     }
-    let rows: Vec<Vec<String>> = plugins
-        .loaded
-        .iter()
-        .map(|loaded| {
-            let info = loaded.plugin.info();
+}
+
+/// What is loaded, what it does, how it came to be trusted, and why something is not.
+pub fn list(args: &PluginsArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.common)?;
+    let mut library = compose::library(&config, None)?;
+    compose::runtime()?.block_on(library.refresh());
+    let listed = library.inventory().listed;
+    if args.json {
+        return print_json(&listed);
+    }
+    let loaded = || listed.iter().filter_map(|p| Some((p, p.info.as_ref()?)));
+    let rows: Vec<Vec<String>> = loaded()
+        .map(|(plugin, info)| {
             vec![
-                info.name.to_string(),
-                info.version.to_string(),
+                info.name.clone(),
+                info.version.clone(),
                 info.world.to_string(),
-                loaded.source.clone(),
+                plugin.standing.map(|s| s.to_string()).unwrap_or_default(),
+                plugin.source.clone(),
                 info.summary.clone(),
             ]
         })
         .collect();
-    output::table(&["NAME", "VERSION", "WORLD", "FROM", "SUMMARY"], &rows)?;
-    for loaded in &plugins.loaded {
-        for route in &loaded.plugin.info().routes {
+    output::table(
+        &["NAME", "VERSION", "WORLD", "TRUST", "FROM", "SUMMARY"],
+        &rows,
+    )?;
+    for (_, info) in loaded() {
+        for route in &info.routes {
             let header = match &route.header {
                 Some(header) => format!("  (with header {header})"),
                 None => String::new(),
             };
             output::line(format_args!(
                 "  {}: {} {}{header}",
-                loaded.plugin.info().name,
-                route.method,
-                route.path
+                info.name, route.method, route.path
             ))?;
         }
     }
-    for refused in &plugins.refused {
-        output::line(format_args!(
-            "not loaded: {}: {}",
-            refused.source, refused.reason
-        ))?;
+    for (plugin, problem) in refused(&listed) {
+        output::line(format_args!("not loaded: {}: {problem}", plugin.source))?;
     }
     Ok(())
+}
+
+fn print_json(listed: &[Listed]) -> Result<(), CliError> {
+    let loaded = listed.iter().filter_map(|plugin| {
+        let info = plugin.info.as_ref()?;
+        Some(json!({ "source": plugin.source, "standing": plugin.standing, "info": info }))
+    });
+    let refused = refused(listed)
+        .map(|(plugin, problem)| json!({ "source": plugin.source, "reason": problem }));
+    let all = json!({
+        "loaded": loaded.collect::<Vec<Value>>(),
+        "refused": refused.collect::<Vec<Value>>(),
+    });
+    let text =
+        serde_json::to_string_pretty(&all).map_err(|error| CliError::Output(error.to_string()))?;
+    output::line(text)
+}
+
+fn refused(listed: &[Listed]) -> impl Iterator<Item = (&Listed, &String)> {
+    listed.iter().filter_map(|p| Some((p, p.problem.as_ref()?)))
 }

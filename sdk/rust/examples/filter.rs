@@ -1,6 +1,7 @@
 //! A filter that lets everything through and counts it on the metrics page.
 //!
-//! `cargo build --package atoll-sdk --example filter --target wasm32-wasip2 --release`
+//! Build it with `atoll plugin build`, or by hand with
+//! `cargo build --release --target wasm32-wasip2`.
 
 #![forbid(unsafe_code)]
 
@@ -18,8 +19,12 @@ impl Filter for Count {
 
     fn describe() -> FilterDescriptor {
         FilterDescriptor {
-            plugin: Descriptor::new("count", env!("CARGO_PKG_VERSION"), "Counts bytes of text.")
-                .wanting(Grant::Metrics, "To report what it counts."),
+            plugin: Descriptor::new(
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_PKG_VERSION"),
+                "Counts bytes of text.",
+            )
+            .wanting(Grant::Metrics, "To report what it counts."),
             sees: Interests::EVENTS,
             max_held_bytes: 0,
         }

@@ -1,6 +1,7 @@
 //! A placement strategy: all layers on the one node with the most free memory.
 //!
-//! `cargo build --package atoll-sdk --example placement --target wasm32-wasip2 --release`
+//! Build it with `atoll plugin build`, or by hand with
+//! `cargo build --release --target wasm32-wasip2`.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +13,7 @@ struct OneNode;
 impl Placement for OneNode {
     fn describe() -> Descriptor {
         Descriptor::new(
-            "one-node",
+            env!("CARGO_PKG_NAME"),
             env!("CARGO_PKG_VERSION"),
             "Everything on the roomiest node.",
         )

@@ -1,6 +1,7 @@
 //! A scheduling strategy: larger priorities first, then whoever waited longest, while there is room.
 //!
-//! `cargo build --package atoll-sdk --example scheduling --target wasm32-wasip2 --release`
+//! Build it with `atoll plugin build`, or by hand with
+//! `cargo build --release --target wasm32-wasip2`.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +13,7 @@ struct InTurn;
 impl Scheduling for InTurn {
     fn describe() -> Descriptor {
         Descriptor::new(
-            "in-turn",
+            env!("CARGO_PKG_NAME"),
             env!("CARGO_PKG_VERSION"),
             "By priority, then first come.",
         )

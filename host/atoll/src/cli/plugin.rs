@@ -1,0 +1,202 @@
+//! What can be said after `atoll plugin`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{CommonArgs, PluginsArgs};
+
+/// The commands of `atoll plugin`.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Start a new plugin from a template
+    #[command(after_help = "\
+Examples:
+  atoll plugin new my-api                              a dialect in Rust, in the folder my-api
+  atoll plugin new my-filter --world filter --lang python
+
+Then: cd my-api, atoll plugin build, atoll plugin add my-api.wasm")]
+    New(NewArgs),
+
+    /// Build the plugin in a folder that `atoll plugin new` made
+    #[command(after_help = "\
+Rust needs cargo, Python needs python3, JavaScript needs node and npm; what else is needed is
+installed into the plugin's own folder, in the versions it names.")]
+    Build(BuildArgs),
+
+    /// Show what a plugin is, does, and wants, without using it
+    #[command(after_help = "\
+Examples:
+  atoll plugin inspect my-api.wasm
+  atoll plugin inspect openai")]
+    Inspect(InspectArgs),
+
+    /// Accept a plugin file and put it into the plugins folder
+    #[command(after_help = "\
+The file's SHA-256 and what it may use are written to plugins.lock, beside the plugins folder. A
+running server takes it within a second. What it may use without being asked: its settings, the
+time, random numbers and a few lines in the log. Everything else it wants is named, and given with
+--grant or, all at once, with --yes.")]
+    Add(AddArgs),
+
+    /// Take a plugin out of the plugins folder, and forget what was accepted of it
+    Remove(NameArgs),
+
+    /// List plugins: those that ship with Atoll and those in the plugins folder
+    List(PluginsArgs),
+
+    /// Accept that a plugin of the folder uses more of the host
+    #[command(after_help = "\
+Examples:
+  atoll plugin grant my-filter kv metrics
+  atoll plugin grant my-filter --revoke kv")]
+    Grant(GrantArgs),
+
+    /// Accept a plugin of the folder as it is now, after its file was replaced
+    Update(UpdateArgs),
+}
+
+/// A world to write a plugin for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WorldArg {
+    /// Speaks one wire API
+    Dialect,
+    /// Reads or changes requests and answers
+    Filter,
+    /// Decides where a model runs
+    Placement,
+    /// Decides who goes next
+    Scheduling,
+}
+
+/// A language to write a plugin in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Small and fast: some 100 KB, microseconds a call
+    Rust,
+    /// Filters; some 18 MB, milliseconds a request
+    Python,
+    /// Dialects; some 12 MB, about a millisecond a request
+    Javascript,
+}
+
+/// Options of `plugin new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The plugin's name: lower-case letters, digits and '-'
+    pub name: String,
+
+    /// What it does
+    #[arg(long, value_enum, default_value = "dialect")]
+    pub world: WorldArg,
+
+    /// What it is written in
+    #[arg(long, value_enum, default_value = "rust")]
+    pub lang: Language,
+
+    /// Where to make it [default: a folder of its name]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Use the SDK in this folder instead of the copy that is inside this program
+    #[arg(long, value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
+}
+
+/// Options of `plugin build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The plugin's folder
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+}
+
+/// Options of `plugin inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A file, or the name of a plugin that is here
+    pub plugin: String,
+
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// What is accepted of a plugin.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AcceptArgs {
+    /// Let it use this part of the host; may be repeated
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<String>,
+
+    /// Let it use everything it wants
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Options of `plugin add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The component
+    pub file: PathBuf,
+
+    /// The name it gets here [default: the file's]
+    #[arg(long)]
+    pub name: Option<String>,
+
+    /// What is accepted.
+    #[command(flatten)]
+    pub accept: AcceptArgs,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `plugin remove`.
+#[derive(Debug, Args)]
+pub struct NameArgs {
+    /// The plugin
+    pub name: String,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `plugin grant`.
+#[derive(Debug, Args)]
+pub struct GrantArgs {
+    /// The plugin
+    pub name: String,
+
+    /// What it may use: kv, metrics, tokenizer
+    pub grants: Vec<String>,
+
+    /// What it may use no longer; may be repeated
+    #[arg(long, value_name = "GRANT")]
+    pub revoke: Vec<String>,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `plugin update`.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The plugin
+    pub name: String,
+
+    /// What is accepted.
+    #[command(flatten)]
+    pub accept: AcceptArgs,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}

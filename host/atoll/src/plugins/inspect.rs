@@ -1,0 +1,121 @@
+//! `atoll plugin inspect`: what a component says of itself and what it imports, with nothing put in
+//! force.
+
+use std::path::Path;
+
+use atoll_plugin_runtime::{Grant, PluginInfo, PluginSource};
+
+use crate::cli::InspectArgs;
+use crate::compose;
+use crate::config::Config;
+use crate::error::CliError;
+use crate::output;
+
+/// Runs the command.
+pub fn command(args: &InspectArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.common)?;
+    let info = inspect(&config, source(&config, &args.plugin)?)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&info)
+            .map_err(|error| CliError::Output(error.to_string()))?;
+        return output::line(text);
+    }
+    print(&info)
+}
+
+/// Describes a component, as if everything it wants were granted. It runs only its `describe`, in a
+/// sandbox that is thrown away.
+pub fn inspect(config: &Config, source: PluginSource) -> Result<PluginInfo, CliError> {
+    let runtime = compose::plugin_runtime(config, None)?;
+    Ok(compose::runtime()?.block_on(runtime.inspect(source))?)
+}
+
+/// What of the host it uses beyond what every plugin may.
+pub fn needs(info: &PluginInfo) -> Vec<Grant> {
+    let harmless = Grant::harmless();
+    let imports = info.imports.iter().cloned().map(Grant::from);
+    imports.filter(|grant| !harmless.contains(grant)).collect()
+}
+
+/// A file, a file of the folder, or a bundled plugin.
+fn source(config: &Config, plugin: &str) -> Result<PluginSource, CliError> {
+    let path = Path::new(plugin);
+    if path.is_file() {
+        return Ok(PluginSource::File(path.to_owned()));
+    }
+    let in_folder = config.plugins.value.join(format!("{plugin}.wasm"));
+    if in_folder.is_file() {
+        return Ok(PluginSource::File(in_folder));
+    }
+    match atoll_bundled_plugins::find(plugin) {
+        Some(bundled) => Ok(PluginSource::Bytes {
+            name: bundled.name.to_owned(),
+            wasm: bundled.wasm.into(),
+        }),
+        None => Err(CliError::Plugins(format!(
+            "there is no file {plugin:?}, no such plugin in {}, and none that ships with Atoll; `atoll plugin list` shows what there is",
+            config.plugins.value.display()
+        ))),
+    }
+}
+
+/// For a person who decides whether to trust it.
+pub fn print(info: &PluginInfo) -> Result<(), CliError> {
+    let time = |time: std::time::Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+    let compiled = if info.cached {
+        "from the cache"
+    } else {
+        "compiled"
+    };
+    let rows = [
+        ("name", format!("{} {}", info.name, info.version)),
+        ("summary", info.summary.clone()),
+        (
+            "world",
+            format!("{}, contract {}", info.world, info.contract),
+        ),
+        ("size", format!("{} bytes", info.size_bytes)),
+        ("sha256", info.sha256.clone()),
+        ("code", format!("{compiled} in {}", time(info.compile_time))),
+        (
+            "first call",
+            format!("{} to instantiate and describe", time(info.describe_time)),
+        ),
+    ];
+    for (name, value) in rows {
+        output::line(format_args!("{name:<11} {value}"))?;
+    }
+    for route in &info.routes {
+        let header = route.header.as_ref();
+        let header = header
+            .map(|h| format!("  (with header {h})"))
+            .unwrap_or_default();
+        output::line(format_args!(
+            "{:<11} {} {}{header}",
+            "route", route.method, route.path
+        ))?;
+    }
+    if let Some(bytes) = info.max_held_bytes {
+        output::line(format_args!(
+            "{:<11} at most {bytes} bytes of text",
+            "holds back"
+        ))?;
+    }
+    for import in &info.imports {
+        let grant = Grant::from(import.clone());
+        let want = info
+            .wants
+            .iter()
+            .find(|want| want.grant.interface() == import);
+        let why = want.map_or("it does not say what for", |want| want.reason.as_str());
+        let asked = if Grant::harmless().contains(&grant) {
+            ""
+        } else {
+            "  (needs your grant)"
+        };
+        output::line(format_args!("{:<11} {import}: {why}{asked}", "uses"))?;
+    }
+    let schema = serde_json::to_string_pretty(&info.settings_schema)
+        .map_err(|error| CliError::Output(error.to_string()))?;
+    output::line(format_args!("{:<11} {schema}", "settings"))
+}

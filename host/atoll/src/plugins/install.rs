@@ -1,0 +1,267 @@
+//! `atoll plugin add`, `remove`, `grant`, `update`: what lies in the folder and what was accepted of it.
+//!
+//! The order of two writes matters, because a server may be watching: the file first, then the lock.
+//! Between the two the server refuses the new file and goes on with the old; the other way round it
+//! would see the old file without its pin.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock};
+
+use super::inspect::{self, needs};
+use crate::cli::{AcceptArgs, AddArgs, GrantArgs, NameArgs, UpdateArgs};
+use crate::config::Config;
+use crate::error::CliError;
+use crate::output;
+
+/// Runs `add`.
+pub fn add(args: &AddArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.common)?;
+    let stem = args
+        .file
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let name = args.name.clone().or(stem).unwrap_or_default();
+    check_name(&name)?;
+    let bytes = read(&args.file)?;
+    let source = PluginSource::Read {
+        path: args.file.clone(),
+        wasm: bytes.as_slice().into(),
+    };
+    let info = inspect::inspect(&config, source)?;
+    let grants = accepted(
+        &info,
+        &args.accept,
+        &[],
+        &format!("add {}", args.file.display()),
+    )?;
+    let path = file(&config, &name);
+    write(&path, &bytes).map_err(|error| failed("be written", &path, &error))?;
+    pin(&config, &name, &info, grants.clone())?;
+    said(&info, &grants, &format!("added as {}", path.display()))?;
+    enabled_hint(&config, &name, &info)
+}
+
+/// Runs `remove`.
+pub fn remove(args: &NameArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.common)?;
+    check_name(&args.name)?;
+    let path = file(&config, &args.name);
+    let removed = match std::fs::remove_file(&path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed("be removed", &path, &error)),
+    };
+    let lock_path = PluginsLock::path_for(&config.plugins.value);
+    let mut lock = PluginsLock::read(&lock_path)?;
+    let pinned = lock.remove(&args.name);
+    if pinned {
+        lock.write(&lock_path)?;
+    }
+    if !removed && !pinned {
+        return Err(no_such(&config, &args.name));
+    }
+    output::line(format_args!("{} is removed", args.name))?;
+    if config
+        .filters
+        .iter()
+        .any(|filter| filter.plugin == args.name)
+    {
+        output::note(
+            "A running server keeps it in force, because the configuration names it as a filter; \
+             take it out there too, or the next start is refused.",
+        );
+    }
+    Ok(())
+}
+
+/// Runs `grant`.
+pub fn grant(args: &GrantArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.common)?;
+    check_name(&args.name)?;
+    let info = installed(&config, &args.name)?;
+    let lock = PluginsLock::read(&PluginsLock::path_for(&config.plugins.value))?;
+    let pin_now = lock.pin(&args.name);
+    if let Some(pin) = pin_now
+        && pin.sha256 != info.sha256
+    {
+        return Err(CliError::Plugins(format!(
+            "the file has changed since it was accepted; look at it with `atoll plugin inspect {0}`, then: atoll plugin update {0}",
+            args.name
+        )));
+    }
+    let mut grants: Vec<Grant> = pin_now.map(|pin| pin.grants.clone()).unwrap_or_default();
+    for text in &args.grants {
+        grants.push(known(text)?);
+    }
+    for text in &args.revoke {
+        let revoked = known(text)?;
+        grants.retain(|grant| grant.interface() != revoked.interface());
+    }
+    grants.sort();
+    grants.dedup();
+    pin(&config, &args.name, &info, grants.clone())?;
+    said(&info, &grants, "accepted")
+}
+
+/// Runs `update`.
+pub fn update(args: &UpdateArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.common)?;
+    check_name(&args.name)?;
+    let info = installed(&config, &args.name)?;
+    let lock = PluginsLock::read(&PluginsLock::path_for(&config.plugins.value))?;
+    let before = lock.pin(&args.name).map(|pin| pin.grants.clone());
+    let before = before.unwrap_or_default();
+    let grants = accepted(
+        &info,
+        &args.accept,
+        &before,
+        &format!("update {}", args.name),
+    )?;
+    pin(&config, &args.name, &info, grants.clone())?;
+    said(&info, &grants, "accepted as it is now")
+}
+
+/// What is granted: what was before, what is said now, everything with `--yes`. Refuses when the
+/// plugin could not run with it.
+fn accepted(
+    info: &PluginInfo,
+    args: &AcceptArgs,
+    before: &[Grant],
+    command: &str,
+) -> Result<Vec<Grant>, CliError> {
+    let mut grants = before.to_vec();
+    for text in &args.grants {
+        grants.push(known(text)?);
+    }
+    let given = |needed: &Grant| grants.iter().any(|g| g.interface() == needed.interface());
+    let missing: Vec<Grant> = needs(info)
+        .into_iter()
+        .filter(|need| !given(need))
+        .collect();
+    if args.yes {
+        grants.extend(missing);
+    } else if !missing.is_empty() {
+        let wishes = missing.iter().map(|grant| {
+            let want = info
+                .wants
+                .iter()
+                .find(|w| w.grant.interface() == grant.interface());
+            let why = want.map_or("it does not say what for", |want| want.reason.as_str());
+            format!("\n  {grant}: {why}")
+        });
+        let flags = missing.iter().map(|grant| format!(" --grant {grant}"));
+        return Err(CliError::Plugins(format!(
+            "{} {} wants to use:{}\nIf you trust it with that: atoll plugin {command}{}",
+            info.name,
+            info.version,
+            wishes.collect::<String>(),
+            flags.collect::<String>()
+        )));
+    }
+    grants.sort();
+    grants.dedup();
+    Ok(grants)
+}
+
+fn known(text: &str) -> Result<Grant, CliError> {
+    match Grant::from(text.to_owned()) {
+        Grant::Other(name) => {
+            let names: Vec<String> = Grant::all_local().iter().map(Grant::to_string).collect();
+            Err(CliError::Plugins(format!(
+                "there is no grant {name:?}; there are {}",
+                names.join(", ")
+            )))
+        }
+        Grant::HttpOut(_) => Err(CliError::Plugins(
+            "this version cannot give plugins the network".to_owned(),
+        )),
+        grant => Ok(grant),
+    }
+}
+
+fn pin(config: &Config, name: &str, info: &PluginInfo, grants: Vec<Grant>) -> Result<(), CliError> {
+    let path = PluginsLock::path_for(&config.plugins.value);
+    let mut lock = PluginsLock::read(&path)?;
+    let sha256 = info.sha256.clone();
+    lock.set(name, Pin { sha256, grants });
+    Ok(lock.write(&path)?)
+}
+
+fn said(info: &PluginInfo, grants: &[Grant], what: &str) -> Result<(), CliError> {
+    let grants: Vec<String> = grants.iter().map(Grant::to_string).collect();
+    let may = if grants.is_empty() {
+        String::new()
+    } else {
+        format!("; it may use {}", grants.join(", "))
+    };
+    output::line(format_args!(
+        "{} {} ({}) is {what}{may}",
+        info.name, info.version, info.world
+    ))
+}
+
+/// A filter does nothing until it has a place in the chain.
+fn enabled_hint(config: &Config, name: &str, info: &PluginInfo) -> Result<(), CliError> {
+    let used = config.filters.iter().any(|filter| filter.plugin == name);
+    if info.world == atoll_plugin_runtime::World::Filter && !used {
+        output::note(format_args!(
+            "To use it, add this to {} and start the server again:\n\n[[filter]]\nplugin = \"{name}\"",
+            config.paths.config_file.display()
+        ));
+    }
+    Ok(())
+}
+
+fn file(config: &Config, name: &str) -> PathBuf {
+    config.plugins.value.join(format!("{name}.wasm"))
+}
+
+/// The plugin of the folder, described.
+fn installed(config: &Config, name: &str) -> Result<PluginInfo, CliError> {
+    let path = file(config, name);
+    if !path.is_file() {
+        return Err(no_such(config, name));
+    }
+    inspect::inspect(config, PluginSource::File(path))
+}
+
+fn no_such(config: &Config, name: &str) -> CliError {
+    CliError::Plugins(format!(
+        "there is no plugin {name:?} in {}; `atoll plugin list` shows what there is",
+        config.plugins.value.display()
+    ))
+}
+
+fn check_name(name: &str) -> Result<(), CliError> {
+    if atoll_plugin_runtime::is_plugin_name(name) {
+        return Ok(());
+    }
+    Err(CliError::Plugins(format!(
+        "{name:?} cannot be a plugin's name here: 1 to 64 letters, digits, '-', '_' or '.'; say another with --name"
+    )))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|error| failed("be read", path, &error))
+}
+
+/// Whole or not at all: a server may be looking.
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // The server may be another user.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.prefix(".adding-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> CliError {
+    CliError::Plugins(format!("{} cannot {what}: {error}", path.display()))
+}
