@@ -1,5 +1,7 @@
 """Starts the real `atoll` binary for the tests, with the demo model it embeds."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import pathlib
