@@ -31,7 +31,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use crate::error::EngineError;
 pub use constraint::{Constraint, ReasoningBudget, Scope};
 pub use mailbox::Generation;
-pub use pool::{EngineFactory, EngineGuard, ModelPool, ModelState, ModelStatus, PoolOptions};
+pub use pool::{
+    EngineFactory, EngineGuard, KeepAlive, ModelPool, ModelState, ModelStatus, PoolOptions,
+};
 pub use request::{
     ChatPrompt, FinishReason, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
     Timings, TokenEvent, Usage,

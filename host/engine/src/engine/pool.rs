@@ -5,8 +5,8 @@
 //! - Loads and unloads take turns. What is about to be unloaded therefore never counts as free
 //!   before it is, and a disk or a memory bus is not shared by two loads that would both be slower.
 //! - A model in use is never unloaded: an [`EngineGuard`] is held for the length of a request.
-//!   Idle ones go after [`PoolOptions::idle_unload`], or earlier, least recently used first, when
-//!   another model needs their memory. Pinned ones stay.
+//!   Idle ones go after [`PoolOptions::idle_unload`], or what [`ModelPool::keep`] said of one, or
+//!   earlier, least recently used first, when another model needs their memory. Pinned ones stay.
 //! - An engine that failed is replaced by a fresh load at the next request.
 
 mod slots;
@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 pub use slots::EngineGuard;
-use slots::{Inner, Outcome, Slot, State};
+use slots::{Inner, Outcome, Slot, State, Victims};
 
 use super::{Engine, EngineError, EngineLoad};
 
@@ -53,6 +53,15 @@ pub struct PoolOptions {
     pub pinned: BTreeSet<String>,
 }
 
+/// How long a model stays in memory after its last use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// So long; zero unloads it as soon as nobody uses it.
+    For(Duration),
+    /// Until its memory is needed.
+    Forever,
+}
+
 /// Whether a model is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelState {
@@ -66,6 +75,8 @@ pub enum ModelState {
         users: usize,
         /// Since when nobody has, if nobody does.
         idle: Option<Duration>,
+        /// How long it stays if nobody uses it from now on; `None` is until its memory is needed.
+        unloads_in: Option<Duration>,
     },
 }
 
@@ -95,6 +106,7 @@ impl ModelPool {
         let state = State {
             slots: BTreeMap::new(),
             pinned: options.pinned.clone(),
+            keep: BTreeMap::new(),
             generation: 0,
             closed: false,
             tasks: JoinSet::new(),
@@ -105,6 +117,7 @@ impl ModelPool {
                 options,
                 state: Mutex::new(state),
                 turn: Mutex::new(()),
+                idle: Notify::new(),
             }),
         }
     }
@@ -188,10 +201,16 @@ impl ModelPool {
                     Some(Slot::Loading { .. }) => ModelState::Loading,
                     Some(Slot::Loaded {
                         users, last_used, ..
-                    }) => ModelState::Loaded {
-                        users: *users,
-                        idle: (*users == 0).then(|| last_used.elapsed()),
-                    },
+                    }) => {
+                        let idle = (*users == 0).then(|| last_used.elapsed());
+                        let keep = self.inner.keep(&state, &name);
+                        ModelState::Loaded {
+                            users: *users,
+                            idle,
+                            unloads_in: keep
+                                .map(|keep| keep.saturating_sub(idle.unwrap_or_default())),
+                        }
+                    }
                 };
                 ModelStatus {
                     state: status,
@@ -226,22 +245,37 @@ impl ModelPool {
         }
     }
 
+    /// Says how long a loaded model stays after its last use, from now until it is unloaded. Whoever
+    /// wants it for a request says it while holding the guard. Nothing happens if it is not loaded.
+    pub fn keep(&self, name: &str, keep: KeepAlive) {
+        let mut state = self.inner.state();
+        if let Some(Slot::Loaded { .. }) = state.slots.get(name) {
+            let keep = match keep {
+                KeepAlive::For(duration) => Some(duration),
+                KeepAlive::Forever => None,
+            };
+            state.keep.insert(name.to_owned(), keep);
+            drop(state);
+            self.inner.idle.notify_one();
+        }
+    }
+
     /// Unloads `name` now, pinned or not, unless it is in use. True if it was loaded and idle.
     pub async fn unload(&self, name: &str) -> bool {
-        self.run_unload(Some(name.to_owned()), Duration::ZERO).await > 0
+        self.run_unload(Victims::One(name.to_owned())).await > 0
     }
 
     /// Unloads every model, but pinned ones, that nobody has used for `idle`; returns how many.
     pub async fn unload_idle(&self, idle: Duration) -> usize {
-        self.run_unload(None, idle).await
+        self.run_unload(Victims::IdleFor(idle)).await
     }
 
-    async fn run_unload(&self, only: Option<String>, idle: Duration) -> usize {
+    async fn run_unload(&self, victims: Victims) -> usize {
         let (tx, mut done) = watch::channel(None);
         let inner = Arc::clone(&self.inner);
         let runtime = Handle::current();
         self.inner.state().tasks.spawn_blocking(move || {
-            tx.send_replace(Some(inner.unload_idle(only.as_deref(), idle, &runtime)));
+            tx.send_replace(Some(inner.unload(&victims, &runtime)));
         });
         match done.wait_for(Option::is_some).await {
             Ok(count) => count.unwrap_or_default(),
@@ -249,17 +283,20 @@ impl ModelPool {
         }
     }
 
-    /// Unloads idle models as [`PoolOptions::idle_unload`] says, for ever; the caller owns the
-    /// task. Returns at once when it says never.
+    /// Unloads idle models as [`PoolOptions::idle_unload`] and [`keep`](Self::keep) say, for ever; the
+    /// caller owns the task.
     pub async fn maintain(&self) {
-        let Some(idle) = self.inner.options.idle_unload else {
-            return;
-        };
-        // Often enough that a model stays at most a tenth longer, not so often that it is felt.
-        let period = (idle / 10).clamp(Duration::from_secs(1), Duration::from_secs(60));
         loop {
-            tokio::time::sleep(period).await;
-            self.unload_idle(idle).await;
+            // A model that becomes idle meanwhile leaves a permit, so none is overlooked.
+            match self.inner.next_unload() {
+                None => self.inner.idle.notified().await,
+                Some(wait) => {
+                    let _ = tokio::time::timeout(wait, self.inner.idle.notified()).await;
+                }
+            }
+            if self.inner.next_unload() == Some(Duration::ZERO) {
+                self.run_unload(Victims::Expired).await;
+            }
         }
     }
 

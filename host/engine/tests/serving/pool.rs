@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atoll_engine::engine::{
-    Engine, EngineError, EngineFactory, EngineOptions, GenerateRequest, GenerationEvent, ModelPool,
-    ModelState, PoolOptions, PromptInput,
+    Engine, EngineError, EngineFactory, EngineOptions, GenerateRequest, GenerationEvent, KeepAlive,
+    ModelPool, ModelState, PoolOptions, PromptInput,
 };
 use atoll_engine::sampling::SamplingParams;
 use atoll_engine::testing::{FakeExecutor, FakeFaults, FakeText, small_capabilities};
@@ -253,4 +253,66 @@ async fn shutdown_waits_for_a_load_and_stop_ends_answers() {
     timeout(PATIENCE, shutdown).await.unwrap();
     assert_eq!(loaded(&pool), Vec::<String>::new());
     timeout(PATIENCE, pool.stop()).await.unwrap();
+}
+
+/// Runs the pool's upkeep while `until` waits for something.
+async fn maintained(pool: &ModelPool, until: impl Future<Output = ()>) {
+    tokio::select! {
+        () = pool.maintain() => unreachable!("it never ends"),
+        done = timeout(PATIENCE, until) => done.unwrap(),
+    }
+}
+
+async fn gone(pool: &ModelPool, name: &str) {
+    while loaded(pool).iter().any(|loaded| loaded == name) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn unloads_in(pool: &ModelPool, name: &str) -> Option<Duration> {
+    let status = pool.list().into_iter().find(|model| model.name == name);
+    match status.unwrap().state {
+        ModelState::Loaded { unloads_in, .. } => unloads_in,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A client may say for its model what the host says for all: go at once, stay for ever.
+#[tokio::test]
+async fn what_was_said_of_one_model_beats_the_options() {
+    let (pool, factory) = pool(PoolOptions {
+        idle_unload: Some(Duration::from_millis(20)),
+        ..PoolOptions::default()
+    });
+    let stays = pool.engine("m0").await.unwrap();
+    pool.keep("m0", KeepAlive::Forever);
+    drop(stays);
+    let goes = pool.engine("m1").await.unwrap();
+    pool.keep("m1", KeepAlive::For(Duration::ZERO));
+    drop(goes);
+    drop(pool.engine("m2").await.unwrap());
+    assert_eq!(unloads_in(&pool, "m0"), None);
+    maintained(&pool, async {
+        gone(&pool, "m1").await;
+        gone(&pool, "m2").await;
+    })
+    .await;
+    assert_eq!(loaded(&pool), ["m0"]);
+    // It was said of that load: the next one follows the options again.
+    drop(pool.engine("m1").await.unwrap());
+    assert!(unloads_in(&pool, "m1").is_some());
+    maintained(&pool, gone(&pool, "m1")).await;
+    assert_eq!(factory.loads.load(Ordering::SeqCst), 4);
+}
+
+/// Going at once still means after the last use.
+#[tokio::test]
+async fn a_model_in_use_is_kept_until_it_is_not() {
+    let (pool, _) = pool(PoolOptions::default());
+    let guard = pool.engine("m0").await.unwrap();
+    pool.keep("m0", KeepAlive::For(Duration::ZERO));
+    maintained(&pool, tokio::time::sleep(Duration::from_millis(30))).await;
+    assert_eq!(loaded(&pool), ["m0"]);
+    drop(guard);
+    maintained(&pool, gone(&pool, "m0")).await;
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::{EngineFactory, PoolOptions};
@@ -42,6 +42,8 @@ impl Slot {
 pub(super) struct State {
     pub slots: BTreeMap<String, Slot>,
     pub pinned: BTreeSet<String>,
+    /// What was said of loaded models; `None` is for ever. Forgotten when a model is unloaded.
+    pub keep: BTreeMap<String, Option<Duration>>,
     pub generation: u64,
     pub closed: bool,
     /// Loads and unloads under way.
@@ -54,6 +56,18 @@ pub(super) struct Inner {
     pub state: Mutex<State>,
     /// Held by the one load or unload that runs.
     pub turn: Mutex<()>,
+    /// Told when a model may have become due for unloading.
+    pub idle: Notify,
+}
+
+/// Which idle models to unload.
+pub(super) enum Victims {
+    /// This one, pinned or not.
+    One(String),
+    /// All that nobody has used for so long.
+    IdleFor(Duration),
+    /// All whose time is over.
+    Expired,
 }
 
 /// An engine that stays loaded while this exists.
@@ -112,7 +126,33 @@ impl Inner {
         {
             *users = users.saturating_add_signed(by);
             *last_used = Instant::now();
+            if *users == 0 {
+                self.idle.notify_one();
+            }
         }
+    }
+
+    /// How long `name` stays after its last use.
+    pub fn keep(&self, state: &State, name: &str) -> Option<Duration> {
+        if state.pinned.contains(name) {
+            return None;
+        }
+        let said = state.keep.get(name).copied();
+        said.unwrap_or(self.options.idle_unload)
+    }
+
+    /// In how long the next model is due for unloading, if nothing changes.
+    pub fn next_unload(&self) -> Option<Duration> {
+        let state = self.state();
+        let due = state.slots.iter().filter_map(|(name, slot)| match slot {
+            Slot::Loaded {
+                users: 0,
+                last_used,
+                ..
+            } => Some(self.keep(&state, name)?.saturating_sub(last_used.elapsed())),
+            _ => None,
+        });
+        due.min()
     }
 
     /// The engine if it is loaded and works. A failed one is forgotten.
@@ -168,6 +208,7 @@ impl Inner {
                     generation,
                 };
                 state.slots.insert(name.to_owned(), slot);
+                self.idle.notify_one();
                 Ok(())
             }
             Err(error) => {
@@ -229,6 +270,7 @@ impl Inner {
                 return Err(EngineError::Internal("memory vanished".into()));
             };
             let slot = state.slots.remove(&victim);
+            state.keep.remove(&victim);
             drop(state);
             if let Some(Slot::Loaded { engine, .. }) = slot {
                 tracing::info!(model = victim, for_model = name, "unloaded to make room");
@@ -237,31 +279,34 @@ impl Inner {
         }
     }
 
-    /// Runs on a blocking thread: unloads what nobody has used for `idle`.
-    pub fn unload_idle(&self, only: Option<&str>, idle: Duration, runtime: &Handle) -> usize {
+    /// Runs on a blocking thread: unloads idle models.
+    pub fn unload(&self, victims: &Victims, runtime: &Handle) -> usize {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut unloaded = 0;
         loop {
             let mut state = self.state();
-            let victim = state
-                .slots
-                .iter()
-                .find(|(name, slot)| match slot {
-                    Slot::Loaded {
-                        users: 0,
-                        last_used,
-                        ..
-                    } => match only {
-                        Some(only) => *name == only,
-                        None => last_used.elapsed() >= idle && !state.pinned.contains(*name),
-                    },
-                    _ => false,
-                })
-                .map(|(name, _)| name.clone());
+            let is_victim = |name: &str, last_used: &Instant| match victims {
+                Victims::One(only) => name == only,
+                Victims::IdleFor(idle) => {
+                    last_used.elapsed() >= *idle && !state.pinned.contains(name)
+                }
+                Victims::Expired => self
+                    .keep(&state, name)
+                    .is_some_and(|keep| last_used.elapsed() >= keep),
+            };
+            let victim = state.slots.iter().find_map(|(name, slot)| match slot {
+                Slot::Loaded {
+                    users: 0,
+                    last_used,
+                    ..
+                } if is_victim(name, last_used) => Some(name.clone()),
+                _ => None,
+            });
             let Some(name) = victim else {
                 return unloaded;
             };
             let slot = state.slots.remove(&name);
+            state.keep.remove(&name);
             drop(state);
             if let Some(Slot::Loaded { engine, .. }) = slot {
                 tracing::info!(model = name, "unloaded");
