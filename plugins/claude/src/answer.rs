@@ -11,7 +11,7 @@ use atoll_sdk::types::{
 use atoll_sdk::{json, sse};
 use serde_json::{Value, json};
 
-use crate::error;
+use crate::{bare_id, error};
 
 /// What the request decided about the answer.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +92,7 @@ impl Answer {
     ) -> Result<(), Error> {
         match event {
             Event::Started(started) => self.start(&started, out),
-            Event::Progress(_) => self.send(out, "ping", &json!({ "type": "ping" })),
+            Event::Progress(_) => self.ping(out),
             Event::ItemStarted(item) => match item.kind {
                 // Opened by the first text.
                 ItemKind::Message => Ok(()),
@@ -129,11 +129,7 @@ impl Answer {
                 self.finish(out)
             }
             Event::Failed(reason) => {
-                let body = json!({
-                    "type": "error",
-                    "error": error::object(&reason),
-                    "request_id": format!("req_{request_id}"),
-                });
+                let body = error::body(&reason, request_id);
                 self.send(out, "error", &body)
             }
             Event::Other(_) => Ok(()),
@@ -141,7 +137,7 @@ impl Answer {
     }
 
     fn start(&mut self, started: &Started, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.id = format!("msg_{}", started.response_id);
+        self.id = format!("msg_{}", bare_id(&started.response_id));
         self.model.clone_from(&started.model);
         self.usage.input = started.prompt_tokens.saturating_sub(started.cached_tokens);
         self.usage.cache_read = started.cached_tokens;
@@ -151,7 +147,13 @@ impl Answer {
             out,
             "message_start",
             &json!({ "type": "message_start", "message": message }),
-        )
+        )?;
+        self.ping(out)
+    }
+
+    /// Keeps connections alive; clients expect the first one here, and more at any time.
+    fn ping(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.send(out, "ping", &json!({ "type": "ping" }))
     }
 
     fn open(&mut self, block: Block, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -283,6 +285,7 @@ impl Answer {
             "content": content,
             "stop_reason": stop_reason,
             "stop_sequence": self.stop_sequence,
+            "stop_details": null,
             "usage": self.usage_object(),
         })
     }

@@ -18,7 +18,13 @@ const BILLING_HEADER: &str = "x-anthropic-billing-header:";
 /// Anything else.
 pub fn system(field: &Field) -> Result<Vec<Part>, Error> {
     if field.kind() == Kind::String {
-        return Ok(vec![Part::text(field.string()?)]);
+        let text = field.string()?;
+        let text = without_billing_header(&text);
+        return Ok(Some(text)
+            .filter(|text| !text.is_empty())
+            .map(Part::text)
+            .into_iter()
+            .collect());
     }
     let mut parts = Vec::new();
     for block in field.array()? {
@@ -28,7 +34,8 @@ pub fn system(field: &Field) -> Result<Vec<Part>, Error> {
             return Err(kind.wrong("'text'"));
         }
         let text = block.require("text")?.string()?;
-        if text.starts_with(BILLING_HEADER) {
+        let text = without_billing_header(&text);
+        if text.is_empty() {
             continue;
         }
         let cache_ttl = cache_ttl(&mut block)?;
@@ -38,6 +45,15 @@ pub fn system(field: &Field) -> Result<Vec<Part>, Error> {
         });
     }
     Ok(parts)
+}
+
+/// The text after the billing header, if it begins with one.
+fn without_billing_header(text: &str) -> &str {
+    if !text.starts_with(BILLING_HEADER) {
+        return text;
+    }
+    text.split_once('\n')
+        .map_or("", |(_, rest)| rest.trim_start_matches(['\r', '\n']))
 }
 
 /// The messages, in canonical roles: tool results become messages of the tool, and neighbours of one
@@ -66,7 +82,18 @@ pub fn messages(field: &Field) -> Result<Vec<Message>, Error> {
                 .map(block)
                 .collect::<Result<_, _>>()?
         };
-        for part in parts {
+        for mut part in parts {
+            if role == Role::System
+                && let PartContent::Text(text) = &mut part.content
+            {
+                let kept = without_billing_header(text);
+                if kept.len() < text.len() {
+                    *text = kept.to_owned();
+                }
+                if text.is_empty() {
+                    continue;
+                }
+            }
             let role = match part.content {
                 PartContent::ToolResult(_) => Role::Tool,
                 _ => role,

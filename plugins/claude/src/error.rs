@@ -40,12 +40,23 @@ pub fn message(error: &Error) -> String {
             size.tokens, size.maximum
         ),
         ErrorKind::ModelNotFound(model) => format!("model: {model}"),
-        _ => match &error.param {
-            Some(param) if !error.message.contains(param.as_str()) => {
+        _ => match error.param.as_deref().map(client_name) {
+            Some(param) if !error.message.contains(param) => {
                 format!("{param}: {}", error.message)
             }
             _ => error.message.clone(),
         },
+    }
+}
+
+/// The host names fields as most APIs do; these are this one's own names for them.
+fn client_name(param: &str) -> &str {
+    match param {
+        "stop" => "stop_sequences",
+        "response_format" => "output_config.format",
+        "reasoning.budget_tokens" => "thinking.budget_tokens",
+        "reasoning.effort" => "output_config.effort",
+        other => other,
     }
 }
 
@@ -61,7 +72,7 @@ pub fn body(error: &Error, request_id: &str) -> Value {
     json!({
         "type": "error",
         "error": object(error),
-        "request_id": format!("req_{request_id}"),
+        "request_id": crate::request_id(request_id),
     })
 }
 
@@ -86,6 +97,12 @@ mod tests {
     fn a_full_host_is_overloaded_with_anthropics_status() {
         let error = Error::new(ErrorKind::Overloaded, "queue full");
         assert_eq!((status(&error), kind(&error)), (529, "overloaded_error"));
+    }
+
+    #[test]
+    fn the_hosts_names_become_this_apis() {
+        let error = Error::unsupported("reasoning.budget_tokens", "not here");
+        assert_eq!(message(&error), "thinking.budget_tokens: not here");
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl ClaudeExchange {
     fn headers(&self, content_type: &str) -> Vec<Header> {
         let mut headers = vec![
             Header::new("content-type", content_type),
-            Header::new("request-id", format!("req_{}", self.request.id)),
+            Header::new("request-id", request_id(&self.request.id)),
         ];
         for (name, limit) in RateLimits::of(&self.request).iter() {
             let wait = limit.reset_ms.div_ceil(1000);
@@ -172,6 +172,16 @@ impl Exchange for ClaudeExchange {
             body: body.to_string().into_bytes(),
         }
     }
+}
+
+/// The host's id as this API spells ids: `req_` and then the host's own.
+pub(crate) fn request_id(id: &str) -> String {
+    format!("req_{}", bare_id(id))
+}
+
+/// The host's id without a prefix that it may have already.
+pub(crate) fn bare_id(id: &str) -> &str {
+    id.strip_prefix("req_").unwrap_or(id)
 }
 
 atoll_sdk::export_dialect!(Claude);

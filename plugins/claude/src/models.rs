@@ -17,6 +17,7 @@ pub fn entry(model: &ModelInfo) -> Value {
         "id": model.id,
         "display_name": model.id,
         "created_at": rfc3339(model.created_at),
+        "lifecycle": "active",
         "max_input_tokens": model.context_length,
         "max_tokens": model.context_length,
     })

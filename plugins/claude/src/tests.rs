@@ -122,6 +122,51 @@ fn an_agents_conversation_keeps_everything() {
     );
 }
 
+/// The header changes with every session; left in the prompt it would defeat the prefix cache.
+#[test]
+fn the_billing_header_never_reaches_the_prompt() {
+    let header = "x-anthropic-billing-header: cc_version=2.1.330.0e0; cc_entrypoint=cli;";
+    for system in [
+        json!(format!("{header}\n\nYou help.")),
+        json!([{"type": "text", "text": header}, {"type": "text", "text": "You help."}]),
+        json!([{"type": "text", "text": format!("{header}\r\nYou help.")}]),
+    ] {
+        let request = decode(&with(json!({ "system": system }))).unwrap();
+        let system = &conversation(&request)[0];
+        assert_eq!(system.role, Role::System);
+        assert!(
+            matches!(&system.parts[..], [Part { content: PartContent::Text(text), .. }] if text == "You help."),
+            "{system:?}"
+        );
+    }
+    // Nothing but the header: no system message at all.
+    let request = decode(&with(json!({ "system": header }))).unwrap();
+    assert_eq!(conversation(&request)[0].role, Role::User);
+    let inline = json!({"messages": [{"role": "user", "content": "Hi"}, {"role": "system", "content": header}]});
+    assert_eq!(conversation(&decode(&with(inline)).unwrap()).len(), 1);
+}
+
+/// The SDKs read ids by their prefixes; the host's own may have one already.
+#[test]
+fn ids_have_one_prefix() {
+    let mut request = http("/v1/messages", &with(json!({})));
+    request.id = "req_7".into();
+    let mut exchange = ClaudeExchange::new(request);
+    exchange.decode().unwrap();
+    let head = exchange.head();
+    let id = head
+        .headers
+        .iter()
+        .find(|header| header.name == "request-id");
+    assert_eq!(id.unwrap().value, "req_7");
+    let mut started = answer_events(&[], FinishReason::Stop);
+    if let Event::Started(started) = &mut started[0] {
+        started.response_id = "req_9".into();
+    }
+    let body: Value = serde_json::from_slice(&exchange.encode(started).unwrap()).unwrap();
+    assert_eq!(body["id"], "msg_9");
+}
+
 #[test]
 fn what_is_wrong_names_its_field() {
     for (change, param) in [
