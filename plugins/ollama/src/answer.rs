@@ -10,6 +10,7 @@ use atoll_sdk::types::{
 use atoll_sdk::{json, ndjson};
 use serde_json::{Map, Value, json};
 
+use crate::memory::{Memory, Speaker};
 use crate::message;
 use crate::request::Kind;
 
@@ -19,7 +20,10 @@ pub struct Answer {
     kind: Kind,
     stream: bool,
     created_at: u64,
+    /// As the client spelled it.
     model: String,
+    /// The conversation that the last line carries as `context`, with the answer added.
+    memory: Option<Memory>,
     text: String,
     thinking: String,
     logprobs: Vec<Value>,
@@ -29,14 +33,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer to a request of this kind that came in at `created_at`.
+    /// An answer to a request of this kind, about this model, that came in at `created_at`.
     #[must_use]
-    pub fn new(kind: Kind, stream: bool, created_at: u64) -> Self {
+    pub fn new(kind: Kind, stream: bool, model: String, created_at: u64) -> Self {
         Self {
             kind,
             stream,
             created_at,
-            model: String::new(),
+            model,
+            memory: None,
             text: String::new(),
             thinking: String::new(),
             logprobs: vec![],
@@ -44,6 +49,13 @@ impl Answer {
             open_call: None,
             reason: "stop",
         }
+    }
+
+    /// Ends with the conversation so far, for clients that carry it themselves.
+    #[must_use]
+    pub fn carrying(mut self, memory: Option<Memory>) -> Self {
+        self.memory = memory;
+        self
     }
 
     /// Whether lines are sent as they come.
@@ -59,7 +71,6 @@ impl Answer {
     pub fn encode(&mut self, event: Event, out: &mut Vec<u8>) -> Result<(), Error> {
         match event {
             Event::Started(started) => {
-                self.model = crate::catalogue::tagged(&started.model);
                 self.created_at = started.created_at;
                 Ok(())
             }
@@ -71,10 +82,12 @@ impl Answer {
             }
             Event::TextDelta(delta) | Event::RefusalDelta(delta) => {
                 let logprobs: Vec<Value> = delta.tokens.iter().map(logprob).collect();
+                if !self.stream || self.memory.is_some() {
+                    self.text.push_str(&delta.text);
+                }
                 if self.stream {
                     return self.line(out, &delta.text, None, None, logprobs);
                 }
-                self.text.push_str(&delta.text);
                 self.logprobs.extend(logprobs);
                 Ok(())
             }
@@ -102,7 +115,8 @@ impl Answer {
             Event::Progress(progress) if self.kind == Kind::Pull => self.pull(&progress, out),
             Event::Finished(finished) => self.finish(&finished, out),
             Event::Failed(reason) => {
-                if self.stream {
+                // The head of a pull is out by then, whether or not its progress is shown.
+                if self.stream || self.kind == Kind::Pull {
                     ndjson::line(out, &json!({ "error": message(&reason) }))
                 } else {
                     Ok(())
@@ -208,7 +222,14 @@ impl Answer {
         if self.kind == Kind::Pull {
             return ndjson::line(out, &json!({ "status": "success" }));
         }
-        let text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.text);
+        let context = self.memory.take().map(|mut memory| {
+            memory.push(Speaker::Assistant, text.as_str());
+            memory.encode()
+        });
+        if self.stream {
+            text.clear();
+        }
         let thinking = std::mem::take(&mut self.thinking);
         let calls =
             (!self.stream && !self.calls.is_empty()).then(|| std::mem::take(&mut self.calls));
@@ -217,6 +238,9 @@ impl Answer {
         last.insert("done_reason".into(), json!(self.reason));
         if !self.logprobs.is_empty() {
             last.insert("logprobs".into(), json!(self.logprobs));
+        }
+        if let Some(context) = context {
+            last.insert("context".into(), json!(context));
         }
         let timings = &finished.timings;
         for (name, value) in [
@@ -241,11 +265,19 @@ impl Answer {
             return Ok(());
         }
         let status = progress.detail.as_deref().unwrap_or("pulling manifest");
-        let mut line = json!({ "status": status });
-        if progress.total > 0 {
-            line["total"] = json!(progress.total);
-            line["completed"] = json!(progress.done);
-        }
+        // A file is named by its hash; clients draw one bar per `digest`.
+        let Some((kind, hex)) = status
+            .strip_prefix("pulling ")
+            .and_then(|digest| digest.split_once(':'))
+        else {
+            return ndjson::line(out, &json!({ "status": status }));
+        };
+        let line = json!({
+            "status": format!("pulling {}", hex.get(..12).unwrap_or(hex)),
+            "digest": format!("{kind}:{hex}"),
+            "total": progress.total,
+            "completed": progress.done,
+        });
         ndjson::line(out, &line)
     }
 }

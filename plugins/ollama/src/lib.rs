@@ -1,15 +1,18 @@
 //! The Ollama dialect: `/api/chat`, `/api/generate`, embeddings and model management, as Ollama's own
 //! clients speak them.
 //!
-//! [`request`] reads bodies, [`options`] their `options` and durations, [`answer`] writes NDJSON lines or one
-//! object from the same events, [`catalogue`] everything about models.
+//! [`request`] reads bodies, [`options`] their `options` and durations, [`template`] and [`memory`] the fields of
+//! `/api/generate` that only it has, [`answer`] writes NDJSON lines or one object from the same events,
+//! [`catalogue`] everything about models.
 //!
 //! Names: Ollama adds `:latest` to names without a tag, so `name` and `name:latest` are the same model here.
 
 pub mod answer;
 pub mod catalogue;
+pub mod memory;
 pub mod options;
 pub mod request;
+pub mod template;
 #[cfg(test)]
 mod tests;
 
@@ -67,7 +70,7 @@ impl Dialect for Ollama {
 
 impl Exchange for OllamaExchange {
     fn new(request: HttpRequest) -> Self {
-        let answer = Answer::new(Kind::Chat, false, request.received_at);
+        let answer = Answer::new(Kind::Version, false, String::new(), request.received_at);
         Self {
             request,
             kind: Kind::Version,
@@ -82,11 +85,13 @@ impl Exchange for OllamaExchange {
             kind,
             model,
             stream,
+            memory,
             operation,
         } = request::decode(&self.request.method, &self.request.path, &body)?;
         self.kind = kind;
         self.model = model;
-        self.answer = Answer::new(kind, stream, self.request.received_at);
+        self.answer = Answer::new(kind, stream, self.model.clone(), self.request.received_at)
+            .carrying(memory);
         Ok(operation)
     }
 
@@ -168,6 +173,15 @@ pub fn message(error: &Error) -> String {
         }
         _ => error.message.clone(),
     }
+}
+
+/// Ollama spells models of the Hugging Face hub `hf.co/ORG/NAME`; the host knows only that hub.
+fn hub_name(name: String) -> String {
+    ["hf.co/", "huggingface.co/"]
+        .iter()
+        .find_map(|host| name.strip_prefix(host))
+        .map(str::to_owned)
+        .unwrap_or(name)
 }
 
 atoll_sdk::export_dialect!(Ollama);

@@ -2,15 +2,17 @@
 
 use atoll_sdk::json::{Field, Fields, Kind as JsonKind};
 use atoll_sdk::types::{
-    Completion, CompletionInput, EmbedRequest, Error, GenerateRequest, JsonSchema, KeepAlive,
-    LoadRequest, Media, MediaSource, Message, Operation, OutputFormat, Overflow, Part, PartContent,
-    Prompt, Reasoning, ReasoningMode, ResultContent, Role, Streaming, Tool, ToolCall, ToolKind,
-    ToolResult,
+    Completion, CompletionInput, EmbedRequest, Error, ErrorKind, GenerateRequest, JsonSchema,
+    KeepAlive, LoadRequest, Media, MediaSource, Message, Operation, OutputFormat, Part,
+    PartContent, Prompt, Reasoning, ReasoningMode, ResultContent, Role, Streaming, Tool, ToolCall,
+    ToolKind, ToolResult,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::options;
+use crate::memory::{Memory, Speaker};
+use crate::template::{self, Values};
+use crate::{hub_name, options};
 
 /// What was asked, as far as the answer's shape depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Request {
     pub model: String,
     /// Whether to answer line by line.
     pub stream: bool,
+    /// The conversation that the answer will carry as `context`.
+    pub memory: Option<Memory>,
     /// What to do.
     pub operation: Operation,
 }
@@ -67,6 +71,7 @@ pub fn decode(method: &str, path: &str, body: &[u8]) -> Result<Request, Error> {
             kind,
             model: String::new(),
             stream: false,
+            memory: None,
             operation,
         })
     };
@@ -79,7 +84,7 @@ pub fn decode(method: &str, path: &str, body: &[u8]) -> Result<Request, Error> {
     }
     if body.is_empty() {
         return Err(Error::new(
-            atoll_sdk::types::ErrorKind::InvalidArgument,
+            ErrorKind::InvalidArgument,
             "missing request body",
         ));
     }
@@ -99,25 +104,28 @@ pub fn decode(method: &str, path: &str, body: &[u8]) -> Result<Request, Error> {
     }
     let model = without_tag(&spelled);
     let stream = body.bool("stream")?.unwrap_or(true);
+    let mut memory = None;
     let (kind, stream, operation) = match path {
         "/api/chat" => chat(body, model, stream)?,
-        "/api/generate" => generate(body, model, stream)?,
+        "/api/generate" => {
+            let (asked, carried) = generate(body, model, stream)?;
+            memory = carried;
+            asked
+        }
         "/api/embed" => (Kind::Embed, false, embed(body, model, false)?),
         "/api/embeddings" => (Kind::OldEmbeddings, false, embed(body, model, true)?),
         "/api/show" => (Kind::Show, false, Operation::ShowModel(model)),
-        "/api/pull" => (Kind::Pull, stream, Operation::PullModel(model)),
+        "/api/pull" => (Kind::Pull, stream, Operation::PullModel(hub_name(model))),
         "/api/delete" => (Kind::Manage, false, Operation::DeleteModel(model)),
         _ => {
-            return Err(Error::new(
-                atoll_sdk::types::ErrorKind::NotFound,
-                "404 page not found",
-            ));
+            return Err(Error::new(ErrorKind::NotFound, "404 page not found"));
         }
     };
     Ok(Request {
         kind,
         model: spelled,
         stream,
+        memory,
         operation,
     })
 }
@@ -149,63 +157,78 @@ fn chat(mut body: Fields, model: String, stream: bool) -> Result<(Kind, bool, Op
     Ok((Kind::Chat, stream, Operation::Generate(request)))
 }
 
+/// What was asked, in what shape, and the conversation to carry.
+type Asked = (Kind, bool, Operation);
+
 fn generate(
     mut body: Fields,
     model: String,
     stream: bool,
-) -> Result<(Kind, bool, Operation), Error> {
+) -> Result<(Asked, Option<Memory>), Error> {
     let keep_alive = options::keep_alive(&mut body)?;
     let prompt = body.string("prompt")?.unwrap_or_default();
-    let suffix = body.string("suffix")?.filter(|text| !text.is_empty());
-    let system = body.string("system")?.filter(|text| !text.is_empty());
+    let said = |field: Option<String>| field.filter(|text| !text.is_empty());
+    let suffix = said(body.string("suffix")?);
+    let system = said(body.string("system")?);
+    let template = said(body.string("template")?);
+    let context = body.take("context").filter(|field| field.json() != "[]");
     let images = body.array("images")?.unwrap_or_default();
     let raw = body.bool("raw")?.unwrap_or(false);
-    for refused in ["template", "context"] {
-        if let Some(field) = body.take(refused)
-            && !matches!(field.json(), "\"\"" | "[]")
-        {
-            return Err(if raw {
-                Error::invalid(
-                    refused,
-                    "raw mode does not support template, system, or context",
-                )
-            } else {
-                Error::unsupported(
-                    refused,
-                    format!("{refused} is not supported; use /api/chat"),
-                )
-            });
-        }
-    }
-    if raw && system.is_some() {
-        return Err(Error::invalid(
-            "system",
+    if raw && (system.is_some() || template.is_some() || context.is_some()) {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
             "raw mode does not support template, system, or context",
         ));
     }
     if prompt.is_empty() && suffix.is_none() && images.is_empty() {
-        return Ok(load(model, keep_alive, false));
+        return Ok((load(model, keep_alive, false), None));
     }
-    let prompt = if raw || suffix.is_some() {
-        Prompt::Completion(Completion {
-            inputs: vec![CompletionInput::Text(prompt)],
-            suffix,
-            echo: false,
-            raw,
-        })
+    let mut memory = context
+        .as_ref()
+        .map(Memory::read)
+        .transpose()?
+        .unwrap_or_default();
+    let (prompt, memory) = if raw || suffix.is_some() {
+        (completion(prompt, suffix, raw), None)
+    } else if let Some(template) = template {
+        if context.is_some() || !images.is_empty() {
+            return Err(Error::unsupported(
+                "template",
+                "template goes with neither context nor images; use /api/chat",
+            ));
+        }
+        let values = Values {
+            system: system.as_deref().unwrap_or_default(),
+            prompt: &prompt,
+        };
+        (
+            completion(template::render(&template, values)?, None, true),
+            None,
+        )
     } else {
-        let mut messages: Vec<Message> = system
-            .into_iter()
-            .map(|text| Message::text(Role::System, text))
-            .collect();
-        let mut parts = vec![Part::text(prompt)];
+        if let Some(text) = system {
+            memory.push(Speaker::System, text);
+        }
+        let mut messages = memory.messages();
+        let mut parts = vec![Part::text(prompt.as_str())];
         parts.extend(images.iter().map(image).collect::<Result<Vec<_>, _>>()?);
         messages.push(Message::new(Role::User, parts));
-        Prompt::Conversation(messages)
+        memory.push(Speaker::User, prompt);
+        (Prompt::Conversation(messages), Some(memory))
     };
     let mut request = GenerateRequest::new(model, prompt);
     common(body, &mut request, keep_alive, stream)?;
-    Ok((Kind::Generate, stream, Operation::Generate(request)))
+    let asked = (Kind::Generate, stream, Operation::Generate(request));
+    Ok((asked, memory))
+}
+
+fn completion(text: String, suffix: Option<String>, raw: bool) -> Prompt {
+    Prompt::Completion(Completion {
+        inputs: vec![CompletionInput::Text(text)],
+        suffix,
+        echo: false,
+        raw,
+    })
 }
 
 fn load(model: String, keep_alive: Option<KeepAlive>, chat: bool) -> (Kind, bool, Operation) {
@@ -268,11 +291,14 @@ fn common(
             }
         }
     }
-    if body.bool("truncate")? == Some(true) {
-        request.overflow = Overflow::TruncateOldest;
-    }
-    if body.bool("shift")? == Some(true) {
-        request.overflow = Overflow::Shift;
+    // Neither is done here: a prompt that does not fit is refused, an answer that fills the context ends.
+    // Asking for that is honoured; asking for the opposite, which is Ollama's habit, is reported.
+    for habit in ["truncate", "shift"] {
+        if let Some(field) = body.take(habit)
+            && field.bool()?
+        {
+            body.put(habit, field);
+        }
     }
     let top = body.u32("top_logprobs")?;
     if body.bool("logprobs")?.unwrap_or(false) {
@@ -302,10 +328,10 @@ fn message(field: &Field, messages: &mut Vec<Message>) -> Result<(), Error> {
     let text = fields.string("content")?.unwrap_or_default();
     if role == Role::Tool {
         let name = fields.string("tool_name")?;
-        // Without an id a result answers the call at its place, as `tool_calls` below numbers them.
-        let call_id = fields
-            .string("tool_call_id")?
-            .unwrap_or_else(|| format!("call_{}", open_call(messages)));
+        let call_id = match fields.string("tool_call_id")? {
+            Some(id) => id,
+            None => open_call(messages, name.as_deref()),
+        };
         let result = ToolResult {
             call_id,
             name,
@@ -361,13 +387,33 @@ fn message(field: &Field, messages: &mut Vec<Message>) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many results already follow the last message of the assistant.
-fn open_call(messages: &[Message]) -> usize {
-    messages
+/// The call that a result without an id answers: among the calls that have no result yet, the first of the
+/// tool's name, else the first.
+fn open_call(messages: &[Message], name: Option<&str>) -> String {
+    let results = messages
         .iter()
         .rev()
         .take_while(|message| message.role == Role::Tool)
-        .count()
+        .count();
+    let (before, results) = messages.split_at(messages.len() - results);
+    let answered = |call: &&ToolCall| {
+        results.iter().flat_map(|message| &message.parts).any(|part| {
+            matches!(&part.content, PartContent::ToolResult(result) if result.call_id == call.call_id)
+        })
+    };
+    let calls = before.last().map_or(&[][..], |message| &message.parts);
+    let mut open = calls
+        .iter()
+        .filter_map(|part| match &part.content {
+            PartContent::ToolCall(call) => Some(call),
+            _ => None,
+        })
+        .filter(|call| !answered(call));
+    let named = open.clone().find(|call| Some(call.name.as_str()) == name);
+    named.or_else(|| open.next()).map_or_else(
+        || format!("call_{}", results.len()),
+        |call| call.call_id.clone(),
+    )
 }
 
 fn image(field: &Field) -> Result<Part, Error> {

@@ -331,8 +331,135 @@ fn generate_says_response() {
         (body["response"].as_str(), body["thinking"].as_str()),
         (Some("hi"), Some("hm"))
     );
-    assert_eq!(body["model"], "m:latest");
+    assert_eq!(body["model"], "m", "as the client spelled it");
     assert_eq!(body["eval_count"], 7);
+}
+
+/// A client that knows nothing but `context` has a conversation.
+#[test]
+fn context_carries_the_conversation() {
+    for stream in [false, true] {
+        let first = json!({"model": "m", "prompt": "My name is Ada.", "system": "Be kind.", "stream": stream});
+        let mut first = exchange("POST", "/api/generate", &first);
+        first.decode().unwrap();
+        let bytes = first
+            .encode(events(&[(0, vec!["Hello ".into(), "Ada".into()])]))
+            .unwrap();
+        let last = std::str::from_utf8(&bytes).unwrap().lines().last().unwrap();
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(last["response"], if stream { "" } else { "Hello Ada" });
+        let second = json!({"model": "m", "prompt": "Who am I?", "context": last["context"]});
+        let request = generate("/api/generate", &second).unwrap();
+        let Prompt::Conversation(messages) = request.prompt else {
+            panic!()
+        };
+        let texts: Vec<(Role, &str)> = messages
+            .iter()
+            .map(|message| match &message.parts[0].content {
+                PartContent::Text(text) => (message.role, text.as_str()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                (Role::System, "Be kind."),
+                (Role::User, "My name is Ada."),
+                (Role::Assistant, "Hello Ada"),
+                (Role::User, "Who am I?"),
+            ]
+        );
+    }
+    let foreign = json!({"model": "m", "prompt": "x", "context": [1, 2, 3]});
+    let error = generate("/api/generate", &foreign).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("context"));
+}
+
+#[test]
+fn a_template_makes_the_prompt() {
+    let body = json!({"model": "m", "prompt": "Hi", "system": "S", "template": "[{{ .System }}] {{ .Prompt }} ->{{ .Response }}"});
+    let request = generate("/api/generate", &body).unwrap();
+    let Prompt::Completion(completion) = request.prompt else {
+        panic!()
+    };
+    assert!(completion.raw);
+    assert!(matches!(&completion.inputs[..], [CompletionInput::Text(text)] if text == "[S] Hi ->"));
+}
+
+/// Models give their calls ids; clients answer them by name and place only.
+#[test]
+fn results_without_ids_find_their_calls() {
+    let call =
+        |id: &str, name: &str| json!({"id": id, "function": {"name": name, "arguments": {}}});
+    let request = generate(
+        "/api/chat",
+        &json!({"model": "m", "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": "", "tool_calls": [call("p", "time"), call("q", "weather"), call("r", "time")]},
+            {"role": "tool", "content": "1", "tool_name": "weather"},
+            {"role": "tool", "content": "2", "tool_name": "time"},
+            {"role": "tool", "content": "3"},
+        ]}),
+    )
+    .unwrap();
+    let Prompt::Conversation(messages) = request.prompt else {
+        panic!()
+    };
+    let ids: Vec<&str> = messages[2..]
+        .iter()
+        .map(|message| match &message.parts[0].content {
+            PartContent::ToolResult(result) => result.call_id.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, ["q", "p", "r"]);
+}
+
+/// Ollama shifts and truncates by habit; here that would be a lie, so it is reported as not done.
+#[test]
+fn habits_that_are_not_followed_are_reported() {
+    let body = json!({"model": "m", "prompt": "x", "truncate": true, "shift": false});
+    let request = generate("/api/generate", &body).unwrap();
+    assert_eq!(request.unconsumed.as_deref(), Some("{\"truncate\":true}"));
+}
+
+#[test]
+fn a_pull_tells_its_progress() {
+    let pull = |stream: bool, last: Event| {
+        let mut exchange = exchange(
+            "POST",
+            "/api/pull",
+            &json!({"model": "hf.co/a/b", "stream": stream}),
+        );
+        assert!(matches!(exchange.decode(), Ok(Operation::PullModel(name)) if name == "a/b"));
+        let progress = |detail: Option<&str>, done, total| {
+            Event::Progress(Progress {
+                phase: Phase::Transfer,
+                done,
+                total,
+                detail: detail.map(str::to_owned),
+            })
+        };
+        let digest = format!("pulling sha256:{}", "ab".repeat(32));
+        let events = vec![
+            progress(None, 0, 0),
+            progress(Some(&digest), 5, 9),
+            progress(Some("verifying sha256 digest"), 0, 0),
+            last,
+        ];
+        String::from_utf8(exchange.encode(events).unwrap()).unwrap()
+    };
+    let finished = || events(&[]).pop().unwrap();
+    let expected = format!(
+        "{{\"status\":\"pulling manifest\"}}\n\
+         {{\"status\":\"pulling abababababab\",\"digest\":\"sha256:{}\",\"total\":9,\"completed\":5}}\n\
+         {{\"status\":\"verifying sha256 digest\"}}\n{{\"status\":\"success\"}}\n",
+        "ab".repeat(32)
+    );
+    assert_eq!(pull(true, finished()), expected);
+    assert_eq!(pull(false, finished()), "{\"status\":\"success\"}\n");
+    let failed = Event::Failed(Error::new(ErrorKind::NotFound, "gone"));
+    assert_eq!(pull(false, failed), "{\"error\":\"gone\"}\n");
 }
 
 #[test]
