@@ -46,6 +46,7 @@ Examples:
   atoll serve
   atoll serve --models ~/models --listen 127.0.0.1:9000
   atoll serve --listen 0.0.0.0:8000                other machines too, with a key (atoll keys create NAME)
+  atoll serve --listen 127.0.0.1:8000 --listen 127.0.0.1:11434     where Ollama's clients look, too
   atoll serve --listen 0.0.0.0:8000 --insecure     every machine that can reach this one may use it
 
 Then, in another terminal:
@@ -72,6 +73,17 @@ A model is a folder in the Hugging Face layout: config.json, *.safetensors, toke
 Put one below the models folder (shown by `atoll config`) or point --models at where yours are:
   atoll models --models ~/models")]
     Models(ModelsArgs),
+
+    /// Fetch a model from the Hugging Face hub, or another one
+    #[command(after_help = "\
+Examples:
+  atoll pull Qwen/Qwen3-0.6B
+  HF_TOKEN=... atoll pull ORG/PRIVATE-MODEL
+  HF_ENDPOINT=https://mirror.example atoll pull ORG/NAME
+
+It goes below the first models folder (shown by `atoll config`). Whatever interrupts it, the same command
+goes on where it was; nothing counts as a model before every file was verified.")]
+    Pull(PullArgs),
 
     /// Make, look at, accept and list plugins
     #[command(subcommand)]
@@ -188,6 +200,17 @@ pub struct ModelsArgs {
     /// One JSON array instead of a table
     #[arg(long)]
     pub json: bool,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Options of `pull`.
+#[derive(Debug, Clone, Args)]
+pub struct PullArgs {
+    /// The model, as the hub calls it: ORG/NAME
+    pub model: String,
 
     /// Options shared with other commands.
     #[command(flatten)]

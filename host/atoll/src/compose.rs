@@ -2,10 +2,11 @@
 //! except through what it is given here.
 
 mod catalog;
+mod details;
+mod library;
 mod plugin_set;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use atoll_engine::engine::{ModelPool, PoolOptions};
 use atoll_gateway::keys::KeyRing;
@@ -13,11 +14,13 @@ use atoll_gateway::models::Models;
 use atoll_gateway::pool::PoolModels;
 use atoll_gateway::tokenizer::ModelTokenizer;
 use atoll_gateway::{GatewayOptions, GatewayParts, PluginSet};
+use atoll_hub::Hub;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 pub use self::catalog::ModelCatalog;
 pub use self::plugin_set::{library, plugin_runtime};
+use self::library::FolderLibrary;
 
 use crate::config::Config;
 use crate::embedded;
@@ -38,7 +41,10 @@ pub fn catalog(config: &Config) -> ModelCatalog {
 
 /// The models, loaded when asked for.
 pub fn models(config: &Config) -> PoolModels {
-    let catalog = Arc::new(catalog(config));
+    pooled(Arc::new(catalog(config)))
+}
+
+fn pooled(catalog: Arc<ModelCatalog>) -> PoolModels {
     let pool = ModelPool::new(Arc::clone(&catalog) as _, PoolOptions::default());
     PoolModels::new(pool, catalog)
 }
@@ -55,7 +61,8 @@ pub struct Parts {
 
 /// Puts a server together.
 pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
-    let models = models(config);
+    let catalog = Arc::new(catalog(config));
+    let models = pooled(Arc::clone(&catalog));
     let shared: Arc<dyn Models> = Arc::new(models.clone());
     let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
     let mut library = plugin_set::library(config, Some(tokenizer))?;
@@ -69,23 +76,20 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     let keys = Arc::new(KeyRing::open(&config.keys.value)?);
     gateway.keys = Arc::clone(&keys);
     let follow = plugin_set::follow(config.clone(), library, plugins);
+    gateway.library = Some(Arc::new(FolderLibrary {
+        hub: Hub::new(config.hub.clone())?,
+        catalog,
+        models: models.clone(),
+        roots: config.models.value.clone(),
+    }));
     let mut names = models.names();
     names.sort_by_key(|name| name == embedded::NAME);
     Ok(Parts {
         gateway,
         models: names,
         maintenance: async move {
-            tokio::join!(maintain(models), follow, keys.watch());
+            tokio::join!(models.maintain(), follow, keys.watch());
         }
         .boxed(),
     })
-}
-
-/// Looks after idle models for as long as the server runs.
-async fn maintain(models: PoolModels) {
-    models.maintain().await;
-    // Nothing to look after is no reason to end.
-    loop {
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-    }
 }

@@ -3,6 +3,8 @@
 //! Each value remembers where it came from, for `atoll config`. Unknown fields in the file are an
 //! error with a suggestion: a misspelt limit that is silently ignored is worse than a stop.
 
+mod hub;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -12,8 +14,10 @@ use std::time::{Duration, SystemTime};
 
 use atoll_gateway::keys::{KeyFile, KeyRecord};
 use atoll_gateway::{Access, Limits, OnFault};
+use atoll_hub::HubOptions;
 use serde::Deserialize;
 
+use self::hub::HubFile;
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::error::CliError;
 use crate::paths::Paths;
@@ -41,6 +45,8 @@ struct File {
     kv_memory: Option<Bytes>,
     allowed_origins: Option<Vec<String>>,
     allowed_hosts: Option<Vec<String>>,
+    #[serde(default)]
+    hub: HubFile,
     #[serde(default)]
     limits: LimitsFile,
     #[serde(default)]
@@ -179,6 +185,8 @@ pub struct Config {
     pub allowed_origins: Setting<Vec<String>>,
     /// Names of this machine.
     pub allowed_hosts: Setting<Vec<String>>,
+    /// Where models are downloaded from.
+    pub hub: HubOptions,
     /// Limits on requests, as the file changed them.
     pub limits: Limits,
     /// The filter chain.
@@ -236,7 +244,16 @@ impl Config {
             None => folder,
         };
         let folders = |text: OsString| std::env::split_paths(&text).collect::<Vec<_>>();
+        let models = pick(
+            many(&common.models),
+            env("ATOLL_MODELS").map(|text| ("ATOLL_MODELS", folders(text))),
+            file.models
+                .map(|folders| folders.into_iter().map(from_file).collect()),
+            vec![paths.models.clone()],
+        );
+        let downloads = models.value.first().unwrap_or(&paths.models);
         Ok(Self {
+            hub: hub::options(file.hub, env, downloads),
             listen: pick(
                 many(&args.listen),
                 parsed(env, "ATOLL_LISTEN", |text| {
@@ -261,13 +278,7 @@ impl Config {
                 file.keys.map(from_file),
                 paths.keys.clone(),
             ),
-            models: pick(
-                many(&common.models),
-                env("ATOLL_MODELS").map(|text| ("ATOLL_MODELS", folders(text))),
-                file.models
-                    .map(|folders| folders.into_iter().map(from_file).collect()),
-                vec![paths.models.clone()],
-            ),
+            models,
             plugins: pick(
                 common.plugins.clone(),
                 env("ATOLL_PLUGINS").map(|text| ("ATOLL_PLUGINS", PathBuf::from(text))),

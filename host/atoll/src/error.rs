@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use atoll_engine::engine::EngineError;
 use atoll_gateway::GatewayError;
+use atoll_hub::HubError;
 use atoll_plugin_runtime::PluginError;
 
 /// Any failure of the command line.
@@ -73,6 +74,9 @@ pub enum CliError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A model could not be fetched.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// No model to talk to.
     #[error("{0}")]
     NoModel(String),

@@ -13,6 +13,7 @@ mod models;
 mod output;
 mod paths;
 mod plugins;
+mod pull;
 mod run;
 mod serve;
 mod show;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Models(args) => models::command(&args),
         Command::Plugin(command) => plugins::command(&command),
         Command::Plugins(args) => plugins::list(&args),
+        Command::Pull(args) => pull::command(&args),
         Command::Keys(args) => keys::command(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Config(args) => show::command(&args),

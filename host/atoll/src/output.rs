@@ -25,6 +25,13 @@ pub fn note(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Writes over the last line of standard error, for progress that a person watches.
+pub fn rewrite(text: impl fmt::Display) {
+    let mut out = io::stderr().lock();
+    // To the line's beginning, the text, and away with what is left of a longer one.
+    let _ = write!(out, "\r{text}\x1b[K").and_then(|()| out.flush());
+}
+
 /// Whether a person reads standard error.
 pub fn person_reads_errors() -> bool {
     io::stderr().is_terminal()

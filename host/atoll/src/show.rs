@@ -72,6 +72,14 @@ pub fn command(args: &ConfigArgs) -> Result<(), CliError> {
     output::line(format_args!("configuration file: {file}"))?;
     output::line(format_args!("cache: {}\n", config.paths.cache.display()))?;
     output::table(&["SETTING", "VALUE", "FROM"], &rows)?;
+    let hub = &config.hub;
+    let token = if hub.token.is_some() {
+        "with a token"
+    } else {
+        "without a token"
+    };
+    let offline = if hub.offline { ", offline" } else { "" };
+    output::line(format_args!("hub: {} {token}{offline}", hub.endpoint))?;
     for (place, filter) in config.filters.iter().enumerate() {
         let models = if filter.models.is_empty() {
             "all models".to_owned()

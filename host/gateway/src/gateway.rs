@@ -25,6 +25,7 @@ use crate::failure::{self, Failure};
 use crate::filters::Chain;
 use crate::guard::{self, RequestId};
 use crate::keys::KeyRing;
+use crate::library::Library;
 use crate::metrics::{Metrics, Outcome, Watch};
 use crate::models::Models;
 use crate::options::GatewayOptions;
@@ -40,6 +41,8 @@ pub struct GatewayParts {
     pub plugins: Arc<PluginSet>,
     /// The models.
     pub models: Arc<dyn Models>,
+    /// What clients may do to the models on disk; `None` refuses it.
+    pub library: Option<Arc<dyn Library>>,
     /// Receives what filters find.
     pub audit: Arc<dyn Audit>,
     /// Who may use it. Whoever puts the gateway together runs [`KeyRing::watch`] beside it.
@@ -55,6 +58,7 @@ impl GatewayParts {
             options,
             plugins,
             models,
+            library: None,
             audit,
             keys: Arc::default(),
         }
@@ -71,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) options: GatewayOptions,
     pub(crate) plugins: Arc<PluginSet>,
     pub(crate) models: Arc<dyn Models>,
+    pub(crate) library: Option<Arc<dyn Library>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) metrics: Metrics,
@@ -90,6 +95,7 @@ impl Gateway {
             options,
             plugins,
             models,
+            library,
             audit,
             keys,
         } = parts;
@@ -97,6 +103,7 @@ impl Gateway {
             options,
             plugins,
             models,
+            library,
             audit,
             keys,
             metrics: Metrics::new(),

@@ -8,7 +8,7 @@ use atoll_engine::engine::{ChatPrompt, PromptInput};
 use atoll_engine::executor::TokenId;
 use atoll_engine::sampling::SamplingParams;
 use atoll_plugin_runtime::types::{
-    Completion, CompletionInput, Error, GenerateRequest, OutputFormat, Overflow, Prompt,
+    Completion, CompletionInput, Error, GenerateRequest, KeepAlive, OutputFormat, Overflow, Prompt,
     ReasoningMode, Sampling, ToolChoice,
 };
 use serde_json::{Map, Value};
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub logprobs: Option<u32>,
     /// Whether the client wants events as they happen.
     pub stream: bool,
+    /// How long the model stays in memory afterwards, if the client said.
+    pub keep_alive: Option<KeepAlive>,
 }
 
 impl Plan {
@@ -93,6 +95,7 @@ pub(crate) fn plan(request: GenerateRequest, limits: &Limits) -> Result<Plan, Er
         sampling: request.sampling,
         logprobs: request.logprobs,
         stream: request.streaming.enabled,
+        keep_alive: request.keep_alive,
     };
     if plan.choices == 0 || plan.total_choices() > limits.max_choices {
         return Err(failure::invalid(

@@ -14,8 +14,9 @@
 //! | `plugins` | the plugins in force, swapped whole |
 //! | `filters` | the filter chain around one request |
 //! | `operation` | doing what the dialect asks for |
-//! | `generate`, `prompt` | canonical request to the engine's request |
+//! | `generate`, `prompt`, `inline_system` | canonical request to the engine's request |
 //! | `source` | loading, tokenizing, queueing; the engine's events as they come |
+//! | `pull` | a download's progress, streamed |
 //! | `events` | engine events to canonical events |
 //! | `stream` | events to filters to dialect to client, with back-pressure |
 //! | `response` | heads, bodies, the host's own errors |
@@ -34,16 +35,19 @@ mod filters;
 mod gateway;
 mod generate;
 mod guard;
+mod inline_system;
 mod metrics;
 mod operation;
 mod plugins;
 mod prompt;
+mod pull;
 mod response;
 mod source;
 mod stream;
 
 pub mod audit;
 pub mod keys;
+pub mod library;
 pub mod models;
 pub mod options;
 pub mod pool;

@@ -11,6 +11,7 @@ use atoll_engine::engine::{
 };
 use atoll_engine::executor::TokenId;
 use atoll_plugin_runtime::types;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -22,6 +23,20 @@ pub type GenerationStream = BoxStream<'static, GenerationEvent>;
 pub trait Models: Send + Sync + 'static {
     /// Every model that can be named, loaded or not, by name.
     fn list(&self) -> BoxFuture<'_, Vec<types::ModelInfo>>;
+
+    /// Everything known of one model, with what a list leaves out because it takes reading; `None` if
+    /// there is none of that name.
+    fn show<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<types::ModelInfo>> {
+        let find =
+            move |models: Vec<types::ModelInfo>| models.into_iter().find(|model| model.id == name);
+        self.list().map(find).boxed()
+    }
+
+    /// Says how long a loaded model stays after its last use. Called while an engine of it is held.
+    fn keep(&self, name: &str, keep: types::KeepAlive);
+
+    /// Unloads a model now, or as soon as nobody uses it any more. Whether it is gone already.
+    fn unload<'a>(&'a self, name: &'a str) -> BoxFuture<'a, bool>;
 
     /// The model of that name, loaded first if need be. Called once per request; concurrent calls
     /// share one load.

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use atoll_plugin_runtime::types::{
-    Error, ErrorKind, GenerateRequest, LoadRequest, ModelInfo, Operation, OperationResult,
+    Error, ErrorKind, GenerateRequest, KeepAlive, LoadRequest, ModelInfo, Operation,
+    OperationResult,
 };
 use axum::response::Response;
 
@@ -18,7 +19,7 @@ use crate::gateway::{Gateway, fail};
 use crate::metrics::Watch;
 use crate::source::{Feed, RequestFacts};
 use crate::stream::Answer;
-use crate::{generate, response, source};
+use crate::{generate, library, pull, response, source};
 
 /// Carries out an operation and answers.
 pub(crate) async fn execute(
@@ -32,6 +33,9 @@ pub(crate) async fn execute(
     let result = match operation {
         Operation::Generate(request) => {
             return generate(gateway, facts, conversation, chain, request, watch).await;
+        }
+        Operation::PullModel(name) => {
+            return pull::answer(gateway, conversation, name, watch).await;
         }
         other => question(&gateway, watch.who(), other)
             .await
@@ -101,7 +105,9 @@ async fn question(
         ))
     };
     match operation {
-        Operation::Generate(_) | Operation::None => Ok(OperationResult::None),
+        // Streams, which are answered before anybody asks here.
+        Operation::Generate(_) | Operation::PullModel(_) => Ok(OperationResult::None),
+        Operation::None => Ok(OperationResult::None),
         Operation::CountTokens(request) => {
             let plan = generate::plan(request, &gateway.inner.options.limits)?;
             let count = source::count(Arc::clone(models), plan).await?;
@@ -113,11 +119,7 @@ async fn question(
             Ok(OperationResult::Models(list))
         }
         Operation::ShowModel(name) => {
-            let found = models
-                .list()
-                .await
-                .into_iter()
-                .find(|model| model.id == name);
+            let found = models.show(&name).await;
             found
                 .map(OperationResult::Model)
                 .ok_or_else(|| not_found(name))
@@ -136,22 +138,38 @@ async fn question(
             Err(failure::error(ErrorKind::NotFound, message))
         }
         Operation::Embed(_) => later("embeddings are"),
-        Operation::PullModel(_) => later("downloading models is"),
-        Operation::DeleteModel(_) => later("deleting models is"),
-        Operation::CopyModel(_) => later("copying models is"),
+        Operation::DeleteModel(name) => {
+            let library = library::of(gateway)?;
+            library.delete(&name).await.map(|()| OperationResult::None)
+        }
+        Operation::CopyModel((from, to)) => {
+            let library = library::of(gateway)?;
+            library
+                .copy(&from, &to)
+                .await
+                .map(|()| OperationResult::None)
+        }
         Operation::Other(opaque) => later(&format!("{:?} is", opaque.kind)),
     }
 }
 
+/// Brings a model into memory, or out of it when it is to be kept for no time.
 async fn load(gateway: &Gateway, request: LoadRequest) -> Result<OperationResult, Error> {
-    if request.keep_alive.is_some() {
-        let message = "how long a model stays in memory is the host's setting; leave it out";
-        return Err(failure::unsupported("keep_alive", message));
+    let models = &gateway.inner.models;
+    if let Some(KeepAlive::ForMs(0)) = request.keep_alive {
+        if models.show(&request.model).await.is_none() {
+            return Err(not_found(request.model));
+        }
+        models.unload(&request.model).await;
+        return Ok(OperationResult::None);
     }
-    let loaded = gateway.inner.models.engine(&request.model).await;
-    loaded
-        .map(|_| OperationResult::None)
-        .map_err(|error| failure::from_engine(&error))
+    let engine = models.engine(&request.model).await;
+    let engine = engine.map_err(|error| failure::from_engine(&error))?;
+    if let Some(keep) = request.keep_alive {
+        models.keep(&request.model, keep);
+    }
+    drop(engine);
+    Ok(OperationResult::None)
 }
 
 fn not_found(name: String) -> Error {

@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_engine::engine::{
-    EngineError, EngineGuard, EngineLoad, GenerateRequest, Generation, ModelPool, ModelState,
-    PreparedPrompt, PromptInput,
+    EngineError, EngineGuard, EngineLoad, GenerateRequest, Generation, KeepAlive, ModelPool,
+    ModelState, PreparedPrompt, PromptInput,
 };
 use atoll_engine::executor::TokenId;
 use atoll_plugin_runtime::types;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 
+use crate::gateway::unix_seconds;
 use crate::models::{EngineFacts, GenerationStream, Models, TextEngine};
 
 /// What is known about models without loading them. Called on blocking threads; may look at disks.
 pub trait Catalog: Send + Sync + 'static {
     /// Every model there is, by name; `loaded` is left empty.
     fn list(&self) -> Vec<types::ModelInfo>;
+
+    /// One model, with what a list leaves out because it takes reading: its template, its license.
+    fn show(&self, name: &str) -> Option<types::ModelInfo>;
 
     /// What the gateway needs of one model; the defaults for a name it does not know.
     fn facts(&self, name: &str) -> EngineFacts;
@@ -54,8 +58,7 @@ impl PoolModels {
             .collect()
     }
 
-    /// Unloads idle models as the pool's options say, for as long as it is polled; returns at once
-    /// where they say never.
+    /// Unloads idle models as the pool's options and clients say, for as long as it is polled.
     pub async fn maintain(&self) {
         self.pool.maintain().await;
     }
@@ -66,32 +69,71 @@ impl PoolModels {
             facts: self.catalog.facts(name),
         })
     }
+
+    /// Fills in which of these are in memory, and until when.
+    fn loaded_now(&self, models: &mut [types::ModelInfo]) {
+        let now = unix_seconds();
+        for status in self.pool.list() {
+            if let ModelState::Loaded { unloads_in, .. } = status.state
+                && let Some(model) = models.iter_mut().find(|model| model.id == status.name)
+            {
+                model.loaded = Some(types::LoadedModel {
+                    memory_bytes: status.bytes,
+                    expires_at: unloads_in.map(|wait| now.saturating_add(wait.as_secs())),
+                });
+            }
+        }
+    }
+
+    /// Looks at disks, so away from the threads that serve.
+    async fn look<T: Default + Send + 'static>(
+        &self,
+        look: impl FnOnce(Self) -> T + Send + 'static,
+    ) -> T {
+        let this = self.clone();
+        let looked = tokio::task::spawn_blocking(move || look(this)).await;
+        looked.unwrap_or_else(|error| {
+            tracing::error!(%error, "models could not be listed");
+            T::default()
+        })
+    }
 }
 
 impl Models for PoolModels {
     fn list(&self) -> BoxFuture<'_, Vec<types::ModelInfo>> {
-        let this = self.clone();
+        self.look(|this| {
+            let mut models = this.catalog.list();
+            this.loaded_now(&mut models);
+            models
+        })
+        .boxed()
+    }
+
+    fn show<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<types::ModelInfo>> {
+        let name = name.to_owned();
+        self.look(move |this| {
+            let mut model = this.catalog.show(&name)?;
+            this.loaded_now(std::slice::from_mut(&mut model));
+            Some(model)
+        })
+        .boxed()
+    }
+
+    fn keep(&self, name: &str, keep: types::KeepAlive) {
+        let keep = match keep {
+            types::KeepAlive::ForMs(milliseconds) => {
+                KeepAlive::For(Duration::from_millis(milliseconds))
+            }
+            types::KeepAlive::Forever => KeepAlive::Forever,
+        };
+        self.pool.keep(name, keep);
+    }
+
+    fn unload<'a>(&'a self, name: &'a str) -> BoxFuture<'a, bool> {
         async move {
-            let listed = tokio::task::spawn_blocking(move || {
-                let mut models = this.catalog.list();
-                for status in this.pool.list() {
-                    if let ModelState::Loaded { .. } = status.state
-                        && let Some(model) = models.iter_mut().find(|model| model.id == status.name)
-                    {
-                        let memory_bytes = status.bytes;
-                        model.loaded = Some(types::LoadedModel {
-                            memory_bytes,
-                            expires_at: None,
-                        });
-                    }
-                }
-                models
-            })
-            .await;
-            listed.unwrap_or_else(|error| {
-                tracing::error!(%error, "models could not be listed");
-                Vec::new()
-            })
+            // Said first: if it is in use, it goes with its last user.
+            self.pool.keep(name, KeepAlive::For(Duration::ZERO));
+            self.pool.unload(name).await || self.pool.loaded(name).is_none()
         }
         .boxed()
     }

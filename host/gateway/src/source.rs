@@ -16,9 +16,9 @@ use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt, StreamExt};
 
 use crate::events::{Elapsed, Translator};
-use crate::failure;
 use crate::generate::{self, Plan};
 use crate::models::{Models, TextEngine};
+use crate::{failure, inline_system};
 
 /// Most events handed to one encode call. Enough that a burst (a fast model, a slow plugin) costs
 /// one crossing; small enough that no batch holds a client's text for long.
@@ -148,6 +148,9 @@ async fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Resu
     let before_load = Instant::now();
     let engine = models.engine(&plan.model).await.map_err(from_engine)?;
     let load = before_load.elapsed();
+    if let Some(keep) = plan.keep_alive {
+        models.keep(&plan.model, keep);
+    }
     let model = engine.facts();
     let echoes = echo_texts(&engine, &plan).await?;
     let prompts = prepare(&engine, plan.inputs).await?;
@@ -205,7 +208,11 @@ async fn prepare(
     inputs: Vec<PromptInput>,
 ) -> Result<Vec<PreparedPrompt>, Error> {
     let engine = Arc::clone(engine);
-    blocking(move || inputs.iter().map(|input| engine.prepare(input)).collect()).await
+    blocking(move || {
+        let prepare = |input: &PromptInput| inline_system::prepare(engine.as_ref(), input);
+        inputs.iter().map(prepare).collect()
+    })
+    .await
 }
 
 /// The prompts' own text, for clients that want it repeated before the answer.

@@ -1,6 +1,7 @@
 //! Models on disk: what there is, what each one is, and how one is loaded.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -17,6 +18,7 @@ use atoll_gateway::models::{EngineFacts, SamplingDefaults};
 use atoll_gateway::pool::Catalog;
 use atoll_plugin_runtime::types::ModelInfo;
 
+use super::details;
 use crate::config::Config;
 use crate::embedded;
 
@@ -86,6 +88,12 @@ impl ModelCatalog {
             }
         }
         listing
+    }
+
+    /// Where a model is.
+    pub fn folder(&self, name: &str) -> Option<PathBuf> {
+        let folder = self.store.find(name).ok()?;
+        Some(folder.path().to_owned())
     }
 
     fn find(&self, name: &str) -> Result<ModelFolder, EngineError> {
@@ -164,13 +172,25 @@ impl Catalog for ModelCatalog {
             .list()
             .into_iter()
             .filter_map(|(folder, info)| match info {
-                Ok(info) => Some(info),
+                Ok(info) => Some(canonical(info, folder.path())),
                 Err(error) => {
                     tracing::warn!(model = folder.id(), %error, "this model cannot be used");
                     None
                 }
             });
-        usable.map(canonical).collect()
+        usable.collect()
+    }
+
+    fn show(&self, name: &str) -> Option<ModelInfo> {
+        let folder = self.store.find(name).ok()?;
+        let described = canonical(folder.info().ok()?, folder.path());
+        let details = details::read(folder.path());
+        Some(ModelInfo {
+            template: details.template,
+            license: details.license,
+            capabilities: details.capabilities,
+            ..described
+        })
     }
 
     fn facts(&self, name: &str) -> EngineFacts {
@@ -184,7 +204,7 @@ impl Catalog for ModelCatalog {
 }
 
 /// A model of the store in the words of the plugins' contract.
-fn canonical(info: atoll_engine::store::ModelInfo) -> ModelInfo {
+fn canonical(info: atoll_engine::store::ModelInfo, folder: &Path) -> ModelInfo {
     let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
     let quantization = match info.quantization {
         Some(quantization) => format!("q{}", quantization.bits),
@@ -198,7 +218,7 @@ fn canonical(info: atoll_engine::store::ModelInfo) -> ModelInfo {
         quantization,
         parameters: info.parameters,
         size_bytes: info.bytes,
-        digest: String::new(),
+        digest: details::fingerprint(folder),
         context_length: narrow(info.context_length),
         embedding_length: narrow(info.hidden_size),
         capabilities: vec!["completion".to_owned(), "chat".to_owned()],

@@ -11,7 +11,7 @@ use atoll_engine::engine::{
 use atoll_engine::executor::{Capabilities, TokenId};
 use atoll_engine::testing::{FakeExecutor, FakeFaults, small_capabilities};
 use atoll_gateway::models::{EngineFacts, GenerationStream, Models, TextEngine};
-use atoll_plugin_runtime::types::ModelInfo;
+use atoll_plugin_runtime::types::{KeepAlive, ModelInfo};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -40,6 +40,8 @@ pub struct Play {
 pub struct Scripted {
     engine: Arc<ScriptedEngine>,
     loading: watch::Receiver<bool>,
+    /// What was said about staying in memory.
+    pub kept: Mutex<Vec<(String, KeepAlive)>>,
 }
 
 struct ScriptedEngine {
@@ -75,6 +77,7 @@ pub fn scripted(refusal: Option<EngineError>) -> (Arc<Scripted>, Script) {
         Arc::new(Scripted {
             engine,
             loading: is_loading,
+            kept: Mutex::default(),
         }),
         Script {
             generations,
@@ -181,6 +184,15 @@ impl Models for Scripted {
             ext: None,
         };
         async move { vec![model] }.boxed()
+    }
+
+    fn keep(&self, name: &str, keep: KeepAlive) {
+        self.kept.lock().unwrap().push((name.to_owned(), keep));
+    }
+
+    fn unload<'a>(&'a self, name: &'a str) -> BoxFuture<'a, bool> {
+        self.keep(name, KeepAlive::ForMs(0));
+        async { true }.boxed()
     }
 
     fn engine<'a>(
