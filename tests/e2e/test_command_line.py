@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from conftest import MODEL, binary
+from conftest import MODEL, ROOT, binary
+from hub import Hub
 
 
 @pytest.fixture()
@@ -55,3 +56,22 @@ def test_help_teaches(home):
     assert done.returncode == 0
     for word in ("serve", "run", "models", "plugins"):
         assert word in done.stdout
+
+
+def test_pull_fetches_a_model_and_says_where_it_is(home, tmp_path):
+    hub = Hub("reef/tiny", ROOT / "tests/fixtures/models/llama-f32-tied")
+    env = {**home, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+    try:
+        models = tmp_path / "models"
+        done = atoll("pull", "reef/tiny", "--models", str(models), env=env)
+        assert done.returncode == 0, done.stderr
+        assert str(models / "reef" / "tiny") in done.stdout
+        assert "reef/tiny" in atoll("models", "--models", str(models), env=env).stdout
+        again = atoll("pull", "reef/tiny", "--models", str(models), env=env)
+        assert "up to date" in again.stdout and len(hub.ranges) == 1
+        none = atoll("pull", "reef/none", "--models", str(models), env=env)
+        assert none.returncode != 0 and "HF_TOKEN" in none.stderr
+        offline = atoll("pull", "reef/tiny", env={**env, "HF_HUB_OFFLINE": "1"})
+        assert offline.returncode != 0 and "offline" in offline.stderr
+    finally:
+        hub.stop()

@@ -1,0 +1,50 @@
+// The official `@anthropic-ai/sdk` package against the running host at ATOLL_URL.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import Anthropic from '@anthropic-ai/sdk';
+
+const model = process.env.ATOLL_MODEL;
+const client = new Anthropic({ baseURL: process.env.ATOLL_URL, apiKey: 'unused', maxRetries: 0 });
+const messages = [{ role: 'user', content: 'Hello' }];
+const ask = (change) => ({ model, max_tokens: 40, messages, temperature: 0, ...change });
+const text = (message) => message.content.filter((b) => b.type === 'text').map((b) => b.text).join('');
+
+test('a streamed message says what the whole one says', async () => {
+  const whole = await client.messages.create(ask());
+  assert.ok(text(whole).trim());
+  let streamed = '';
+  const stream = client.messages.stream(ask()).on('text', (piece) => (streamed += piece));
+  const final = await stream.finalMessage();
+  assert.equal(streamed, text(whole));
+  assert.equal(text(final), text(whole));
+  assert.equal(final.stop_reason, whole.stop_reason);
+  assert.equal(final.usage.output_tokens, whole.usage.output_tokens);
+});
+
+test('counting says what generation reports', async () => {
+  const { input_tokens: counted } = await client.messages.countTokens({ model, messages });
+  const { usage } = await client.messages.create(ask({ max_tokens: 1 }));
+  assert.equal(counted, usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens);
+});
+
+test('models', async () => {
+  const ids = [];
+  for await (const entry of client.models.list({ limit: 1 })) ids.push(entry.id);
+  assert.ok(ids.includes(model));
+  assert.equal((await client.models.retrieve(model)).id, model);
+});
+
+test('errors have their own classes', async () => {
+  await assert.rejects(client.messages.create(ask({ model: 'none' })), Anthropic.NotFoundError);
+  await assert.rejects(client.messages.create(ask({ messages: [] })), Anthropic.BadRequestError);
+  const long = [{ role: 'user', content: 'word '.repeat(20000) }];
+  await assert.rejects(client.messages.create(ask({ messages: long })), /prompt is too long: \d+ tokens > \d+ maximum/);
+});
+
+test('a stream can be left', async () => {
+  const stream = await client.messages.create(ask({ stream: true }));
+  for await (const event of stream) if (event.type === 'content_block_delta') break;
+  assert.ok(text(await client.messages.create(ask({ max_tokens: 2 }))).length > 0);
+});
