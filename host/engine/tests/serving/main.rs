@@ -16,3 +16,4 @@ mod model;
 mod pool;
 mod rig;
 mod scheduler;
+mod schemas;
