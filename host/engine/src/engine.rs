@@ -17,6 +17,7 @@
 mod active;
 mod answer;
 mod constraint;
+mod embed;
 mod mailbox;
 mod pool;
 mod request;
@@ -46,6 +47,7 @@ use crate::scheduler::{
 };
 use crate::store::TextModel;
 use crate::text::stop::StopMatcher;
+use embed::EmbedJob;
 use worker::{Command, Worker};
 
 /// Commands that may wait for the loop. It takes all of them between two steps, so a full channel
@@ -363,6 +365,28 @@ impl Engine {
         accepted
             .await
             .unwrap_or_else(|_| Err(inner.shared.refusal()))
+    }
+
+    /// A vector for a prompt: the hidden states after the model's last norm, pooled as its makers say,
+    /// not normalised. Dropping the future gives the work up.
+    ///
+    /// # Errors
+    /// An executor that cannot embed, a full queue, a shutdown, or the failure that ended the engine.
+    pub async fn embed(&self, prompt: PreparedPrompt) -> Result<Vec<f32>, EngineError> {
+        self.check_tokens("prompt", prompt.tokens())?;
+        let inner = &self.inner;
+        if inner.shared.draining.load(Ordering::Acquire) {
+            return Err(inner.shared.refusal());
+        }
+        let (reply, pooled) = oneshot::channel();
+        let job = EmbedJob {
+            prompt: prompt.shared(),
+            reply,
+        };
+        if inner.commands.send(Command::Embed(job)).await.is_err() {
+            return Err(inner.shared.refusal());
+        }
+        pooled.await.unwrap_or_else(|_| Err(inner.shared.refusal()))
     }
 
     /// How busy it is.

@@ -229,6 +229,16 @@ pub struct RowOutput {
     pub result: Result<Vec<SampledToken>, RowError>,
 }
 
+/// How the hidden states of a sequence become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pooling {
+    /// The last position's, which has seen all others.
+    #[default]
+    Last,
+    /// The mean over all positions.
+    Mean,
+}
+
 /// A drawn token with what the client asked to know about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampledToken {
@@ -276,6 +286,14 @@ pub enum ExecutorError {
     /// The device refused an allocation.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
+    /// This executor cannot do what was asked; nothing is lost.
+    #[error("executor `{name}` cannot {what}")]
+    Unsupported {
+        /// The executor's name.
+        name: String,
+        /// What it cannot do.
+        what: &'static str,
+    },
     /// The device, a peer or a kernel failed; every sequence it holds is lost.
     #[error("executor failed: {0}")]
     Failed(String),
@@ -328,4 +346,27 @@ pub trait Executor: Send {
     /// # Errors
     /// [`ExecutorError::Idle`] if nothing is in flight; device failures.
     fn complete(&mut self) -> Result<StepOutput, ExecutorError>;
+
+    /// Runs rows as a step would, but for embeddings: nothing is drawn, and each row's hidden states
+    /// (after the last norm) go into its entry of `sums`. [`Pooling::Mean`] adds them there, one
+    /// position after the other, so that a sequence's sum does not depend on how it was cut into rows;
+    /// [`Pooling::Last`] leaves the last position's. An entry is empty before its sequence's first row.
+    ///
+    /// Called with no step in flight, on open sequences, with rows that have no `sample`.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Unsupported`] where it is not implemented; device failures. A row that breaks
+    /// a rule fails alone.
+    fn pool(
+        &mut self,
+        rows: &[Row],
+        pooling: Pooling,
+        sums: &mut [Vec<f32>],
+    ) -> Result<Vec<Result<(), RowError>>, ExecutorError> {
+        let _ = (rows, pooling, sums);
+        Err(ExecutorError::Unsupported {
+            name: self.capabilities().name.clone(),
+            what: "embed",
+        })
+    }
 }

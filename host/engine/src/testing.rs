@@ -13,8 +13,8 @@ use std::sync::mpsc::Receiver;
 
 use crate::engine::{ChatPrompt, EngineError, ModelText, TextStream};
 use crate::executor::{
-    Capabilities, Executor, ExecutorError, Row, RowError, RowOutput, SampledToken, SequenceId,
-    SequenceSpec, Step, StepOutput, TokenId,
+    Capabilities, Executor, ExecutorError, Pooling, Row, RowError, RowOutput, SampledToken,
+    SequenceId, SequenceSpec, Step, StepOutput, TokenId,
 };
 use crate::sampling::SamplingParams;
 use crate::text::TextError;
@@ -318,6 +318,39 @@ impl Executor for FakeExecutor {
         }
         self.sequences.insert(child, state);
         Ok(())
+    }
+
+    /// Pools the numbers of the pages as if each were a hidden state of two.
+    fn pool(
+        &mut self,
+        rows: &[Row],
+        pooling: Pooling,
+        sums: &mut [Vec<f32>],
+    ) -> Result<Vec<Result<(), RowError>>, ExecutorError> {
+        if !self.in_flight.is_empty() {
+            return Err(ExecutorError::Failed("a step is in flight".into()));
+        }
+        let tokens: usize = rows.iter().map(|row| row.tokens.len()).sum();
+        if rows.len() > self.capabilities.max_rows || tokens > self.capabilities.max_tokens {
+            return Err(ExecutorError::Failed("more than a step's worth".into()));
+        }
+        let mut results = Vec::new();
+        for (row, sum) in rows.iter().zip(sums) {
+            let result = self.compute(row).and_then(|numbers| {
+                self.write(row, &numbers)?;
+                for number in numbers {
+                    let state = [(number % 97) as f32, (number % 89) as f32];
+                    if pooling == Pooling::Last || sum.is_empty() {
+                        *sum = state.to_vec();
+                    } else {
+                        sum.iter_mut().zip(state).for_each(|(sum, s)| *sum += s);
+                    }
+                }
+                Ok(())
+            });
+            results.push(result);
+        }
+        Ok(results)
     }
 
     fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), ExecutorError> {

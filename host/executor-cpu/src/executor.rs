@@ -5,6 +5,7 @@
 //! alone. Steps are cut into chunks of bounded size, in row order, which changes no result.
 
 mod plan;
+mod pooling;
 mod stage;
 
 pub use stage::CpuStage;
@@ -19,8 +20,8 @@ use crate::synthetic::SyntheticSource;
 use crate::weights::Model;
 use crate::{CpuOptions, KvMemory, LoadError};
 use atoll_engine::executor::{
-    Capabilities, Executor, ExecutorError, Row, RowError, RowOutput, SampledToken, SequenceId,
-    SequenceSpec, Step, StepOutput,
+    Capabilities, Executor, ExecutorError, Pooling, Row, RowError, RowOutput, SampledToken,
+    SequenceId, SequenceSpec, Step, StepOutput,
 };
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
@@ -208,9 +209,9 @@ impl CpuExecutor {
         self.plan.check(rows, &known, &self.capabilities, verdicts);
     }
 
-    /// Feeds the rows that may `run`, chunk by chunk. Each wanted position's logits go to `draw`, on
-    /// any thread; what it returns goes to `deliver` with the row's index, in order. Hidden states
-    /// come and go by `boundary` where the model has no beginning or no end.
+    /// Feeds the rows that may `run`. Each sampled position's logits go to `draw`, on any thread; what
+    /// it returns goes to `deliver` with the row's index, in order. Hidden states come and go by
+    /// `boundary` where the model has no beginning or no end.
     fn pass<T: Send>(
         &mut self,
         rows: &[Row],
@@ -219,9 +220,23 @@ impl CpuExecutor {
         mut deliver: impl FnMut(usize, T),
         boundary: &mut Boundary<'_>,
     ) {
+        let sampled = |row: &Row| row.sample.as_ref().map_or(0, |sample| sample.positions);
+        self.feed(rows, run, sampled, |this, wanted| {
+            this.flush(wanted, &draw, &mut deliver, boundary);
+        });
+    }
+
+    /// Feeds the rows that may `run`, chunk by chunk. `wants` says how many of a row's last positions
+    /// are looked at; `flush` runs the chunk collected so far and does so.
+    fn feed(
+        &mut self,
+        rows: &[Row],
+        run: impl Fn(usize) -> bool,
+        wants: impl Fn(&Row) -> usize,
+        mut flush: impl FnMut(&mut Self, &[Wanted]),
+    ) {
         let capacity = self.forward.capacity();
-        // What of the chunk wants logits: token of the chunk, row, position.
-        let mut wanted: Vec<(usize, usize, usize)> = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         self.chunk.clear();
         for (index, row) in rows.iter().enumerate() {
             if !run(index) {
@@ -230,11 +245,13 @@ impl CpuExecutor {
             if let Some(sequence) = self.sequences.get(&row.sequence) {
                 lock(sequence).feed(row.start, &row.tokens);
             }
-            let sampled = row.sample.as_ref().map_or(0, |sample| sample.positions);
+            let unwanted = row.tokens.len().saturating_sub(wants(row));
             let mut done = 0;
             while done < row.tokens.len() {
                 if self.chunk.tokens.len() == capacity {
-                    self.flush(&mut wanted, &draw, &mut deliver, boundary);
+                    flush(self, &wanted);
+                    wanted.clear();
+                    self.chunk.clear();
                 }
                 let first = self.chunk.tokens.len();
                 let count = (row.tokens.len() - done).min(capacity - first);
@@ -249,21 +266,20 @@ impl CpuExecutor {
                 let blocks = row.block_table.iter().map(|block| block.0);
                 let used = (row.start + done + count).div_ceil(self.capabilities.block_size);
                 self.chunk.tables.extend(blocks.take(used));
-                let unsampled = row.tokens.len() - sampled;
-                for token in unsampled.max(done)..done + count {
+                for token in unwanted.max(done)..done + count {
                     wanted.push((first + token - done, index, row.start + token));
                 }
                 done += count;
             }
         }
-        self.flush(&mut wanted, &draw, &mut deliver, boundary);
+        flush(self, &wanted);
+        self.chunk.clear();
     }
 
-    /// Runs the chunk collected so far and draws what it wants: (token of the chunk, row,
-    /// position).
+    /// Runs the chunk collected so far and draws what is wanted of it.
     fn flush<T: Send>(
         &mut self,
-        wanted: &mut Vec<(usize, usize, usize)>,
+        wanted: &[Wanted],
         draw: &(impl Fn(&Sequences, Draw<'_>) -> T + Sync),
         deliver: &mut impl FnMut(usize, T),
         boundary: &mut Boundary<'_>,
@@ -275,7 +291,7 @@ impl CpuExecutor {
         if self.model.end.is_none() {
             let hidden = self.forward.hidden(&self.model, tokens);
             boundary.output.extend_from_slice(hidden);
-            wanted.clear();
+            return;
         }
         let sequences = &self.sequences;
         for wanted in wanted.chunks(HEAD_ROWS) {
@@ -304,8 +320,6 @@ impl CpuExecutor {
                 }
             }
         }
-        wanted.clear();
-        self.chunk.clear();
     }
 
     fn compute(&mut self, step: &Step) -> Result<StepOutput, ExecutorError> {
@@ -412,6 +426,9 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ExecutorError>) -> Result<T, Exec
     })
 }
 
+/// A position to look at: token of the chunk, row, position.
+type Wanted = (usize, usize, usize);
+
 /// Logits of one position of one row.
 struct Draw<'a> {
     row: usize,
@@ -502,5 +519,17 @@ impl Executor for CpuExecutor {
     fn complete(&mut self) -> Result<StepOutput, ExecutorError> {
         let step = self.pending.take().ok_or(ExecutorError::Idle)?;
         guarded(|| self.compute(&step))
+    }
+
+    fn pool(
+        &mut self,
+        rows: &[Row],
+        pooling: Pooling,
+        sums: &mut [Vec<f32>],
+    ) -> Result<Vec<Result<(), RowError>>, ExecutorError> {
+        if self.pending.is_some() {
+            return Err(ExecutorError::TooManySteps { limit: 0 });
+        }
+        guarded(|| Ok(self.compute_pool(rows, pooling, sums)))
     }
 }

@@ -175,6 +175,19 @@ impl Forward {
         self.x.get(..rows * model.hidden).unwrap_or(&[])
     }
 
+    /// The hidden state of token `index` of the last chunk after the last norm; nothing where the model
+    /// has no end.
+    pub(crate) fn normed(&mut self, model: &Model, index: usize) -> &[f32] {
+        let hidden = model.hidden;
+        let Some((norm, _)) = model.head() else {
+            return &[];
+        };
+        let x = &self.x[index * hidden..(index + 1) * hidden];
+        let out = &mut self.normed[..hidden];
+        norm_vector(&self.compute.kernels, norm, x, out);
+        out
+    }
+
     /// Computes the logits of the hidden states at `indices` (at most [`HEAD_ROWS`]) of the last
     /// chunk, then calls `draw(i, logits)` for each, on several threads if there are several. Draws
     /// nothing where the model has no head.

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use super::{ChatPrompt, EngineError};
-use crate::executor::TokenId;
+use crate::executor::{Pooling, TokenId};
 use crate::grammar::VocabularyEntry;
 use crate::store::TextModel;
 use crate::text::TextError;
@@ -47,6 +47,11 @@ pub trait ModelText: Send + Sync + 'static {
     /// constrained.
     fn vocabulary(&self) -> Vec<VocabularyEntry> {
         Vec::new()
+    }
+
+    /// How embeddings are made of hidden states.
+    fn pooling(&self) -> Pooling {
+        Pooling::default()
     }
 
     /// The bytes a token stands for: its name for a special token, nothing for an unknown one.
@@ -110,6 +115,10 @@ impl ModelText for TextModel {
                 }
             })
             .collect()
+    }
+
+    fn pooling(&self) -> Pooling {
+        self.pooling
     }
 
     fn token_bytes(&self, token: TokenId) -> Vec<u8> {

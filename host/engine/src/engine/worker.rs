@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::active::Active;
 use super::answer::{Answer, Piece};
 use super::constraint::{Guard, MaskWorker, accept};
+use super::embed::{EmbedJob, Embedder};
 use super::mailbox::{Generation, mailbox};
 use super::text::ModelText;
 use super::{EngineError, EngineLoad, FinishReason, GenerateRequest, GenerationEvent, Shared};
@@ -35,6 +36,8 @@ pub(super) enum Command {
         stops: StopMatcher,
         reply: oneshot::Sender<Result<Generation, EngineError>>,
     },
+    /// Make a vector of this prompt.
+    Embed(EmbedJob),
     /// Look at the flags.
     Wake,
 }
@@ -49,6 +52,7 @@ pub(super) struct Worker {
     next_request: u64,
     /// Started by the first request that needs it.
     masks: Option<MaskWorker>,
+    embedder: Embedder,
     /// How long requests took lately, in seconds, smoothed.
     typical_seconds: f64,
 }
@@ -62,6 +66,7 @@ impl Worker {
         max_unread_tokens: usize,
     ) -> Self {
         Self {
+            embedder: Embedder::new(text.pooling()),
             executor,
             scheduler,
             text,
@@ -109,7 +114,7 @@ impl Worker {
     fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<(), EngineError> {
         loop {
             self.reap();
-            let submitted = self.submit()?;
+            let submitted = self.advance()?;
             self.publish_load();
             if self.scheduler.steps_in_flight() > 0 {
                 let output = self.executor.complete()?;
@@ -120,7 +125,7 @@ impl Worker {
                 for event in events {
                     self.handle(event);
                 }
-            } else if !submitted && !self.scheduler.is_idle() {
+            } else if !submitted && !self.scheduler.is_idle() && self.embedder.is_idle() {
                 // Cannot happen: with nothing in flight the oldest request always has room.
                 return Err(EngineError::Internal(format!(
                     "nothing can run: {:?}",
@@ -128,7 +133,7 @@ impl Worker {
                 )));
             }
             self.publish_load();
-            if self.scheduler.is_idle() {
+            if self.scheduler.is_idle() && self.embedder.is_idle() {
                 if self.shared.draining.load(Ordering::Acquire) {
                     return Ok(());
                 }
@@ -146,6 +151,19 @@ impl Worker {
         }
     }
 
+    /// Submits what can run. Embeddings need the executor to themselves for a turn: while any wait, steps
+    /// are not submitted ahead.
+    fn advance(&mut self) -> Result<bool, EngineError> {
+        if !self.embedder.is_idle() {
+            if self.scheduler.steps_in_flight() > 0 {
+                return Ok(false);
+            }
+            self.embedder
+                .turn(self.executor.as_mut(), &mut self.scheduler)?;
+        }
+        self.submit()
+    }
+
     fn publish_load(&self) {
         let load = EngineLoad::new(self.requests.len(), &self.scheduler.load());
         self.shared.set_load(load);
@@ -154,6 +172,11 @@ impl Worker {
     fn command(&mut self, command: Command) {
         match command {
             Command::Wake => {}
+            Command::Embed(job) => {
+                let waiting = self.scheduler.load().waiting + 1;
+                let retry_after = self.retry_after(waiting);
+                self.embedder.push(job, retry_after);
+            }
             Command::Generate {
                 request,
                 stops,

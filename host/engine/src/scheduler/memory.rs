@@ -3,10 +3,26 @@
 use super::plan::Plan;
 use super::sequence::State;
 use super::{Scheduler, SequenceOp};
-use crate::executor::{BlockCopy, SequenceId};
+use crate::executor::{BlockCopy, BlockId, SequenceId};
 use crate::kv::blocks_for;
 
 impl Scheduler {
+    /// Lends blocks to work that is no request of this scheduler, with a number for its sequence. `None`
+    /// while there are not enough that nobody uses. They come back with
+    /// [`take_back`](Self::take_back), soon: running sequences may have to wait for them.
+    pub fn lend(&mut self, blocks: usize) -> Option<(SequenceId, Vec<BlockId>)> {
+        if blocks > self.pool.available() {
+            return None;
+        }
+        let table: Option<Vec<BlockId>> = (0..blocks).map(|_| self.pool.allocate()).collect();
+        Some((self.fresh_sequence_id(), table?))
+    }
+
+    /// Takes lent blocks back.
+    pub fn take_back(&mut self, mut table: Vec<BlockId>) {
+        self.pool.release_all(&mut table);
+    }
+
     /// Makes sure that `id` can write positions up to `end`: enough blocks, and the one it writes
     /// into its own. Preempts younger sequences if it must. False leaves the sequence as it was.
     pub(super) fn reserve(&mut self, id: SequenceId, end: usize, plan: &mut Plan) -> bool {

@@ -1,10 +1,12 @@
 //! [`TextModel`]: a model folder, opened: everything the engine needs besides an executor.
 
+use std::path::Path;
+
 use super::{ModelFolder, StoreError};
-use crate::executor::TokenId;
+use crate::executor::{Pooling, TokenId};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::{Dtype, ModelSpec, Quantization};
-use crate::text::generation::GenerationConfig;
+use crate::text::generation::{GenerationConfig, read_json};
 use crate::text::template::ChatTemplate;
 use crate::text::tokenizer::Tokenizer;
 
@@ -72,6 +74,9 @@ pub struct TextModel {
     pub template: Option<ChatTemplate>,
     /// Its makers' defaults, and the tokens that end a turn.
     pub generation: GenerationConfig,
+    /// How its embeddings are made, as `1_Pooling/config.json` (the layout of sentence-transformers)
+    /// says; the last position's where it says nothing.
+    pub pooling: Pooling,
     /// Facts for lists and clients.
     pub info: ModelInfo,
 }
@@ -96,7 +101,16 @@ impl TextModel {
             tokenizer,
             template,
             generation,
+            pooling: pooling(path)?,
             info,
         })
     }
+}
+
+/// # Errors
+/// The file is there and cannot be read as JSON.
+fn pooling(folder: &Path) -> Result<Pooling, StoreError> {
+    let config = read_json(&folder.join("1_Pooling"), "config.json")?;
+    let mean = config.get("pooling_mode_mean_tokens") == Some(&serde_json::Value::Bool(true));
+    Ok(if mean { Pooling::Mean } else { Pooling::Last })
 }

@@ -104,7 +104,7 @@ pub(super) fn special_token<'a>(tokenizer_config: &'a Value, name: &str) -> Opti
 }
 
 /// A JSON file of the folder, or null if it does not exist.
-pub(super) fn read_json(folder: &Path, name: &str) -> Result<Value, TextError> {
+pub(crate) fn read_json(folder: &Path, name: &str) -> Result<Value, TextError> {
     let path = folder.join(name);
     match files::read_bounded(&path, MAX_SMALL_JSON_BYTES) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| TextError::Json {

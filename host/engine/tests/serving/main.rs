@@ -10,6 +10,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod embed;
 mod engine;
 mod kv;
 mod model;

@@ -5,6 +5,7 @@
     reason = "a broken fixture should stop the test"
 )]
 
+mod embeddings;
 mod golden;
 mod hostile;
 mod invariance;
