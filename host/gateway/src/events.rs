@@ -318,7 +318,7 @@ impl Translator {
     }
 }
 
-fn nanos(duration: Option<Duration>) -> u64 {
+pub(crate) fn nanos(duration: Option<Duration>) -> u64 {
     u64::try_from(duration.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }
 

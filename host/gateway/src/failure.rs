@@ -5,6 +5,7 @@
 //! dialect can speak: before a route is found, or after its plugin broke.
 
 use atoll_engine::engine::EngineError;
+use atoll_engine::executor::ExecutorError;
 use atoll_plugin_runtime::PluginError;
 use atoll_plugin_runtime::types::{ContextOverflow, Error, ErrorKind};
 use http::StatusCode;
@@ -102,6 +103,9 @@ pub(crate) fn from_engine(failure: &EngineError) -> Error {
             error(ErrorKind::ModelNotFound(name.clone()), message)
         }
         EngineError::OutOfMemory { .. } => overloaded(message, DEFAULT_RETRY_AFTER_MS),
+        EngineError::Executor(ExecutorError::Unsupported { .. }) => {
+            error(ErrorKind::Unsupported, message)
+        }
         EngineError::SlowReader { .. } => error(ErrorKind::Cancelled, message),
         _ => error(ErrorKind::Internal, message),
     }

@@ -14,6 +14,7 @@
 //! | `plugins` | the plugins in force, swapped whole |
 //! | `filters` | the filter chain around one request |
 //! | `operation` | doing what the dialect asks for |
+//! | `embed` | texts to vectors |
 //! | `generate`, `prompt`, `inline_system` | canonical request to the engine's request |
 //! | `source` | loading, tokenizing, queueing; the engine's events as they come |
 //! | `pull` | a download's progress, streamed |
@@ -27,6 +28,7 @@
 mod admin;
 mod auth;
 mod body;
+mod embed;
 mod error;
 mod events;
 mod exchange;

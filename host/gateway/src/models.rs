@@ -70,6 +70,13 @@ pub trait TextEngine: Send + Sync + 'static {
     /// A template that refuses the messages, or a prompt beyond all limits.
     fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError>;
 
+    /// A vector for a prompt, pooled as the model's makers say, not normalised. Dropping the future
+    /// gives the work up.
+    ///
+    /// # Errors
+    /// An executor that cannot embed, or a full queue.
+    fn embed(&self, prompt: PreparedPrompt) -> BoxFuture<'_, Result<Vec<f32>, EngineError>>;
+
     /// Queues a generation.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! question with one answer, rendered by the dialect's `reply`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use atoll_plugin_runtime::types::{
     Error, ErrorKind, GenerateRequest, KeepAlive, LoadRequest, ModelInfo, Operation,
@@ -19,7 +20,7 @@ use crate::gateway::{Gateway, fail};
 use crate::metrics::Watch;
 use crate::source::{Feed, RequestFacts};
 use crate::stream::Answer;
-use crate::{generate, library, pull, response, source};
+use crate::{embed, generate, library, pull, response, source};
 
 /// Carries out an operation and answers.
 pub(crate) async fn execute(
@@ -37,7 +38,7 @@ pub(crate) async fn execute(
         Operation::PullModel(name) => {
             return pull::answer(gateway, conversation, name, watch).await;
         }
-        other => question(&gateway, watch.who(), other)
+        other => question(&gateway, watch.who(), facts.arrived, other)
             .await
             .map_err(Failure::Typed),
     };
@@ -95,6 +96,7 @@ async fn generate(
 async fn question(
     gateway: &Gateway,
     caller: &Caller,
+    arrived: Instant,
     operation: Operation,
 ) -> Result<OperationResult, Error> {
     let models = &gateway.inner.models;
@@ -137,7 +139,9 @@ async fn question(
             let message = format!("there is no stored answer {id:?}: this host keeps none yet");
             Err(failure::error(ErrorKind::NotFound, message))
         }
-        Operation::Embed(_) => later("embeddings are"),
+        Operation::Embed(request) => embed::embed(models, request, arrived)
+            .await
+            .map(OperationResult::Embeddings),
         Operation::DeleteModel(name) => {
             let library = library::of(gateway)?;
             library.delete(&name).await.map(|()| OperationResult::None)

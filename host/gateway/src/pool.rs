@@ -192,6 +192,10 @@ impl TextEngine for PooledEngine {
         async move { Ok(stream(self.guard.generate(request).await?)) }.boxed()
     }
 
+    fn embed(&self, prompt: PreparedPrompt) -> BoxFuture<'_, Result<Vec<f32>, EngineError>> {
+        self.guard.embed(prompt).boxed()
+    }
+
     fn encode(&self, text: &str) -> Result<Vec<TokenId>, EngineError> {
         self.guard.text().encode(text, false)
     }

@@ -352,3 +352,51 @@ async fn models_are_listed_and_shown() {
     let none = send(server.address, post("/v1/chat/completions", &request)).await;
     assert_eq!(none.status, 404);
 }
+
+#[tokio::test]
+async fn embeddings_are_unit_vectors_as_numbers_or_base64() {
+    let server = start().await;
+    let ask = |fields: serde_json::Value| {
+        let mut request = json!({ "model": MODEL, "input": ["one", "two"] });
+        for (name, value) in fields.as_object().unwrap() {
+            request[name] = value.clone();
+        }
+        post("/v1/embeddings", &request)
+    };
+    let answer = send(server.address, ask(json!({ "encoding_format": "float" }))).await;
+    assert_eq!(answer.status, 200);
+    let body = answer.json().await;
+    let data = body["data"].as_array().unwrap();
+    assert_eq!(data.len(), 2);
+    for vector in data {
+        let vector = vector["embedding"].as_array().unwrap();
+        let square: f64 = vector.iter().map(|x| x.as_f64().unwrap().powi(2)).sum();
+        assert!((square - 1.0).abs() < 1e-6, "{body}");
+    }
+    assert_ne!(data[0]["embedding"], data[1]["embedding"]);
+    assert_eq!(body["usage"]["prompt_tokens"], 6);
+
+    let body = send(
+        server.address,
+        ask(json!({ "encoding_format": "base64", "dimensions": 1 })),
+    );
+    let body = body.await.json().await;
+    // One number of length one, little-endian.
+    assert_eq!(body["data"][0]["embedding"], "AACAPw==");
+
+    for (fields, param) in [
+        (json!({ "dimensions": 3 }), "dimensions"),
+        (json!({ "input": ["a", ""] }), "input[1]"),
+        (json!({ "input": [] }), "input"),
+    ] {
+        let answer = send(server.address, ask(fields)).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json().await["error"]["param"], param);
+    }
+    let long = json!({ "input": "x".repeat(5000) });
+    let answer = send(server.address, ask(long)).await;
+    assert_eq!(
+        answer.json().await["error"]["code"],
+        "context_length_exceeded"
+    );
+}

@@ -265,6 +265,10 @@ impl TextEngine for ScriptedEngine {
         .boxed()
     }
 
+    fn embed(&self, prompt: PreparedPrompt) -> BoxFuture<'_, Result<Vec<f32>, EngineError>> {
+        self.text.embed(prompt).boxed()
+    }
+
     fn encode(&self, text: &str) -> Result<Vec<TokenId>, EngineError> {
         self.text.text().encode(text, false)
     }
