@@ -13,18 +13,20 @@
 //! 4. Otherwise temperature, then top-k, then top-p over what top-k left, then min-p, then one
 //!    inverse-CDF draw with [Philox](self::derive_seed) at (seed, position).
 //!
-//! The exponential is our own arithmetic ([`exp_nonpositive`]) instead of the platform's, because
+//! The exponential is our own arithmetic (`exp_nonpositive`) instead of the platform's, because
 //! two machines of one cluster may have different C libraries and must still agree on every bit.
 
 mod adjust;
 mod params;
 mod random;
 mod select;
+mod weights;
 
 pub use params::{MAX_LOGIT_BIAS, MAX_LOGPROBS, SamplingError, SamplingParams};
 pub use random::derive_seed;
 
-use self::select::{Candidate, argmax, top};
+use self::select::{Candidate, argmax, largest, top};
+use self::weights::{exp_nonpositive, invert, mass};
 use crate::executor::{RowError, SampledToken, TokenId, TokenMask};
 
 /// What a sequence consists of so far: the prompt, then the generated tokens that were fed.
@@ -56,13 +58,7 @@ pub fn sample(
     position: usize,
     mask: Option<&TokenMask>,
 ) -> Result<SampledToken, RowError> {
-    if logits
-        .iter()
-        .any(|&logit| logit.is_nan() || logit == f32::INFINITY)
-    {
-        return Err(RowError::NotFinite);
-    }
-    let (_, raw_max) = argmax(logits).ok_or(RowError::NotFinite)?;
+    let raw_max = largest(logits).ok_or(RowError::NotFinite)?;
     let report = params
         .logprobs
         .map(|count| Report::new(logits, raw_max, count as usize));
@@ -141,44 +137,35 @@ fn draw(logits: &mut [f32], max: f32, params: &SamplingParams, uniform: f64) -> 
     let weight = |logit: f32| exp_nonpositive((logit - max) / temperature);
     let top_k = params.top_k.map_or(usize::MAX, |k| k as usize);
 
-    let mut candidates = if top_k < logits.len() {
+    let (mut candidates, total) = if top_k < logits.len() {
         let mut best = top(logits, top_k);
         for candidate in &mut best {
             candidate.score = weight(candidate.score);
         }
-        best
+        let total = best.iter().map(|best| f64::from(best.score)).sum();
+        (best, total)
     } else {
         for logit in logits.iter_mut() {
             *logit = weight(*logit);
         }
         if params.top_p >= 1.0 && params.min_p <= 0.0 {
-            return invert(logits.iter().copied(), uniform).map(|index| index as TokenId);
+            return invert(logits, uniform).map(|index| index as TokenId);
         }
-        prefilter(logits, params)
+        let total = mass(logits);
+        (prefilter(logits, total, params), total)
     };
-    truncate_top_p(
-        &mut candidates,
-        params.top_p,
-        if top_k < logits.len() {
-            None
-        } else {
-            Some(mass(logits))
-        },
-    );
+    truncate_top_p(&mut candidates, params.top_p, total);
     // The best has weight 1, so `min_p` is the bar itself.
     candidates.retain(|candidate| candidate.score >= params.min_p);
-    let index = invert(candidates.iter().map(|candidate| candidate.score), uniform)?;
+    let scores: Vec<f32> = candidates.iter().map(|best| best.score).collect();
+    let index = invert(&scores, uniform)?;
     candidates.get(index).map(|candidate| candidate.token)
-}
-
-fn mass(weights: &[f32]) -> f64 {
-    weights.iter().map(|&weight| f64::from(weight)).sum()
 }
 
 /// The weights that can survive top-p or min-p, best first. A token less likely than
 /// `(1 - top_p) / V` is outside the nucleus: all such tokens together have less than `1 - top_p`.
-fn prefilter(weights: &[f32], params: &SamplingParams) -> Vec<Candidate> {
-    let share = f64::from(1.0 - params.top_p) / weights.len() as f64 * mass(weights);
+fn prefilter(weights: &[f32], total: f64, params: &SamplingParams) -> Vec<Candidate> {
+    let share = f64::from(1.0 - params.top_p) / weights.len() as f64 * total;
     // A little below the bound, so that rounding never cuts what the exact rule keeps. min-p may
     // only cut here when top-p is off, because top-p counts the mass that min-p would drop.
     let bar = if params.top_p < 1.0 {
@@ -199,18 +186,11 @@ fn prefilter(weights: &[f32], params: &SamplingParams) -> Vec<Candidate> {
     candidates
 }
 
-/// Keeps the shortest head of `candidates` (best first) whose mass reaches `top_p` of `total`, by
-/// default of their own sum.
-fn truncate_top_p(candidates: &mut Vec<Candidate>, top_p: f32, total: Option<f64>) {
+/// Keeps the shortest head of `candidates` (best first) whose mass reaches `top_p` of `total`.
+fn truncate_top_p(candidates: &mut Vec<Candidate>, top_p: f32, total: f64) {
     if top_p >= 1.0 {
         return;
     }
-    let total = total.unwrap_or_else(|| {
-        candidates
-            .iter()
-            .map(|candidate| f64::from(candidate.score))
-            .sum()
-    });
     let goal = f64::from(top_p) * total;
     let mut sum = 0.0;
     let enough = candidates.iter().position(|candidate| {
@@ -220,53 +200,6 @@ fn truncate_top_p(candidates: &mut Vec<Candidate>, top_p: f32, total: Option<f64
     if let Some(last) = enough {
         candidates.truncate(last + 1);
     }
-}
-
-/// The index at which the running sum of `weights` passes `uniform` of the total.
-fn invert(weights: impl Iterator<Item = f32> + Clone, uniform: f64) -> Option<usize> {
-    let total: f64 = weights.clone().map(f64::from).sum();
-    let goal = uniform * total;
-    let mut sum = 0.0;
-    let mut last_possible = None;
-    for (index, weight) in weights.enumerate() {
-        if weight > 0.0 {
-            sum += f64::from(weight);
-            last_possible = Some(index);
-            if sum > goal {
-                break;
-            }
-        }
-    }
-    last_possible
-}
-
-/// `e^x` for `x <= 0` within 2 units in the last place, the same on every machine: only IEEE
-/// additions and multiplications. Below -87 (where f32 would turn subnormal) it is 0.
-fn exp_nonpositive(x: f32) -> f32 {
-    // Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
-    const ROUND: f32 = 12_582_912.0;
-    // ln 2 in two parts: the first has few bits, so its product with an integer is exact.
-    const LN_2_HIGH: f32 = 0.693_359_4;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
-    if x < -87.0 || x.is_nan() {
-        return 0.0;
-    }
-    let exponent = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = x - exponent * LN_2_HIGH - exponent * LN_2_LOW;
-    // Taylor to degree 7: |r| <= ln(2) / 2 leaves an error below 6e-9.
-    let mut p = 1.0 / 5040.0;
-    for coefficient in [
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ] {
-        p = p * r + coefficient;
-    }
-    p * f32::from_bits(((exponent as i32 + 127) as u32) << 23)
 }
 
 #[cfg(test)]

@@ -14,15 +14,48 @@ pub(super) fn best_first(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     b.score.total_cmp(&a.score).then(a.token.cmp(&b.token))
 }
 
-/// The index and value of the largest score; ties go to the lowest index. `None` if all are -inf.
-pub(super) fn argmax(scores: &[f32]) -> Option<(usize, f32)> {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (index, &score) in scores.iter().enumerate() {
-        if score > best.1 {
-            best = (index, score);
+/// Scores looked at together: a test of all of them compiles to vector code, a test of each does not.
+const BLOCK: usize = 64;
+
+/// The largest score, if every score is finite or -inf and one is finite.
+pub(super) fn largest(scores: &[f32]) -> Option<f32> {
+    const LANES: usize = 16;
+    let (chunks, rest) = scores.as_chunks::<LANES>();
+    let mut best = [f32::NEG_INFINITY; LANES];
+    let mut usable = [true; LANES];
+    let mut look = |lane: usize, score: f32| {
+        if let (Some(best), Some(usable)) = (best.get_mut(lane), usable.get_mut(lane)) {
+            *best = if score > *best { score } else { *best };
+            // False for NaN too.
+            *usable &= score < f32::INFINITY;
+        }
+    };
+    for chunk in chunks {
+        for (lane, &score) in chunk.iter().enumerate() {
+            look(lane, score);
         }
     }
-    (best.1 > f32::NEG_INFINITY).then_some(best)
+    for (lane, &score) in rest.iter().enumerate() {
+        look(lane, score);
+    }
+    let best = best.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    (best > f32::NEG_INFINITY && usable.iter().all(|&usable| usable)).then_some(best)
+}
+
+/// The index and value of the largest score; ties go to the lowest index. `None` if all are -inf.
+/// No score is NaN or +inf.
+pub(super) fn argmax(scores: &[f32]) -> Option<(usize, f32)> {
+    let best = largest(scores)?;
+    for (number, block) in scores.chunks(BLOCK).enumerate() {
+        if block
+            .iter()
+            .fold(false, |hit, &score| hit | (score == best))
+        {
+            let index = block.iter().position(|&score| score == best)?;
+            return Some((number * BLOCK + index, best));
+        }
+    }
+    None
 }
 
 /// The `count` largest scores above -inf, best first.
@@ -36,17 +69,22 @@ pub(super) fn top(scores: &[f32], count: usize) -> Vec<Candidate> {
     }
     let mut buffer: Vec<Candidate> = Vec::with_capacity(count * 2);
     let mut bar = f32::NEG_INFINITY;
-    for (index, &score) in scores.iter().enumerate() {
+    for (number, block) in scores.chunks(BLOCK).enumerate() {
         // An equal score later in the vocabulary loses the tie, so strictly above is enough.
-        if score > bar {
-            buffer.push(Candidate {
-                token: index as TokenId,
-                score,
-            });
-            if buffer.len() == count * 2 {
-                buffer.select_nth_unstable_by(count - 1, best_first);
-                buffer.truncate(count);
-                bar = buffer.last().map_or(bar, |worst| worst.score);
+        if !block.iter().fold(false, |hit, &score| hit | (score > bar)) {
+            continue;
+        }
+        for (index, &score) in block.iter().enumerate() {
+            if score > bar {
+                buffer.push(Candidate {
+                    token: (number * BLOCK + index) as TokenId,
+                    score,
+                });
+                if buffer.len() == count * 2 {
+                    buffer.select_nth_unstable_by(count - 1, best_first);
+                    buffer.truncate(count);
+                    bar = buffer.last().map_or(bar, |worst| worst.score);
+                }
             }
         }
     }
