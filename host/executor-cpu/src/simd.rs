@@ -18,6 +18,7 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 /// Logical lanes of every vector.
@@ -29,6 +30,8 @@ pub(crate) trait Simd: Copy {
     type F: Copy;
     /// Sixteen `i32`.
     type I: Copy;
+    /// Two signed 16-bit numbers, the same for all lanes.
+    type Pair: Copy;
     /// Whether some thirty vectors fit in registers.
     const MANY_REGISTERS: bool;
 
@@ -68,9 +71,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn int_add(a: Self::I, b: Self::I) -> Self::I;
     /// Logical shift right of each lane by `N` (4 or 8).
     unsafe fn int_shr<const N: u32>(a: Self::I) -> Self::I;
-    /// In every lane, `acc + w.lo * x.lo + w.hi * x.hi` on the signed 16-bit halves; `x` is the one
-    /// `i32` at `p`, the same for all lanes.
-    unsafe fn dot_pairs(acc: Self::I, w: Self::I, p: *const i32) -> Self::I;
+    /// The pair in the one `i32` at `p`.
+    unsafe fn pair(p: *const i32) -> Self::Pair;
+    /// In every lane, `acc + w.lo * x.lo + w.hi * x.hi` on the signed 16-bit halves.
+    unsafe fn dot_pairs(acc: Self::I, w: Self::I, x: Self::Pair) -> Self::I;
     unsafe fn int_to_float(a: Self::I) -> Self::F;
     /// Lanes converted after [`Simd::round`]; magnitudes stay below 2^31.
     unsafe fn float_to_int(a: Self::F) -> Self::I;
@@ -113,6 +117,8 @@ pub(crate) trait Element: Copy + Send + Sync + 'static {
     unsafe fn load<S: Simd>(p: *const Self) -> S::F;
     fn to_f32(self) -> f32;
     fn from_f32(x: f32) -> Self;
+    /// Stores `from` in `to`, which is as long.
+    fn convert(from: &[f32], to: &mut [Self]);
 }
 
 impl Element for f32 {
@@ -128,6 +134,9 @@ impl Element for f32 {
     #[inline(always)]
     fn from_f32(x: f32) -> Self {
         x
+    }
+    fn convert(from: &[f32], to: &mut [Self]) {
+        to.copy_from_slice(from);
     }
 }
 
@@ -145,6 +154,9 @@ impl Element for f16 {
     fn from_f32(x: f32) -> Self {
         f16::from_f32(x)
     }
+    fn convert(from: &[f32], to: &mut [Self]) {
+        to.convert_from_f32_slice(from);
+    }
 }
 
 impl Element for bf16 {
@@ -160,6 +172,9 @@ impl Element for bf16 {
     #[inline(always)]
     fn from_f32(x: f32) -> Self {
         bf16::from_f32(x)
+    }
+    fn convert(from: &[f32], to: &mut [Self]) {
+        to.convert_from_f32_slice(from);
     }
 }
 

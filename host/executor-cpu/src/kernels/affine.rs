@@ -61,8 +61,6 @@ pub(crate) struct QuantizeTask {
 pub(crate) unsafe fn quantize<S: Simd>(task: &QuantizeTask) {
     // SAFETY: groups divide k, group <= 128; writes stay inside the tile's pairs and meta.
     unsafe {
-        let per_word = task.pairs_per_word;
-        let word = per_word * 2;
         for row in 0..task.count {
             let x = task.x.add(row * task.x_stride);
             for group in 0..task.k / task.group {
@@ -101,15 +99,29 @@ pub(crate) unsafe fn quantize<S: Simd>(task: &QuantizeTask) {
                 *meta = d;
                 *meta.add(1) = d * sum as f32;
 
-                let first = group * task.group / word;
-                for (w, values) in values[..task.group].chunks_exact(word).enumerate() {
-                    let out = task.pairs.add(((first + w) * task.count + row) * per_word);
-                    for p in 0..per_word {
-                        *out.add(p) = (values[p] & 0xffff) | (values[p + per_word] << 16);
-                    }
+                let (first, values) = (group * task.group, &values[..task.group]);
+                match task.pairs_per_word {
+                    4 => pack::<4>(task, row, first, values),
+                    _ => pack::<2>(task, row, first, values),
                 }
             }
         }
+    }
+}
+
+/// Stores the pairs of one group of row `row` that begins at element `first`.
+///
+/// # Safety
+/// As [`quantize`].
+#[inline(always)]
+unsafe fn pack<const PAIRS: usize>(task: &QuantizeTask, row: usize, first: usize, values: &[i32]) {
+    let first = first / (PAIRS * 2);
+    for (word, values) in values.chunks_exact(PAIRS * 2).enumerate() {
+        let at = ((first + word) * task.count + row) * PAIRS;
+        let pairs: [i32; PAIRS] =
+            std::array::from_fn(|p| (values[p] & 0xffff) | (values[p + PAIRS] << 16));
+        // SAFETY: one of the tile's words.
+        unsafe { task.pairs.add(at).cast::<[i32; PAIRS]>().write(pairs) };
     }
 }
 
@@ -153,111 +165,152 @@ pub(crate) unsafe fn affine<
 >(
     task: &AffineTask,
 ) {
-    let words = task.k / (PAIRS * 2);
-    let groups = task.k / task.group;
-    for panel in task.begin..task.end {
-        // SAFETY: panel < ceil(n / 16), and tiles cover exactly the rows quantised.
+    // A pair of panels shares each broadcast of an activation, which is what a full tile waits for.
+    let width = if S::MANY_REGISTERS { 2 } else { 1 };
+    for first in (task.begin..task.end).step_by(width) {
+        let panels = first..(first + width).min(task.end);
+        // SAFETY: panels are below ceil(n / 16), and tiles cover exactly the rows quantised.
         unsafe {
-            let w = task.words.add(panel * words * LANES);
-            let meta = task.meta.cast::<E>().add(panel * groups * 2 * LANES);
             let mut row = 0;
             while row + ROWS <= task.rows {
-                tile::<S, E, BITS, PAIRS, ROWS>(task, w, meta, row, panel);
+                if panels.len() == 2 {
+                    tile::<S, E, BITS, PAIRS, ROWS, 2>(task, row, first);
+                } else {
+                    tile::<S, E, BITS, PAIRS, ROWS, 1>(task, row, first);
+                }
                 row += ROWS;
             }
-            match task.rows - row {
-                0 => {}
-                1 => tile::<S, E, BITS, PAIRS, 1>(task, w, meta, row, panel),
-                2 => tile::<S, E, BITS, PAIRS, 2>(task, w, meta, row, panel),
-                3 => tile::<S, E, BITS, PAIRS, 3>(task, w, meta, row, panel),
-                4 => tile::<S, E, BITS, PAIRS, 4>(task, w, meta, row, panel),
-                5 => tile::<S, E, BITS, PAIRS, 5>(task, w, meta, row, panel),
-                6 => tile::<S, E, BITS, PAIRS, 6>(task, w, meta, row, panel),
-                _ => tile::<S, E, BITS, PAIRS, 7>(task, w, meta, row, panel),
+            for panel in panels {
+                match task.rows - row {
+                    0 => {}
+                    1 => tile::<S, E, BITS, PAIRS, 1, 1>(task, row, panel),
+                    2 => tile::<S, E, BITS, PAIRS, 2, 1>(task, row, panel),
+                    3 => tile::<S, E, BITS, PAIRS, 3, 1>(task, row, panel),
+                    4 => tile::<S, E, BITS, PAIRS, 4, 1>(task, row, panel),
+                    5 => tile::<S, E, BITS, PAIRS, 5, 1>(task, row, panel),
+                    6 => tile::<S, E, BITS, PAIRS, 6, 1>(task, row, panel),
+                    _ => tile::<S, E, BITS, PAIRS, 7, 1>(task, row, panel),
+                }
             }
         }
     }
 }
 
+/// `M` rows from `row` times `N` panels from `panel`.
 #[inline(always)]
-unsafe fn tile<S: Simd, E: Element, const BITS: u32, const PAIRS: usize, const M: usize>(
+unsafe fn tile<
+    S: Simd,
+    E: Element,
+    const BITS: u32,
+    const PAIRS: usize,
+    const M: usize,
+    const N: usize,
+>(
     task: &AffineTask,
-    mut w: *const u32,
-    mut meta: *const E,
     row: usize,
     panel: usize,
 ) {
+    let words = task.k / (PAIRS * 2);
     let words_per_group = task.group / (PAIRS * 2);
     let groups = task.k / task.group;
-    // Few rows would wait for one accumulator's latency: give each pair its own. Exact sums may be
+    // One row would wait for one accumulator's latency: give each pair its own. Exact sums may be
     // split freely.
-    let split = M <= 2;
+    let split = M * N <= 2;
     // SAFETY: the tile starts after `row` rows of k / 2 pairs; see the layouts above.
     unsafe {
-        // While this panel is at work, the next one comes from memory. The addresses past the last
-        // panel are never read.
-        let next = task.k / (PAIRS * 2) * LANES;
+        // While these panels are at work, the next ones come from memory. The addresses past the
+        // last panel are never read.
+        let (panel_words, panel_meta) = (words * LANES, groups * 2 * LANES);
+        let mut w = task.words.add(panel * panel_words);
+        let mut meta = task.meta.cast::<E>().add(panel * panel_meta);
         let mut pairs = task.pairs.add(row * task.k / 2);
         let mut x_meta = task.x_meta.add(row * groups * 2);
         let mask = S::int_splat(if BITS == 4 { 0x000f_000f } else { 0x00ff_00ff });
-        let mut acc = [S::splat(0.0); M];
+        let mut acc = [[S::splat(0.0); N]; M];
         for _ in 0..groups {
-            let mut dots = [[S::int_zero(); PAIRS]; M];
+            let mut dots = [[[S::int_zero(); PAIRS]; N]; M];
             for _ in 0..words_per_group {
-                let mut word = S::int_load(w);
-                S::prefetch(w.wrapping_add(next));
+                let mut word = [S::int_zero(); N];
+                for (n, word) in word.iter_mut().enumerate() {
+                    let w = w.add(n * panel_words);
+                    *word = S::int_load(w);
+                    S::prefetch(w.wrapping_add(N * panel_words));
+                }
                 for p in 0..PAIRS {
-                    let values = S::int_and(word, mask);
-                    word = S::int_shr::<BITS>(word);
+                    let mut values = [mask; N];
+                    for (values, word) in values.iter_mut().zip(&mut word) {
+                        *values = S::int_and(*word, mask);
+                        *word = S::int_shr::<BITS>(*word);
+                    }
                     for (m, dots) in dots.iter_mut().enumerate() {
+                        let x = S::pair(pairs.add(m * PAIRS + p));
                         let slot = if split { p } else { 0 };
-                        dots[slot] = S::dot_pairs(dots[slot], values, pairs.add(m * PAIRS + p));
+                        for (dots, values) in dots.iter_mut().zip(values) {
+                            dots[slot] = S::dot_pairs(dots[slot], values, x);
+                        }
                     }
                 }
                 w = w.add(LANES);
                 pairs = pairs.add(M * PAIRS);
             }
-            let scale = E::load::<S>(meta);
-            let bias = E::load::<S>(meta.add(LANES));
+            let mut scale = [S::splat(0.0); N];
+            let mut bias = [S::splat(0.0); N];
+            for (n, (scale, bias)) in scale.iter_mut().zip(&mut bias).enumerate() {
+                let meta = meta.add(n * panel_meta);
+                *scale = E::load::<S>(meta);
+                *bias = E::load::<S>(meta.add(LANES));
+            }
             meta = meta.add(2 * LANES);
             for (m, (acc, dots)) in acc.iter_mut().zip(&dots).enumerate() {
-                let mut dot = dots[0];
-                if split {
-                    for extra in &dots[1..] {
-                        dot = S::int_add(dot, *extra);
-                    }
-                }
                 let d = S::splat(*x_meta.add(2 * m));
                 let sum = S::splat(*x_meta.add(2 * m + 1));
-                *acc = S::fma(S::int_to_float(dot), S::mul(scale, d), *acc);
-                *acc = S::fma(bias, sum, *acc);
+                for (n, (acc, dots)) in acc.iter_mut().zip(dots).enumerate() {
+                    let mut dot = dots[0];
+                    if split {
+                        for extra in &dots[1..] {
+                            dot = S::int_add(dot, *extra);
+                        }
+                    }
+                    *acc = S::fma(S::int_to_float(dot), S::mul(scale[n], d), *acc);
+                    *acc = S::fma(bias[n], sum, *acc);
+                }
             }
             x_meta = x_meta.add(2 * M);
         }
-
-        let first = panel * LANES;
-        let count = (task.n - first).min(LANES);
         for (m, acc) in acc.iter().enumerate() {
-            let out = task.out.add((row + m) * task.out_stride + first);
-            if count == LANES {
-                let mut value = *acc;
+            for (n, acc) in acc.iter().enumerate() {
+                store::<S>(task, row + m, panel + n, *acc);
+            }
+        }
+    }
+}
+
+/// Sixteen results of one row.
+#[inline(always)]
+unsafe fn store<S: Simd>(task: &AffineTask, row: usize, panel: usize, acc: S::F) {
+    let first = panel * LANES;
+    let count = (task.n - first).min(LANES);
+    // SAFETY: columns first..first + count of this row are this call's.
+    unsafe {
+        let out = task.out.add(row * task.out_stride + first);
+        if count == LANES {
+            let mut value = acc;
+            if !task.bias.is_null() {
+                value = S::add(value, S::load(task.bias.add(first)));
+            }
+            if task.accumulate {
+                value = S::add(S::load(out), value);
+            }
+            S::store(out, value);
+        } else {
+            let mut lanes = [0.0_f32; LANES];
+            S::store(lanes.as_mut_ptr(), acc);
+            for (i, mut value) in lanes.into_iter().enumerate().take(count) {
                 if !task.bias.is_null() {
-                    value = S::add(value, S::load(task.bias.add(first)));
+                    value += *task.bias.add(first + i);
                 }
-                if task.accumulate {
-                    value = S::add(S::load(out), value);
-                }
-                S::store(out, value);
-            } else {
-                let mut lanes = [0.0_f32; LANES];
-                S::store(lanes.as_mut_ptr(), *acc);
-                for (i, mut value) in lanes.into_iter().enumerate().take(count) {
-                    if !task.bias.is_null() {
-                        value += *task.bias.add(first + i);
-                    }
-                    let out = out.add(i);
-                    *out = if task.accumulate { *out + value } else { value };
-                }
+                let out = out.add(i);
+                *out = if task.accumulate { *out + value } else { value };
             }
         }
     }

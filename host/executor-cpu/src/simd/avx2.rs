@@ -39,6 +39,7 @@ type I2 = [__m256i; 2];
 impl Simd for Avx2 {
     type F = F2;
     type I = I2;
+    type Pair = __m256i;
     const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
@@ -168,8 +169,11 @@ impl Simd for Avx2 {
         ]
     }
     #[inline(always)]
-    unsafe fn dot_pairs(acc: I2, w: I2, p: *const i32) -> I2 {
-        let x = _mm256_set1_epi32(p.read_unaligned());
+    unsafe fn pair(p: *const i32) -> __m256i {
+        _mm256_set1_epi32(p.read_unaligned())
+    }
+    #[inline(always)]
+    unsafe fn dot_pairs(acc: I2, w: I2, x: __m256i) -> I2 {
         [
             _mm256_add_epi32(acc[0], _mm256_madd_epi16(w[0], x)),
             _mm256_add_epi32(acc[1], _mm256_madd_epi16(w[1], x)),

@@ -14,6 +14,7 @@ pub(crate) struct Avx512;
 impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
+    type Pair = __m512i;
     const MANY_REGISTERS: bool = true;
 
     #[inline(always)]
@@ -117,12 +118,15 @@ impl Simd for Avx512 {
     unsafe fn int_shr<const N: u32>(a: __m512i) -> __m512i {
         _mm512_srli_epi32::<N>(a)
     }
+    #[inline(always)]
+    unsafe fn pair(p: *const i32) -> __m512i {
+        _mm512_set1_epi32(p.read_unaligned())
+    }
     // In assembly because LLVM splits the intrinsic into a multiply and an add wherever that
     // shortens a chain, which halves the rate here. It needs the feature on the function itself.
     #[inline]
     #[target_feature(enable = "avx512f,avx512vnni")]
-    unsafe fn dot_pairs(acc: __m512i, w: __m512i, p: *const i32) -> __m512i {
-        let x = _mm512_set1_epi32(p.read_unaligned());
+    unsafe fn dot_pairs(acc: __m512i, w: __m512i, x: __m512i) -> __m512i {
         let mut sum = acc;
         std::arch::asm!(
             "vpdpwssd {sum}, {w}, {x}",

@@ -42,6 +42,7 @@ macro_rules! each {
 impl Simd for Neon {
     type F = F4;
     type I = I4;
+    type Pair = (int16x4_t, int16x4_t);
     const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
@@ -148,10 +149,13 @@ impl Simd for Neon {
         each!(i => vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a[i]), count)))
     }
     #[inline(always)]
-    unsafe fn dot_pairs(acc: I4, w: I4, p: *const i32) -> I4 {
-        // Narrow the even and the odd halves, then widening multiply-accumulate each.
+    unsafe fn pair(p: *const i32) -> (int16x4_t, int16x4_t) {
         let x = p.read_unaligned();
-        let (low, high) = (vdup_n_s16(x as i16), vdup_n_s16((x >> 16) as i16));
+        (vdup_n_s16(x as i16), vdup_n_s16((x >> 16) as i16))
+    }
+    #[inline(always)]
+    unsafe fn dot_pairs(acc: I4, w: I4, (low, high): (int16x4_t, int16x4_t)) -> I4 {
+        // Narrow the even and the odd halves, then widening multiply-accumulate each.
         each!(i => {
             let even = vmovn_s32(w[i]);
             let odd = vshrn_n_s32::<16>(w[i]);

@@ -38,6 +38,7 @@ fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
 impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
+    type Pair = (i32, i32);
     const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
@@ -141,10 +142,13 @@ impl Simd for Portable {
         a.map(|x| ((x as u32) >> N) as i32)
     }
     #[inline(always)]
-    unsafe fn dot_pairs(acc: Self::I, w: Self::I, p: *const i32) -> Self::I {
+    unsafe fn pair(p: *const i32) -> (i32, i32) {
         // SAFETY: the caller gives one element.
         let x = unsafe { p.read_unaligned() };
-        let (low, high) = (i32::from(x as i16), x >> 16);
+        (i32::from(x as i16), x >> 16)
+    }
+    #[inline(always)]
+    unsafe fn dot_pairs(acc: Self::I, w: Self::I, (low, high): (i32, i32)) -> Self::I {
         std::array::from_fn(|i| {
             let dot = i32::from(w[i] as i16) * low + (w[i] >> 16) * high;
             acc[i].wrapping_add(dot)
