@@ -169,17 +169,28 @@ impl PageWriter<'_> {
         let first_key = block * shape.key_page() + head * shape.key_head() + slot;
         let first_value =
             block * shape.value_page() + head * shape.value_head() + slot * shape.value_stride();
+        assert!(
+            key.len() == shape.head_dim && value.len() == shape.head_dim,
+            "a head's key and value"
+        );
         // SAFETY: inside the page by the caller's promise, which also makes the elements this
         // thread's. Buffers are page-aligned.
         unsafe {
-            let keys = self.keys.at(0).cast::<E>().add(first_key);
-            for (d, &x) in key.iter().enumerate().take(shape.head_dim) {
-                *keys.add(d * shape.block_size) = E::from_f32(x);
+            let mut keys = self.keys.at(0).cast::<E>().add(first_key);
+            let mut stored = [E::from_f32(0.0); 64];
+            for part in key.chunks(stored.len()) {
+                let stored = &mut stored[..part.len()];
+                E::convert(part, stored);
+                for &x in stored.iter() {
+                    *keys = x;
+                    keys = keys.wrapping_add(shape.block_size);
+                }
             }
             let values = self.values.at(0).cast::<E>().add(first_value);
-            for (d, &x) in value.iter().enumerate().take(shape.head_dim) {
-                *values.add(d) = E::from_f32(x);
-            }
+            E::convert(
+                value,
+                std::slice::from_raw_parts_mut(values, shape.head_dim),
+            );
         }
     }
 }

@@ -51,9 +51,10 @@ pub enum KvMemory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KvType {
     /// Exactly as computed: logits equal those of a run without a cache.
-    #[default]
     F32,
-    /// Half the memory, 11 significant bits, magnitudes up to 65504.
+    /// Half the memory and half the traffic of attention, 11 significant bits, magnitudes up to
+    /// 65504.
+    #[default]
     F16,
     /// Half the memory, 8 significant bits, any magnitude.
     Bf16,

@@ -7,7 +7,7 @@ use atoll_engine::executor::{
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
 use atoll_engine::sampling::SamplingParams;
-use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvMemory};
+use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvMemory, KvType};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,11 +28,12 @@ pub fn folder(model: &str) -> PathBuf {
     crate_folder.join("../../tests/fixtures/models").join(model)
 }
 
-/// Small blocks, two threads, 64 blocks.
+/// Small blocks, two threads, 64 blocks, keys and values as computed.
 pub fn options() -> CpuOptions {
     CpuOptions {
         threads: Some(2),
         kv: KvMemory::Blocks(64),
+        kv_type: KvType::F32,
         block_size: 16,
         ..CpuOptions::default()
     }
