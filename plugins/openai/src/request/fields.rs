@@ -37,8 +37,12 @@ pub(crate) fn shared(body: &mut Fields, request: &mut GenerateRequest) -> Result
         };
     }
     request.streaming.enabled = body.bool("stream")?.unwrap_or(false);
-    if let Some(options) = body.take("stream_options") {
-        let mut options = options.object()?;
+    if let Some(field) = body.take("stream_options") {
+        let mut options = field.object()?;
+        if !request.streaming.enabled {
+            let message = "'stream_options' is only allowed when 'stream' is true.";
+            return Err(Error::invalid("stream_options", message));
+        }
         request.streaming.include_usage = options.bool("include_usage")?.unwrap_or(false);
         // Padding against eavesdroppers who count bytes is for networks, not for one's own machine.
         options.take("include_obfuscation");

@@ -329,7 +329,11 @@ fn wrong_fields_are_named() {
         (json!({"stream": "yes"}), "stream"),
         (json!({"stream_options": true}), "stream_options"),
         (
-            json!({"stream_options": {"include_usage": 1}}),
+            json!({"stream_options": {"include_usage": true}}),
+            "stream_options",
+        ),
+        (
+            json!({"stream": true, "stream_options": {"include_usage": 1}}),
             "stream_options.include_usage",
         ),
         (json!({"max_tokens": -2}), "max_tokens"),
