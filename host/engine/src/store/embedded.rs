@@ -1,17 +1,23 @@
 //! A model inside the binary, unpacked to a folder so that executors can map it like any other.
 //!
-//! The folder's name ends in a hash of the content: another version of the binary unpacks beside it,
-//! and two processes that start together write the same thing. Files are written to a temporary
-//! folder and moved in one step, so a half-written model is never seen.
+//! The folder's name ends in a hash of the content, so another version of the binary unpacks beside it.
+//! Files are written to a temporary folder and moved in one step, so a half-written model is never
+//! seen; what an older or killed process left incomplete is replaced. Processes that start together
+//! take turns at a lock file, so none removes what another has just finished.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::{ModelFolder, StoreError};
 use crate::files::{self, FileError};
+
+/// Held while a cache folder is written to. Never removed: a lock on a file that is gone locks nobody out.
+const LOCK: &str = ".unpack.lock";
+/// Where the one process that holds the lock writes.
+const TEMPORARY: &str = ".unpack";
 
 /// A model's files as they are embedded.
 #[derive(Debug, Clone, Copy)]
@@ -62,23 +68,26 @@ impl EmbeddedModel {
     }
 
     fn write(&self, cache: &Path, target: &Path) -> Result<(), FileError> {
-        let failed = |path: &Path, error: &std::io::Error| FileError::io(path, error);
+        let failed = |path: &Path, error: &io::Error| FileError::io(path, error);
         fs::create_dir_all(cache).map_err(|error| failed(cache, &error))?;
-        let temporary = cache.join(format!(".unpack-{}-{}", std::process::id(), self.hash()));
-        // Left over from a process of the same number that was killed.
-        let _ = fs::remove_dir_all(&temporary);
+        let lock_path = cache.join(LOCK);
+        let _lock = lock(&lock_path).map_err(|error| failed(&lock_path, &error))?;
+        // Written by another process while this one waited.
+        if self.is_unpacked(target) {
+            return Ok(());
+        }
+        let temporary = cache.join(TEMPORARY);
+        // Left over from a process that was killed: nobody writes there without the lock.
+        remove(&temporary).map_err(|error| failed(&temporary, &error))?;
         fs::create_dir(&temporary).map_err(|error| failed(&temporary, &error))?;
         let written = self.write_files(&temporary).and_then(|()| {
-            // An incomplete folder is in the way of the move; a complete one is as good as ours.
-            if target.exists() && !self.is_unpacked(target) {
-                fs::remove_dir_all(target).map_err(|error| failed(target, &error))?;
-            }
-            match fs::rename(&temporary, target) {
-                Err(error) if !self.is_unpacked(target) => Err(failed(target, &error)),
-                _ => Ok(()),
-            }
+            // An incomplete folder is in the way of the move.
+            remove(target).map_err(|error| failed(target, &error))?;
+            fs::rename(&temporary, target).map_err(|error| failed(target, &error))
         });
-        let _ = fs::remove_dir_all(&temporary);
+        if written.is_err() {
+            let _ = remove(&temporary);
+        }
         written
     }
 
@@ -88,12 +97,37 @@ impl EmbeddedModel {
             if !files::is_plain_name(name) {
                 return Err(FileError::NotRegular { path });
             }
-            let written = fs::File::create_new(&path).and_then(|mut file| {
+            let written = File::create_new(&path).and_then(|mut file| {
                 file.write_all(content)?;
                 file.sync_all()
             });
             written.map_err(|error| FileError::io(&path, &error))?;
         }
         Ok(())
+    }
+}
+
+/// Waits for the right to write in a cache folder. It ends with the file, also when the process is
+/// killed.
+fn lock(path: &Path) -> io::Result<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Removes a folder, or whatever else has its name, if there is one.
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }

@@ -182,8 +182,8 @@ fn embedded_models_are_unpacked_once_and_repaired() {
         fs::read(folder.path().join("model.safetensors")).unwrap(),
         b"12345678"
     );
-    // Nothing temporary stays, and other content has another folder.
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    // Nothing temporary stays but the lock, and other content has another folder.
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
     let other = EmbeddedModel {
         id: "org/demo",
         files: &[("config.json", b"{ }")],
@@ -199,6 +199,53 @@ fn embedded_models_are_unpacked_once_and_repaired() {
         Err(StoreError::Unpack(_))
     ));
     assert!(!cache.join("x").exists());
+}
+
+/// A file where the folder belongs, and the rest of a process that was killed while it wrote.
+#[test]
+fn leftovers_do_not_stand_in_the_way_of_unpacking() {
+    let cache = tempfile::tempdir().unwrap();
+    let model = EmbeddedModel {
+        id: "demo",
+        files: FILES,
+    };
+    let folder = model.unpack(cache.path()).unwrap();
+    fs::remove_dir_all(folder.path()).unwrap();
+    fs::write(folder.path(), b"no folder").unwrap();
+    fs::create_dir(cache.path().join(".unpack")).unwrap();
+    fs::write(cache.path().join(".unpack/config.json"), b"{").unwrap();
+    model.unpack(cache.path()).unwrap();
+    for (name, content) in FILES {
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), *content);
+    }
+    assert!(!cache.path().join(".unpack").exists());
+}
+
+/// Servers started by one script share a cache, here one that an older process left incomplete: each
+/// finds the whole model as soon as its own unpacking returns, and it stays.
+#[test]
+fn many_unpack_the_same_model_at_once() {
+    let cache = tempfile::tempdir().unwrap();
+    let model = EmbeddedModel {
+        id: "demo",
+        files: FILES,
+    };
+    for _ in 0..20 {
+        let folder = model.unpack(cache.path()).unwrap();
+        fs::write(folder.path().join("model.safetensors"), b"1").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let folder = model.unpack(cache.path()).unwrap();
+                    for _ in 0..10 {
+                        for (name, content) in FILES {
+                            assert_eq!(fs::read(folder.path().join(name)).unwrap(), *content);
+                        }
+                    }
+                });
+            }
+        });
+    }
 }
 
 #[test]
