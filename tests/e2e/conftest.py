@@ -78,13 +78,13 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric's samples; fails when it is not there."""
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the metric's samples that have these labels; fails when there is none."""
         _, text = self.get("/metrics")
         values = [
             float(line.rsplit(" ", 1)[1])
             for line in text.splitlines()
-            if line.split("{")[0].split(" ")[0] == name
+            if line.split("{")[0].split(" ")[0] == name and all(f'{key}="{value}"' in line for key, value in labels.items())
         ]
         assert values, f"no metric {name} in:\n{text}"
         return sum(values)

@@ -36,12 +36,11 @@ def test_a_disconnect_frees_everything(server):
     stream = client.chat.completions.create(
         model=MODEL, stream=True, temperature=1.0, seed=3, max_tokens=1500,
         messages=[{"role": "user", "content": "Tell me a very long story."}],
-        extra_body={"logit_bias": {}},
     )
     next(iter(stream))
     stream.close()
     client.close()
-    until(lambda: server.metric("atoll_sequences_running") == 0, what="no running sequence after the client left")
+    until(lambda: server.metric("atoll_engine_sequences", state="running") == 0, what="no running sequence after the client left")
 
 
 def test_sigterm_lets_running_streams_finish():

@@ -38,7 +38,7 @@ def test_unknown_model_is_404(client):
         ({"n": 0}, "n"),
         ({"n": 1000000}, "n"),
         ({"max_tokens": -5}, "max_tokens"),
-        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop": ["a"] * 17}, "stop"),
         ({"stop": 7}, "stop"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"logit_bias": {"0": 101}}, "logit_bias"),

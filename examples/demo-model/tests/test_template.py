@@ -3,6 +3,8 @@
 import json
 import pathlib
 
+import jinja2.sandbox
+import minijinja as mj
 import pytest
 
 from corpus import mixture, render
@@ -13,19 +15,14 @@ TEMPLATE = (HERE / "chat_template.jinja").read_text(encoding="utf-8")
 
 def jinja():
     """The way transformers sets up a chat template."""
-    jinja2 = pytest.importorskip("jinja2")
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+    env = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     env.filters["tojson"] = lambda x, **_: json.dumps(x, ensure_ascii=False)
-    assert jinja2
     template = env.from_string(TEMPLATE)
     return lambda **kw: template.render(**kw)
 
 
 def minijinja():
-    """The engine that Atoll uses, by its Python package where that is installed."""
-    mj = pytest.importorskip("minijinja")
+    """The engine that Atoll uses, by its Python package."""
     env = mj.Environment(trim_blocks=True, lstrip_blocks=True, auto_escape_callback=lambda name: False)
     env.add_filter("tojson", lambda x, **_: json.dumps(x, ensure_ascii=False))
     env.add_template("chat", TEMPLATE)

@@ -3,12 +3,11 @@
 import pathlib
 
 import pytest
+import tokenizers
 
-tokenizers = pytest.importorskip("tokenizers")
-
-from corpus import mixture, render  # noqa: E402
-from corpus import strings as S  # noqa: E402
-from corpus.draw import Draw  # noqa: E402
+from corpus import mixture, render
+from corpus import strings as S
+from corpus.draw import Draw
 
 FILE = pathlib.Path(__file__).resolve().parent.parent / "tokenizer" / "tokenizer.json"
 

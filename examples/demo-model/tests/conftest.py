@@ -1,6 +1,0 @@
-"""Puts the example's folder on the path."""
-
-import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
