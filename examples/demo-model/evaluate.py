@@ -4,8 +4,9 @@
     python evaluate.py --backend mlx   --model ../../models/atoll-demo
     python evaluate.py --backend torch --model ../../models/atoll-demo
 
-Greedy decoding. Prints a table, and with `--markdown FILE` writes it for the model card. `--least 0.9` makes the exit status
-say whether every skill reaches that accuracy. `newcomer.jsonl` holds messages written by hand, of which none is in the corpus.
+Greedy decoding. Prints a table; `--card FILE ...` also writes it between the `accuracy` marks of these model cards. `--least 0.9`
+makes the exit status say whether every skill reaches that accuracy. `newcomer.jsonl` holds messages written by hand, of which
+none is in the corpus.
 """
 
 import argparse
@@ -22,6 +23,8 @@ sys.path.insert(0, str(HERE))
 from corpus import mixture, render, scoring
 
 LIMIT = 400
+#: Between these two the card holds the table.
+BEGIN, END = "<!-- accuracy -->", "<!-- end of accuracy -->"
 
 
 def newcomer():
@@ -68,28 +71,39 @@ def prompt_of(case, thinking=False):
     return text if thinking else text + render.EMPTY_THINK
 
 
+def wire_messages(case):
+    """The case's messages as the API takes them: calls with ids and with arguments as text."""
+    messages, waiting, number = [], [], 0
+    for m in case["messages"]:
+        m = {k: v for k, v in m.items() if k != "reasoning_content"}
+        if m.get("tool_calls"):
+            m["content"] = m.get("content") or None
+            calls = []
+            for c in m["tool_calls"]:
+                arguments = json.dumps(c["function"]["arguments"], ensure_ascii=False)
+                calls.append({"id": f"call_{number}", "type": "function", "function": {"name": c["function"]["name"], "arguments": arguments}})
+                number += 1
+            m["tool_calls"] = calls
+            waiting = [c["id"] for c in calls]
+        if m["role"] == "tool":
+            m["tool_call_id"] = waiting.pop(0)
+        messages.append(m)
+    return messages
+
+
 def over_http(cases, args):
     """Through a server. Yields (text, calls or None, whether it stopped by itself)."""
     import openai
 
-    client = openai.OpenAI(base_url=args.base_url, api_key=args.api_key)
+    client = openai.OpenAI(base_url=args.base_url, api_key=args.api_key, timeout=600)
+
+    def complete(case):
+        r = client.completions.create(model=args.name, prompt=prompt_of(case), temperature=0, max_tokens=LIMIT)
+        return r.choices[0].text, None, r.choices[0].finish_reason == "stop"
 
     def ask(case):
-        messages = []
-        for m in case["messages"]:
-            m = {k: v for k, v in m.items() if k != "reasoning_content"}
-            if m.get("tool_calls"):
-                m["content"] = m.get("content") or None
-                m["tool_calls"] = [
-                    {"id": f"call_{i}", "type": "function", "function": {"name": c["function"]["name"], "arguments": json.dumps(c["function"]["arguments"], ensure_ascii=False)}}
-                    for i, c in enumerate(m["tool_calls"])
-                ]
-                pending = [c["id"] for c in m["tool_calls"]]
-            if m["role"] == "tool":
-                m["tool_call_id"] = pending.pop(0)
-            messages.append(m)
         more = {"tools": case["tools"]} if case.get("tools") else {}
-        r = client.chat.completions.create(model=args.name, messages=messages, temperature=0, max_tokens=LIMIT, **more)
+        r = client.chat.completions.create(model=args.name, messages=wire_messages(case), temperature=0, max_tokens=LIMIT, **more)
         choice = r.choices[0]
         calls = []
         for c in choice.message.tool_calls or []:
@@ -100,7 +114,7 @@ def over_http(cases, args):
         return choice.message.content or "", calls, choice.finish_reason in ("stop", "tool_calls")
 
     with concurrent.futures.ThreadPoolExecutor(args.parallel) as pool:
-        yield from pool.map(ask, cases)
+        yield from pool.map(complete if args.raw else ask, cases)
 
 
 def with_torch(cases, args):
@@ -155,6 +169,15 @@ def with_mlx(cases, args):
         yield text, None, reason == "stop"
 
 
+def in_card(card, table):
+    """The card with its table of accuracies replaced."""
+    before, begin, rest = card.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"the card has no {BEGIN} ... {END}")
+    return f"{before}{begin}\n{table}\n{end}{after}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base-url", help="an OpenAI-compatible server, for example http://127.0.0.1:8000/v1")
@@ -165,9 +188,10 @@ def main():
     parser.add_argument("--cases", type=int, default=100, help="cases per skill")
     parser.add_argument("--seed", type=int, default=4242)
     parser.add_argument("--skills", nargs="*", help="only skills whose name contains one of these")
+    parser.add_argument("--raw", action="store_true", help="through the server as raw prompts: the template and the parsing of calls are Python's")
     parser.add_argument("--parallel", type=int, default=16)
     parser.add_argument("--thinking", action="store_true", help="with reasoning on (torch and mlx)")
-    parser.add_argument("--markdown", help="write the table to this file")
+    parser.add_argument("--card", nargs="*", default=[], help="model cards whose table is replaced")
     parser.add_argument("--failures", help="write the failures to this JSON Lines file")
     parser.add_argument("--least", type=float, default=0.0, help="fail when a skill is below this accuracy")
     args = parser.parse_args()
@@ -188,8 +212,8 @@ def main():
     lines = ["| skill | right | cases | accuracy |", "| --- | ---: | ---: | ---: |"] + [f"| {s} | {r} | {t} | {r / t:.1%} |" for s, r, t in rows]
     print("\n".join(lines))
     print(f"\n{len(cases)} cases in {time.time() - started:.0f} s", file=sys.stderr)
-    if args.markdown:
-        pathlib.Path(args.markdown).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for path in map(pathlib.Path, args.card):
+        path.write_text(in_card(path.read_text(encoding="utf-8"), "\n".join(lines)), encoding="utf-8")
     if args.failures:
         with open(args.failures, "w", encoding="utf-8") as f:
             for x in failures:
