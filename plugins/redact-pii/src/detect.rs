@@ -16,6 +16,7 @@ pub mod custom;
 mod date;
 pub mod entity;
 mod group;
+mod lexicon;
 mod net;
 mod normalize;
 mod numeric;

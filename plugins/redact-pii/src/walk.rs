@@ -139,8 +139,9 @@ impl<'a> Fields<'a> {
             self.text(format!("stop[{i}]"), stop);
         }
         self.json("template_variables", &mut r.template_variables);
-        for (key, value) in &mut r.metadata {
-            self.text(format!("metadata.{key}"), value);
+        // By number: a key is the client's own text, and paths go to the audit.
+        for (i, (_, value)) in r.metadata.iter_mut().enumerate() {
+            self.text(format!("metadata[{i}]"), value);
         }
         self.optional("end_user", &mut r.end_user);
         self.optional("cache.key", &mut r.cache.key);

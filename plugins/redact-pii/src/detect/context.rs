@@ -1,586 +1,10 @@
 //! Context: which words stand near a candidate, in English, French and Arabic.
 //!
-//! Words become bits of a [`Bits`] mask through one static hash table, so the lexicon costs nothing
-//! until a candidate asks, and nothing at start-up. Words are compared folded: ASCII case, Latin
-//! accents, Arabic letter variants, proclitics (و ف ب ل ك ال) and possessive endings.
+//! Words become bits of a [`Bits`] mask through one static hash table over the [lexicon](super::lexicon), so
+//! it costs nothing until a candidate asks, and nothing at start-up. Words are compared folded: ASCII
+//! case, Latin accents, Arabic letter variants, proclitics (و ف ب ل ك ال) and possessive endings.
 
-/// A set of context kinds.
-pub type Bits = u128;
-
-macro_rules! kinds {
-    ($($name:ident)*) => { kinds!(@ 0u32; $($name)*); };
-    (@ $n:expr; $name:ident $($rest:ident)*) => {
-        #[doc = concat!("Context kind `", stringify!($name), "`.")]
-        pub const $name: Bits = 1 << ($n);
-        kinds!(@ $n + 1; $($rest)*);
-    };
-    (@ $n:expr;) => {};
-}
-
-kinds! {
-    CARD IBAN ACCOUNT ROUTING SWIFT PHONE BIRTH ID NATIONAL SSN ITIN TAX VAT COMPANY PASSPORT LICENSE
-    HEALTH MEDICARE NHS NINO SIN NPI DEA IMEI IMSI VIN MACADDR WALLET MRZ ABA LANR
-    US CA UK DE FR ES IT PL NL BE PT SE FI CH TR IN SG KR TH ZA NG PH AU IL
-    TN SA AE EG MA DZ QA KW BH JO OM LB IQ
-    CIN IQAMA CIVIL EID QID CPR NIN PESEL BSN NIR SIREN SIRET NIF NIE DNI CF BRN UEN NRIC TFN ABN ACN
-    AADHAAR PAN MATRICULE RIB ICE CCP CR TRN AHV TCKN PERSONNR AWS VERSION NEG
-}
-
-/// Words and what they suggest. Arabic words are in folded form (ه for ة, ا for أ, ي for ى).
-static WORDS: &[(&str, Bits)] = &[
-    // Cards and accounts.
-    ("card", CARD),
-    ("cards", CARD),
-    ("cc", CARD),
-    ("visa", CARD),
-    ("mastercard", CARD),
-    ("amex", CARD),
-    ("maestro", CARD),
-    ("credit", CARD),
-    ("debit", CARD),
-    ("carte", CARD),
-    ("bancaire", CARD | ACCOUNT),
-    ("pan", CARD | PAN),
-    ("mada", CARD),
-    ("ائتمان", CARD),
-    ("ائتمانيه", CARD),
-    ("فيزا", CARD),
-    ("مدي", CARD),
-    ("بطاقه", CARD | ID),
-    ("كارت", CARD),
-    ("creditcard", CARD),
-    ("cardnumber", CARD),
-    ("ماستركارد", CARD),
-    ("iban", IBAN),
-    ("ايبان", IBAN),
-    ("الايبان", IBAN),
-    ("account", ACCOUNT),
-    ("acct", ACCOUNT),
-    ("compte", ACCOUNT),
-    ("حساب", ACCOUNT),
-    ("bank", ACCOUNT),
-    ("banque", ACCOUNT),
-    ("بنك", ACCOUNT),
-    ("بنكي", ACCOUNT),
-    ("مصرفي", ACCOUNT),
-    ("konto", ACCOUNT),
-    ("checking", ACCOUNT),
-    ("savings", ACCOUNT),
-    ("rib", RIB | ACCOUNT),
-    ("ريب", RIB),
-    ("routing", ROUTING | ABA),
-    ("aba", ABA | ROUTING),
-    ("rtn", ABA | ROUTING),
-    ("swift", SWIFT),
-    ("bic", SWIFT),
-    ("سويفت", SWIFT),
-    ("ccp", CCP | ACCOUNT),
-    ("rip", CCP | ACCOUNT),
-    ("بريدي", CCP),
-    ("جاري", ACCOUNT),
-    // Phones.
-    ("phone", PHONE),
-    ("telephone", PHONE),
-    ("tel", PHONE),
-    ("tél", PHONE),
-    ("mobile", PHONE),
-    ("cell", PHONE),
-    ("call", PHONE),
-    ("fax", PHONE),
-    ("whatsapp", PHONE),
-    ("sms", PHONE),
-    ("portable", PHONE),
-    ("gsm", PHONE),
-    ("appeler", PHONE),
-    ("appelez", PHONE),
-    ("appelle", PHONE),
-    ("joindre", PHONE),
-    ("telefon", PHONE),
-    ("telefono", PHONE),
-    ("telefone", PHONE),
-    ("handy", PHONE),
-    ("numero", 0),
-    ("هاتف", PHONE),
-    ("جوال", PHONE),
-    ("موبايل", PHONE),
-    ("تلفون", PHONE),
-    ("تليفون", PHONE),
-    ("محمول", PHONE),
-    ("اتصل", PHONE),
-    ("واتساب", PHONE),
-    ("واتس", PHONE),
-    ("فاكس", PHONE),
-    ("نقال", PHONE),
-    ("dial", PHONE),
-    ("contact", PHONE),
-    ("reach", PHONE),
-    ("text", PHONE),
-    ("phonenumber", PHONE),
-    ("ring", PHONE),
-    // Birth.
-    ("born", BIRTH),
-    ("birth", BIRTH),
-    ("dob", BIRTH),
-    ("birthdate", BIRTH),
-    ("birthday", BIRTH),
-    ("naissance", BIRTH),
-    ("né", BIRTH),
-    ("née", BIRTH),
-    ("ne(e)", BIRTH),
-    ("ميلاد", BIRTH),
-    ("مواليد", BIRTH),
-    ("ولد", BIRTH),
-    ("ولدت", BIRTH),
-    ("مولود", BIRTH),
-    ("مولوده", BIRTH),
-    ("ولاده", BIRTH),
-    ("مولد", BIRTH),
-    ("geboren", BIRTH),
-    ("geburtsdatum", BIRTH),
-    ("nacimiento", BIRTH),
-    ("nacido", BIRTH),
-    ("nascita", BIRTH),
-    ("anniversaire", BIRTH),
-    ("nato", BIRTH),
-    ("nata", BIRTH),
-    ("dateofbirth", BIRTH),
-    ("d.o.b", BIRTH),
-    // Identity in general.
-    ("id", ID),
-    ("identity", ID),
-    ("identification", ID),
-    ("identifiant", ID),
-    ("identité", ID | NATIONAL),
-    ("national", NATIONAL | ID),
-    ("nationale", NATIONAL | ID),
-    ("nationality", 0),
-    ("citizen", NATIONAL),
-    ("هويه", ID | NATIONAL | SA),
-    ("وطنيه", NATIONAL | ID),
-    ("وطني", NATIONAL | ID),
-    ("قومي", NATIONAL | ID | EG),
-    ("قوميه", NATIONAL | ID),
-    ("سجل", SA),
-    ("مدني", CIVIL | SA),
-    ("مدنيه", CIVIL | ID),
-    ("شخصي", QID | CPR | ID),
-    ("شخصيه", ID),
-    ("تعريف", CIN | ID | NATIONAL),
-    ("تعريفيه", ID),
-    ("اقامه", IQAMA | SA | QA | KW),
-    ("iqama", IQAMA | SA),
-    ("absher", SA),
-    ("ابشر", SA),
-    ("cin", CIN | ID),
-    ("cnie", CIN | MA | ID),
-    ("cni", ID | NATIONAL),
-    ("nid", NATIONAL | ID),
-    ("civil", CIVIL | ID),
-    ("resident", ID | IQAMA),
-    ("nin", NIN | NATIONAL),
-    ("ausweis", ID | DE),
-    ("personalausweis", ID | DE),
-    ("identificacion", ID),
-    ("identidad", ID),
-    ("ssn", SSN | US),
-    ("social", SSN | NIR),
-    ("security", SSN),
-    ("sécurité", NIR),
-    ("sociale", NIR),
-    ("nir", NIR | FR),
-    ("insee", NIR | FR),
-    ("vitale", NIR | FR),
-    ("secu", NIR | FR),
-    ("assuré", NIR),
-    ("itin", ITIN | US),
-    ("ضمان", SSN | ID),
-    ("taxpayer", ITIN | TAX),
-    ("sin", SIN | CA),
-    ("insurance", SIN | NINO | HEALTH),
-    ("nas", SIN | CA),
-    ("nino", NINO | UK),
-    ("ni", NINO),
-    ("nhs", NHS | UK),
-    ("npi", NPI),
-    ("provider", NPI),
-    ("mbi", MEDICARE),
-    ("medicare", MEDICARE),
-    ("dea", DEA),
-    ("prescriber", DEA),
-    ("patient", HEALTH | NHS),
-    ("health", HEALTH | NHS),
-    ("krankenversicherung", HEALTH | DE),
-    ("versichertennummer", HEALTH | DE),
-    ("kvnr", HEALTH | DE),
-    ("rentenversicherungsnummer", SSN | DE),
-    ("sozialversicherungsnummer", SSN | DE),
-    ("rvnr", SSN | DE),
-    ("lanr", LANR),
-    ("arztnummer", LANR),
-    ("tax", TAX),
-    ("tin", TAX | PH),
-    ("fiscal", TAX),
-    ("fiscale", TAX | CF),
-    ("impôts", TAX),
-    ("impot", TAX),
-    ("steuer", TAX | DE),
-    ("steuernummer", TAX | DE),
-    ("steuerid", TAX | DE),
-    ("identifikationsnummer", TAX | DE),
-    ("idnr", TAX | DE),
-    ("steueridentifikationsnummer", TAX | DE),
-    ("ضريبي", TAX | VAT),
-    ("ضريبيه", TAX | VAT),
-    ("ضريبه", TAX | VAT),
-    ("جبائي", MATRICULE | TAX | TN),
-    ("جبائيه", MATRICULE | TAX | TN),
-    ("matricule", MATRICULE),
-    ("mf", MATRICULE),
-    ("vat", VAT),
-    ("tva", VAT),
-    ("iva", VAT),
-    ("partita", VAT | IT),
-    ("piva", VAT | IT),
-    ("trn", TRN | TAX),
-    ("passport", PASSPORT),
-    ("passeport", PASSPORT),
-    ("جواز", PASSPORT),
-    ("سفر", PASSPORT),
-    ("reisepass", PASSPORT | DE),
-    ("pasaporte", PASSPORT),
-    ("passaporto", PASSPORT),
-    ("license", LICENSE),
-    ("licence", LICENSE),
-    ("driver", LICENSE),
-    ("drivers", LICENSE),
-    ("driving", LICENSE),
-    ("permis", LICENSE),
-    ("conduire", LICENSE),
-    ("dl", LICENSE),
-    ("رخصه", LICENSE),
-    ("قياده", LICENSE),
-    // Devices, vehicles, wallets.
-    ("imei", IMEI),
-    ("handset", IMEI),
-    ("imsi", IMSI),
-    ("vin", VIN),
-    ("chassis", VIN),
-    ("vehicle", VIN),
-    ("هيكل", VIN),
-    ("mac", MACADDR),
-    ("ethernet", MACADDR),
-    ("bssid", MACADDR),
-    ("wallet", WALLET),
-    ("bitcoin", WALLET),
-    ("btc", WALLET),
-    ("ethereum", WALLET),
-    ("eth", WALLET),
-    ("crypto", WALLET),
-    ("portefeuille", WALLET),
-    ("محفظه", WALLET),
-    ("solana", WALLET),
-    ("sol", WALLET),
-    ("tron", WALLET),
-    ("usdt", WALLET),
-    // National schemes by their own names.
-    ("steuer-id", TAX | DE),
-    ("siren", SIREN | FR),
-    ("siret", SIRET | FR),
-    ("nif", NIF),
-    ("nie", NIE | ES),
-    ("dni", DNI | ES),
-    ("codice", CF | IT),
-    ("pesel", PESEL | PL),
-    ("bsn", BSN | NL),
-    ("burgerservicenummer", BSN | NL),
-    ("sofinummer", BSN | NL),
-    ("rijksregisternummer", BE),
-    ("registre", BE),
-    ("niss", BE),
-    ("insz", BE),
-    ("contribuinte", PT),
-    ("personnummer", PERSONNR | SE),
-    ("organisationsnummer", COMPANY | SE),
-    ("orgnr", COMPANY | SE),
-    ("henkilötunnus", FI),
-    ("hetu", FI),
-    ("ahv", AHV | CH),
-    ("avs", AHV | CH),
-    ("kimlik", TCKN | TR),
-    ("tckn", TCKN | TR),
-    ("tc", TCKN | TR),
-    ("aadhaar", AADHAAR | IN),
-    ("aadhar", AADHAAR | IN),
-    ("uidai", AADHAAR | IN),
-    ("gstin", IN),
-    ("gst", IN),
-    ("nric", NRIC | SG),
-    ("fin", NRIC),
-    ("uen", UEN | SG),
-    ("rrn", KR),
-    ("brn", BRN | KR),
-    ("tnin", TH),
-    ("tfn", TFN | AU),
-    ("abn", ABN | AU),
-    ("acn", ACN | AU),
-    ("teudat", IL),
-    ("zehut", IL),
-    ("company", COMPANY),
-    ("business", COMPANY | BRN),
-    ("entreprise", COMPANY),
-    ("société", COMPANY),
-    ("شركه", COMPANY),
-    ("lei", COMPANY),
-    ("rne", MATRICULE | TN),
-    ("ice", ICE),
-    ("commercial", CR),
-    ("cr", CR),
-    ("commerce", CR),
-    ("تجاري", CR),
-    ("موحد", CR),
-    ("منشاه", CR),
-    ("vatin", VAT | OM),
-    ("emirates", EID | AE),
-    ("eid", EID | AE),
-    ("اماراتيه", EID | AE),
-    ("qid", QID | QA),
-    ("cpr", CPR | BH),
-    ("سكاني", CPR | BH),
-    // Countries and peoples.
-    ("us", 0),
-    ("usa", US),
-    ("american", US),
-    ("canada", CA),
-    ("canadian", CA),
-    ("uk", UK),
-    ("british", UK),
-    ("german", DE),
-    ("germany", DE),
-    ("deutsche", DE),
-    ("french", FR),
-    ("france", FR),
-    ("français", FR),
-    ("spanish", ES),
-    ("spain", ES),
-    ("españa", ES),
-    ("italian", IT),
-    ("italy", IT),
-    ("polish", PL),
-    ("poland", PL),
-    ("dutch", NL),
-    ("netherlands", NL),
-    ("belgian", BE),
-    ("belgium", BE),
-    ("belge", BE),
-    ("belgique", BE),
-    ("rrn", BE),
-    ("nrn", BE),
-    ("portuguese", PT),
-    ("portugal", PT),
-    ("swedish", SE),
-    ("sweden", SE),
-    ("finnish", FI),
-    ("swiss", CH),
-    ("turkish", TR),
-    ("turkey", TR),
-    ("turkiye", TR),
-    ("india", IN),
-    ("indian", IN),
-    ("singapore", SG),
-    ("korea", KR),
-    ("korean", KR),
-    ("thai", TH),
-    ("thailand", TH),
-    ("african", ZA),
-    ("nigeria", NG),
-    ("nigerian", NG),
-    ("philippine", PH),
-    ("philippines", PH),
-    ("australia", AU),
-    ("australian", AU),
-    ("israel", IL),
-    ("israeli", IL),
-    ("tunisia", TN),
-    ("tunisian", TN),
-    ("tunisie", TN),
-    ("tunisien", TN),
-    ("tunisienne", TN),
-    ("تونسي", TN),
-    ("تونسيه", TN),
-    ("تونس", TN),
-    ("saudi", SA),
-    ("saoudien", SA),
-    ("saoudienne", SA),
-    ("سعودي", SA),
-    ("سعوديه", SA),
-    ("uae", AE),
-    ("امارات", AE),
-    ("egypt", EG),
-    ("egyptian", EG),
-    ("égypte", EG),
-    ("égyptien", EG),
-    ("égyptienne", EG),
-    ("مصري", EG),
-    ("مصريه", EG),
-    ("مصر", EG),
-    ("morocco", MA),
-    ("moroccan", MA),
-    ("maroc", MA),
-    ("marocain", MA),
-    ("marocaine", MA),
-    ("مغربي", MA),
-    ("مغربيه", MA),
-    ("مغرب", MA),
-    ("algeria", DZ),
-    ("algerian", DZ),
-    ("algérie", DZ),
-    ("algérien", DZ),
-    ("algérienne", DZ),
-    ("جزائري", DZ),
-    ("جزائريه", DZ),
-    ("جزائر", DZ),
-    ("qatar", QA),
-    ("qatari", QA),
-    ("qatarien", QA),
-    ("قطري", QA),
-    ("قطريه", QA),
-    ("قطر", QA),
-    ("kuwait", KW),
-    ("kuwaiti", KW),
-    ("koweit", KW),
-    ("koweïtien", KW),
-    ("كويتي", KW),
-    ("كويتيه", KW),
-    ("كويت", KW),
-    ("bahrain", BH),
-    ("bahraini", BH),
-    ("bahreïn", BH),
-    ("بحريني", BH),
-    ("بحرينيه", BH),
-    ("بحرين", BH),
-    ("jordan", JO),
-    ("jordanian", JO),
-    ("jordanie", JO),
-    ("jordanien", JO),
-    ("اردني", JO),
-    ("اردنيه", JO),
-    ("اردن", JO),
-    ("oman", OM),
-    ("omani", OM),
-    ("omanais", OM),
-    ("عماني", OM),
-    ("عمانيه", OM),
-    ("عمان", OM),
-    ("lebanon", LB),
-    ("lebanese", LB),
-    ("liban", LB),
-    ("libanais", LB),
-    ("libanaise", LB),
-    ("لبناني", LB),
-    ("لبنانيه", LB),
-    ("لبنان", LB),
-    ("iraq", IQ),
-    ("iraqi", IQ),
-    ("irak", IQ),
-    ("irakien", IQ),
-    ("irakienne", IQ),
-    ("عراقي", IQ),
-    ("عراقيه", IQ),
-    ("عراق", IQ),
-    ("موحده", IQ),
-    ("aws", AWS),
-    ("amazon", AWS),
-    ("secret", AWS),
-    ("version", VERSION),
-    ("firmware", VERSION | NEG),
-    ("release", VERSION | NEG),
-    ("v", VERSION),
-    ("ver", VERSION),
-    ("build", VERSION | NEG),
-    ("اصدار", VERSION | NEG),
-    ("schema", VERSION | NEG),
-    ("oid", VERSION),
-    // What a number is when it is nobody's.
-    ("order", NEG),
-    ("invoice", NEG),
-    ("tracking", NEG),
-    ("ticket", NEG),
-    ("sku", NEG),
-    ("isbn", NEG),
-    ("issn", NEG),
-    ("ean", NEG),
-    ("upc", NEG),
-    ("serial", NEG),
-    ("reference", NEG),
-    ("ref", NEG),
-    ("po", NEG),
-    ("part", NEG),
-    ("product", NEG),
-    ("item", NEG),
-    ("timestamp", NEG),
-    ("epoch", NEG),
-    ("commit", NEG),
-    ("hash", NEG),
-    ("shipment", NEG),
-    ("parcel", NEG),
-    ("transaction", NEG),
-    ("txn", NEG),
-    ("batch", NEG),
-    ("lot", NEG),
-    ("model", NEG),
-    ("population", NEG),
-    ("bytes", NEG),
-    ("barcode", NEG),
-    ("catalog", NEG),
-    ("case", NEG),
-    ("issue", NEG),
-    ("job", NEG),
-    ("checksum", NEG),
-    ("flight", NEG),
-    ("train", NEG),
-    ("amount", NEG),
-    ("total", NEG),
-    ("price", NEG),
-    ("booking", NEG),
-    ("quantity", NEG),
-    ("patent", NEG),
-    ("doi", NEG),
-    ("arxiv", NEG),
-    ("page", NEG),
-    ("article", NEG),
-    ("request", NEG),
-    ("trace", NEG),
-    ("session", NEG),
-    ("commande", NEG),
-    ("facture", NEG),
-    ("colis", NEG),
-    ("référence", NEG),
-    ("réf", NEG),
-    ("suivi", NEG),
-    ("dossier", NEG),
-    ("produit", NEG),
-    ("série", NEG),
-    ("réservation", NEG),
-    ("lot", NEG),
-    ("montant", NEG),
-    ("devis", NEG),
-    ("livraison", NEG),
-    ("طلب", NEG),
-    ("طلبيه", NEG),
-    ("فاتوره", NEG),
-    ("شحنه", NEG),
-    ("تذكره", NEG),
-    ("مرجع", NEG),
-    ("مرجعي", NEG),
-    ("منتج", NEG),
-    ("تسلسلي", NEG),
-    ("تتبع", NEG),
-    ("حجز", NEG),
-    ("مبلغ", NEG),
-    ("طرد", NEG),
-    ("معامله", NEG),
-    ("قطعه", NEG),
-];
+pub use super::lexicon::*;
 
 const SLOTS: usize = 2048;
 
@@ -652,21 +76,54 @@ const fn fold_word(word: &[u8], out: &mut [u8; 40]) -> Option<usize> {
     Some(n)
 }
 
-/// Open addressing: word number plus one, and the hash's upper half so that a miss compares no text.
-static TABLE: [(u16, u16); SLOTS] = {
-    let mut table = [(0u16, 0u16); SLOTS];
-    let mut i = 0;
-    while i < WORDS.len() {
-        let mut buf = [0u8; 40];
-        if let Some(n) = fold_word(WORDS[i].0.as_bytes(), &mut buf) {
-            let h = hash(&buf, n);
-            let mut slot = h % SLOTS;
-            while table[slot].0 != 0 {
-                slot = (slot + 1) % SLOTS;
+/// One word of the lexicon: its group plus one, where in the group's text, and its hash's upper half so
+/// that a miss compares no text.
+#[derive(Clone, Copy)]
+struct Slot {
+    group: u16,
+    from: u16,
+    len: u8,
+    tag: u16,
+}
+
+const EMPTY: Slot = Slot {
+    group: 0,
+    from: 0,
+    len: 0,
+    tag: 0,
+};
+
+/// Open addressing.
+static TABLE: [Slot; SLOTS] = {
+    let mut table = [EMPTY; SLOTS];
+    let mut group = 0;
+    while group < GROUPS.len() {
+        let text = GROUPS[group].1.as_bytes();
+        let mut from = 0;
+        while from < text.len() {
+            let mut end = from;
+            while end < text.len() && text[end] != b' ' {
+                end += 1;
             }
-            table[slot] = (i as u16 + 1, (h >> 16) as u16);
+            let (_, word) = text.split_at(from);
+            let (word, _) = word.split_at(end - from);
+            let mut buf = [0u8; 40];
+            if let Some(n) = fold_word(word, &mut buf) {
+                let h = hash(&buf, n);
+                let mut slot = h % SLOTS;
+                while table[slot].group != 0 {
+                    slot = (slot + 1) % SLOTS;
+                }
+                table[slot] = Slot {
+                    group: group as u16 + 1,
+                    from: from as u16,
+                    len: (end - from) as u8,
+                    tag: (h >> 16) as u16,
+                };
+            }
+            from = end + 1;
         }
-        i += 1;
+        group += 1;
     }
     table
 };
@@ -674,17 +131,28 @@ static TABLE: [(u16, u16); SLOTS] = {
 fn exact(folded: &[u8]) -> Bits {
     let h = hash(folded, folded.len());
     let tag = (h >> 16) as u16;
-    let mut slot = h % SLOTS;
+    let mut at = h % SLOTS;
     let mut bits = 0;
-    while TABLE[slot].0 != 0 {
-        if TABLE[slot].1 == tag {
-            let (word, b) = WORDS[usize::from(TABLE[slot].0) - 1];
+    while TABLE[at].group != 0 {
+        let Slot {
+            group,
+            from,
+            len,
+            tag: known,
+        } = TABLE[at];
+        if known == tag {
+            let (b, text) = GROUPS[usize::from(group) - 1];
+            let from = usize::from(from);
+            let word = text.as_bytes().get(from..from + usize::from(len));
             let mut buf = [0u8; 40];
-            if fold_word(word.as_bytes(), &mut buf).is_some_and(|n| &buf[..n] == folded) {
+            let same = word
+                .and_then(|word| fold_word(word, &mut buf))
+                .is_some_and(|n| &buf[..n] == folded);
+            if same {
                 bits |= b;
             }
         }
-        slot = (slot + 1) % SLOTS;
+        at = (at + 1) % SLOTS;
     }
     bits
 }
@@ -761,8 +229,58 @@ pub struct Context {
     pub far: Bits,
 }
 
-const fn is_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b >= 0x80
+/// Whether the byte at `i` belongs to a letter or digit: general, Latin and Arabic punctuation does not.
+fn is_word(s: &[u8], i: usize) -> bool {
+    let b = s[i];
+    if b < 0x80 {
+        return b.is_ascii_alphanumeric();
+    }
+    let mut lead = i;
+    while lead > 0 && s[lead] & 0xC0 == 0x80 {
+        lead -= 1;
+    }
+    let second = s.get(lead + 1).copied().unwrap_or(0);
+    !matches!(
+        (s[lead], second),
+        (0xE2, _) | (0xC2, _) | (0xD8, 0x8C | 0x9B | 0x9F) | (0xD9, 0xAA..=0xAD) | (0xE3, 0x80)
+    )
+}
+
+/// Where the run of letters and digits that ends before `stop` begins.
+fn run_start(s: &[u8], stop: usize, floor: usize) -> usize {
+    let mut i = stop;
+    while i > floor && is_word(s, i - 1) {
+        i -= 1;
+    }
+    i
+}
+
+/// `C.I.N` or `ب.ت.و`, whose last letter is `i..stop`, as one word: its bits and where it begins.
+fn acronym(s: &[u8], mut i: usize, mut stop: usize, floor: usize) -> Option<(Bits, usize)> {
+    let mut word_of = [0u8; 16];
+    let (mut at, mut letters) = (word_of.len(), 0);
+    loop {
+        let letter = &s[i..stop];
+        let single = letter.len() == 1 || (letter.len() == 2 && letter[0] >= 0x80);
+        if !single || at < letter.len() {
+            break;
+        }
+        at -= letter.len();
+        word_of[at..at + letter.len()].copy_from_slice(letter);
+        letters += 1;
+        let dotted = i >= floor + 2 && s[i - 1] == b'.' && is_word(s, i - 2);
+        if !dotted {
+            break;
+        }
+        stop = i - 1;
+        let before = run_start(s, stop, floor);
+        let width = stop - before;
+        if width != 1 && !(width == 2 && s[before] >= 0x80) {
+            break;
+        }
+        i = before;
+    }
+    (letters >= 2).then(|| (word(&word_of[at..]), i))
 }
 
 const NEAR_WORDS: usize = 6;
@@ -778,7 +296,7 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
     let (mut i, mut words, mut breaks, mut crossed) = (start, 0, 0, false);
     while i > floor && words < FAR_WORDS {
         let b = s[i - 1];
-        if !is_word(b) {
+        if !is_word(s, i - 1) {
             breaks += usize::from(b == b'\n');
             crossed |= matches!(b, b';' | b'\n' | b'!' | b'?')
                 || (b == b'.' && s.get(i) == Some(&b' ') && sentence_ends(s, i - 1));
@@ -789,9 +307,7 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
             continue;
         }
         let stop = i;
-        while i > floor && is_word(s[i - 1]) {
-            i -= 1;
-        }
+        i = run_start(s, stop, floor);
         if i == floor && floor > 0 {
             break;
         }
@@ -806,7 +322,11 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
             continue;
         }
         words += 1;
-        let bits = token(w);
+        let mut bits = token(w);
+        if let Some((together, from)) = acronym(s, i, stop, floor) {
+            bits |= together;
+            i = from;
+        }
         if words <= NEAR_WORDS && !crossed {
             ctx.near |= bits
         } else {
@@ -817,11 +337,11 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
     let ceiling = (end + 72).min(s.len());
     let (mut i, mut words) = (end, 0);
     while i < ceiling && words < 8 {
-        if !is_word(s[i]) {
+        if !is_word(s, i) {
             // What follows a comma belongs here only if nothing stood before.
             if matches!(s[i], b'\n' | b';')
                 || (s[i] == b',' && (ctx.near | ctx.far) & !NEG != 0)
-                || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| !is_word(*b)))
+                || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| *b == b' ' || *b == b'\n'))
             {
                 break;
             }
@@ -829,7 +349,7 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
             continue;
         }
         let from = i;
-        while i < ceiling && is_word(s[i]) {
+        while i < ceiling && is_word(s, i) {
             i += 1;
         }
         if s[from..i].iter().filter(|b| b.is_ascii_digit()).count() >= 5 {
@@ -845,10 +365,19 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
 /// Whether the full stop at `at` ends a sentence rather than an abbreviation (`no.`, `tél.`).
 fn sentence_ends(s: &[u8], at: usize) -> bool {
     let mut a = at;
-    while a > 0 && at - a < 24 && is_word(s[a - 1]) {
+    while a > 0 && at - a < 24 && is_word(s, a - 1) {
         a -= 1;
     }
     at - a > 3 && word(&s[a..at]) == 0
+}
+
+/// Whether the byte at `i` belongs to a Latin character, with or without an accent.
+fn latin(w: &[u8], i: usize) -> bool {
+    let mut lead = i;
+    while lead > 0 && w[lead] & 0xC0 == 0x80 {
+        lead -= 1;
+    }
+    w[lead] < 0x80 || matches!(w[lead], 0xC3..=0xC9)
 }
 
 /// One stretch of letters and digits: Latin glued to Arabic counts as two words, `userPhone` as its
@@ -863,7 +392,7 @@ fn token(w: &[u8]) -> Bits {
     for i in 1..=w.len() {
         let cut = i == w.len() || {
             let (a, b) = (w[i - 1], w[i]);
-            a.is_ascii() != b.is_ascii()
+            latin(w, i - 1) != latin(w, i)
                 || (a.is_ascii_lowercase() && b.is_ascii_uppercase())
                 || (a.is_ascii_digit() != b.is_ascii_digit())
         };
@@ -892,9 +421,13 @@ mod tests {
 
     #[test]
     fn table_is_sparse_and_lossless() {
-        assert!(WORDS.len() * 2 < SLOTS, "{} words", WORDS.len());
-        for (w, bits) in WORDS {
-            assert_eq!(word(w.as_bytes()) & bits, *bits, "{w}");
+        let words: Vec<(&str, Bits)> = GROUPS
+            .iter()
+            .flat_map(|(bits, words)| words.split(' ').map(|word| (word, *bits)))
+            .collect();
+        assert!(words.len() * 2 < SLOTS, "{} words", words.len());
+        for (w, bits) in words {
+            assert_eq!(word(w.as_bytes()) & bits, bits, "{w}");
         }
     }
 
@@ -922,6 +455,7 @@ mod tests {
         assert_ne!(word("NÉE".as_bytes()) & BIRTH, 0);
         assert_ne!(token(b"userPhone") & PHONE, 0);
         assert_ne!(token("رقمphone".as_bytes()) & PHONE, 0);
+        assert_eq!(token("vérifier".as_bytes()), 0, "an accent parts no word");
     }
 
     #[test]

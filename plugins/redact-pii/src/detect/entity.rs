@@ -79,6 +79,8 @@ entities! {
     DeRvnr "DE_SOCIAL_SECURITY" "ID" Personal;
     DeKvnr "DE_HEALTH_INSURANCE" "ID" Personal;
     DeIdCard "DE_ID_CARD" "ID" Personal;
+    DeLanr "DE_LANR" "ID" Personal;
+    DeBsnr "DE_BSNR" "ORG" Personal;
     FrNir "FR_NIR" "ID" Personal;
     FrSiren "FR_SIREN" "ORG" Personal;
     FrSiret "FR_SIRET" "ORG" Personal;
@@ -101,6 +103,7 @@ entities! {
     SgNric "SG_NRIC_FIN" "ID" Personal;
     SgUen "SG_UEN" "ORG" Personal;
     KrRrn "KR_RRN" "ID" Personal;
+    KrFrn "KR_FRN" "ID" Personal;
     KrBrn "KR_BRN" "ORG" Personal;
     ThTnin "TH_TNIN" "ID" Personal;
     ZaId "ZA_ID_NUMBER" "ID" Personal;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::context::{MACADDR, VERSION};
+use super::context::{MACADDR, NEG, VERSION};
 use super::entity::Entity;
 use super::group::Group;
 use super::scan::Scanner;
@@ -193,7 +193,8 @@ impl Scanner<'_> {
                 continue;
             }
             let quad = Ipv4Addr::from([0, 1, 2, 3].map(|k| g.number(i + k) as u8));
-            if quad.is_unspecified() || quad == Ipv4Addr::LOCALHOST || quad.is_broadcast() {
+            // Masks and this host identify nobody.
+            if quad.is_unspecified() || quad == Ipv4Addr::LOCALHOST || quad.octets()[0] == 255 {
                 found = true;
                 continue;
             }
@@ -201,7 +202,7 @@ impl Scanner<'_> {
                 end = g.chunks[i + 4].1;
             }
             let c = self.context(start, end);
-            let version = c.near & VERSION != 0;
+            let version = c.near & (VERSION | NEG) != 0;
             let small = quad.octets().iter().all(|&o| o < 30);
             found = true;
             if !(version && small) && quad.octets()[0] != 0 {
@@ -216,6 +217,9 @@ impl Scanner<'_> {
         let s = self.s;
         if s.get(at + 1..at + 3) == Some(b"//") {
             return self.url(at);
+        }
+        if let Some(end) = self.bot_token(at) {
+            return end;
         }
         let hexish = |b: u8| b.is_ascii_hexdigit() || b == b':';
         if hexish(self.at(at + 1))
@@ -425,6 +429,9 @@ impl Scanner<'_> {
                 _ => {}
             }
             return sign + 1;
+        }
+        if let Some(end) = self.webhook(from, end) {
+            return end;
         }
         from
     }

@@ -19,12 +19,21 @@ pub fn card_range(d: &[u8]) -> bool {
         }
         16..=19 if matches!(four, 6011) || matches!(three, 644..=649) || two == 65 => true,
         16..=19 if two == 62 || two == 81 => true,
-        16..=19 if (3528..=3589).contains(&four) => true,
+        16..=19 if jcb(d) => true,
+        // Beside the assigned range of JCB: needs the word.
+        16 if two == 35 => true,
         16..=19 if (2200..=2204).contains(&four) => true,
         16 if matches!(four, 9792) || matches!(two, 60) => true,
         12..=19 => matches!(two, 50 | 56..=69),
         _ => false,
     }
+}
+
+/// Whether a number of sixteen digits or more is in the range assigned to JCB.
+#[must_use]
+pub fn jcb(d: &[u8]) -> bool {
+    d.get(..4)
+        .is_some_and(|p| (3528..=3589).contains(&number(p)))
 }
 
 /// Total lengths of IBANs by country (SWIFT registry, and the unofficial ones of Morocco, Algeria, ...).

@@ -168,7 +168,12 @@ impl<'a> Scanner<'a> {
         let b = self.word_end(at);
         let w = &self.s[a..b];
         let first = w[0];
-        if let Some(end) = self.secret(a).or_else(|| self.mac_dashed(a, b)) {
+        let known = self
+            .secret(a)
+            .or_else(|| self.mac_dashed(a, b))
+            .or_else(|| self.aws_secret(a))
+            .or_else(|| self.told(a));
+        if let Some(end) = known {
             return end;
         }
         if first.is_ascii_digit() && w.iter().all(u8::is_ascii_digit) {
@@ -239,19 +244,23 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How context moves a score.
+/// How context moves a score. Words of another country than the entity's (all of which are among its
+/// specific words) make a general word mean that country's scheme.
 pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
     let neg = c.near & context::NEG != 0;
+    let foreign = (c.near | c.far) & context::COUNTRIES & !specific != 0;
     let gain = if c.near & specific != 0 {
         45
     } else if c.far & specific != 0 && !neg {
         35
-    } else if c.near & general != 0 && !neg {
-        30
-    } else if c.far & general != 0 && !neg {
-        15
     } else if neg && base < 80 {
         return base.saturating_sub(30);
+    } else if foreign && base < 85 {
+        return base.saturating_sub(15);
+    } else if c.near & general != 0 {
+        30
+    } else if c.far & general != 0 {
+        15
     } else {
         0
     };

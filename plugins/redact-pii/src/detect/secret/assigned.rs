@@ -1,0 +1,326 @@
+//! Credentials known by what they are assigned to: `password = ...`, `API key: ...`, `my password is ...`.
+
+use super::super::checks;
+use super::super::context::AWS;
+use super::super::entity::Entity;
+use super::super::net::placeholder;
+use super::super::scan::Scanner;
+use super::vendors::Set;
+
+/// Words that make the value assigned to them a credential.
+const KEYWORDS: &[&[u8]] = &[
+    b"password",
+    b"passwd",
+    b"passphrase",
+    b"pwd",
+    b"secret",
+    b"token",
+    b"api_key",
+    b"api-key",
+    b"apikey",
+    b"access_key",
+    b"access-key",
+    b"accesskey",
+    b"auth_key",
+    b"authkey",
+    b"private_key",
+    b"privatekey",
+    b"credential",
+    b"creds",
+    b"passcode",
+    b"client_secret",
+    b"encryption_key",
+    b"signing_key",
+    b"account_key",
+    b"accountkey",
+    b"bearer",
+    b"authorization",
+    b"x-amz-signature",
+    b"sharedaccesskey",
+    b"sig",
+    b"master_key",
+    b"service_key",
+    b"session_key",
+    b"license_key",
+    b"deploy_key",
+    b"webhook_key",
+    b"api key",
+    b"access key",
+    b"secret key",
+];
+
+/// Short words that count only as the end of a key: `db_pass`, and no `passport`.
+const ENDINGS: &[&[u8]] = &[b"key", b"pass", b"pw", b"_pat"];
+
+/// The same in French and Arabic prose, before a colon.
+const PHRASES: &[&str] = &[
+    "mot de passe",
+    "mdp",
+    "clé",
+    "clé api",
+    "clé secrète",
+    "jeton",
+    "كلمة المرور",
+    "كلمة السر",
+    "الرقم السري",
+    "رمز الدخول",
+    "كلمة مرور",
+    "مفتاح api",
+    "المفتاح السري",
+    "الرمز السري",
+];
+
+impl Scanner<'_> {
+    /// `keyword = value` or `keyword: value` around the operator at `at`.
+    pub(in super::super) fn assignment(&mut self, at: usize) -> usize {
+        let s = self.s;
+        let next = at + 1;
+        if !self.wants(Entity::GenericSecret)
+            && !self.wants(Entity::AwsSecretKey)
+            && !self.wants(Entity::UrlCredentials)
+        {
+            return next;
+        }
+        // `==`, `!=`, `=>`, `::` compare, map or qualify.
+        if matches!(self.at(next), b'=' | b':' | b'~')
+            || matches!(self.before(at), b'=' | b'!' | b'<' | b'>' | b':')
+                && self.before(at) != b':'
+        {
+            return next;
+        }
+        let mut k = at;
+        while k > 0
+            && at - k < 3
+            && matches!(s[k - 1], b' ' | b'"' | b'\'' | b'`' | b'*' | b':' | b']')
+        {
+            k -= 1;
+        }
+        let stop = k;
+        while k > 0
+            && stop - k < 48
+            && (s[k - 1].is_ascii_alphanumeric()
+                || matches!(s[k - 1], b'_' | b'-' | b'.')
+                || s[k - 1] >= 0x80)
+        {
+            k -= 1;
+        }
+        if k == stop {
+            return next;
+        }
+        // Two more words of prose: `API key:`, `mot de passe :`.
+        let phrase_from = words_back(s, k, 2);
+        let key = &s[k..stop];
+        let keyword = KEYWORDS.iter().any(|w| contains_ci(key, w)) || {
+            let phrase = &s[phrase_from..stop];
+            KEYWORDS
+                .iter()
+                .filter(|w| w.contains(&b' '))
+                .any(|w| contains_ci(phrase, w))
+                || PHRASES.iter().any(|w| ends_ci(phrase, w.as_bytes()))
+        };
+        let named = ENDINGS[1..].iter().any(|w| ends_ci(key, w)) && !ends_ci(key, b"compass");
+        let keyword = keyword || named;
+        if !keyword && !ends_ci(key, ENDINGS[0]) {
+            return next;
+        }
+        let mut v = next;
+        while v < s.len()
+            && v - next < 4
+            && matches!(
+                s[v],
+                b' ' | b'"' | b'\'' | b'`' | b'\t' | b'=' | b'>' | b'*'
+            )
+        {
+            v += 1;
+        }
+        for scheme in [&b"Bearer "[..], b"bearer ", b"Basic ", b"basic ", b"Token "] {
+            if s[v..].starts_with(scheme) {
+                v += scheme.len();
+            }
+        }
+        let quote = self.before(v);
+        let quoted = matches!(quote, b'"' | b'\'' | b'`');
+        let query = self.s[at] == b'=' && matches!(self.before(k), b'?' | b'&');
+        let mut e = v;
+        while e < s.len() && e - v < 400 && s[e].is_ascii_graphic() {
+            match s[e] {
+                b'"' | b'\'' | b'`' | b'<' | b'>' => break,
+                b'&' if query => break,
+                b',' | b';' | b')' | b'}' | b']' if !quoted => break,
+                b if quoted && b == quote => break,
+                _ => e += 1,
+            }
+        }
+        while e > v && !quoted && matches!(s[e - 1], b'.' | b',' | b'?' | b':') {
+            e -= 1;
+        }
+        let value = &s[v..e];
+        let letters = query && keyword && mixed_letters(value);
+        if !letters && !plausible_secret(value, keyword, query || quoted) {
+            return next;
+        }
+        let aws = value.len() == 40
+            && value.iter().all(|&b| Set::Base64.has(b))
+            && checks::entropy(value) >= 3.8;
+        if aws
+            && (contains_ci(key, b"aws")
+                || contains_ci(key, b"secret")
+                || self.context(v, e).near & AWS != 0)
+        {
+            self.put(v, e, Entity::AwsSecretKey, 92, true);
+        } else if self.secret(v) == Some(e) {
+            // A vendor's own prefix says more.
+        } else if query {
+            self.put(v, e, Entity::UrlCredentials, 90, true);
+        } else {
+            self.put(v, e, Entity::GenericSecret, 80, true);
+        }
+        // The value may begin something with a rule of its own; overlap decides.
+        next
+    }
+
+    /// Forty characters of base64 at `a` beside words about AWS: its secret keys have no prefix.
+    pub(in super::super) fn aws_secret(&mut self, a: usize) -> Option<usize> {
+        let s = self.s;
+        let run = s[a..].iter().take(41);
+        let n = run.take_while(|&&b| Set::Base64.has(b)).count();
+        let value = s.get(a..a + n)?;
+        let mixed = n == 40
+            && !Set::Base64.has(self.before(a))
+            && value.iter().any(u8::is_ascii_lowercase)
+            && value.iter().any(u8::is_ascii_uppercase)
+            && value.iter().any(u8::is_ascii_digit)
+            && checks::entropy(value) >= 4.2;
+        if !mixed {
+            return None;
+        }
+        let c = self.context(a, a + n);
+        if (c.near | c.far) & AWS == 0 {
+            return None;
+        }
+        self.put(a, a + n, Entity::AwsSecretKey, 90, true);
+        Some(a + n)
+    }
+
+    /// `my password is Winter2024!`: the value at `a`, told in prose.
+    pub(in super::super) fn told(&mut self, a: usize) -> Option<usize> {
+        const VERBS: &[&str] = &["is", "was", "est", "هي", "هو", "كان"];
+        if !self.wants(Entity::GenericSecret) || self.before(a) != b' ' {
+            return None;
+        }
+        let s = self.s;
+        let verb_from = words_back(s, a, 1);
+        let verb = s[verb_from..a].trim_ascii();
+        if !VERBS
+            .iter()
+            .any(|v| verb.eq_ignore_ascii_case(v.as_bytes()))
+        {
+            return None;
+        }
+        let said = s[verb_from.saturating_sub(40)..verb_from].trim_ascii_end();
+        let keyword = [
+            &b"_key"[..],
+            b"_secret",
+            b"_token",
+            &b"password"[..],
+            b"passphrase",
+            b"passcode",
+            b"api key",
+            b"secret key",
+        ]
+        .iter()
+        .any(|w| ends_ci(said, w))
+            || PHRASES.iter().any(|w| ends_ci(said, w.as_bytes()));
+        if !keyword {
+            return None;
+        }
+        let mut e = a;
+        while e < s.len() && e - a < 300 && s[e].is_ascii_graphic() && !matches!(s[e], b'"' | b'`')
+        {
+            e += 1;
+        }
+        while e > a && matches!(s[e - 1], b'.' | b',' | b'?' | b':' | b';' | b')') {
+            e -= 1;
+        }
+        if !plausible_secret(&s[a..e], true, false) {
+            return None;
+        }
+        self.put(a, e, Entity::GenericSecret, 80, true);
+        Some(e)
+    }
+}
+
+/// A value of a URL's secret parameter without any digit: both cases, and not a word.
+fn mixed_letters(v: &[u8]) -> bool {
+    v.len() >= 12
+        && !placeholder(v)
+        && v.iter().filter(|b| b.is_ascii_uppercase()).count() >= 3
+        && v.iter().any(u8::is_ascii_lowercase)
+        && checks::entropy(v) >= 2.8
+}
+
+/// Whether a value looks made by a machine or chosen as a password, rather than written as prose.
+fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
+    if !(8..=300).contains(&v.len())
+        || placeholder(v)
+        || v.windows(2).any(|w| w == b"()" || w == b"](" || w == b"//")
+    {
+        return false;
+    }
+    // Names of other variables, and the pseudonyms of an earlier turn.
+    if v.windows(4)
+        .any(|w| w.eq_ignore_ascii_case(b"env.") || w.eq_ignore_ascii_case(b"env[") || w == b"PII_")
+        || v.contains(&b'(') && !marked
+    {
+        return false;
+    }
+    let digit = v.iter().any(u8::is_ascii_digit);
+    let lower = v.iter().any(u8::is_ascii_lowercase);
+    let upper = v.iter().any(u8::is_ascii_uppercase);
+    let symbol = v
+        .iter()
+        .any(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'.' | b'-' | b'_' | b'/'));
+    let kinds = u8::from(digit) + u8::from(lower) + u8::from(upper) + u8::from(symbol);
+    let bits = checks::entropy(v);
+    // Only digits: a number that happens to be called a key.
+    if !lower && !upper && !symbol {
+        return false;
+    }
+    let strong = if v.len() < 14 {
+        bits >= 2.6 && digit && kinds >= 2
+    } else {
+        (keyword && digit && kinds >= 2 && bits >= 2.5)
+            || bits >= 3.0 && (digit || (kinds >= 2 && bits >= 3.6))
+    };
+    strong && (keyword || (marked && bits >= 3.5 && v.len() >= 20))
+}
+
+fn words_back(s: &[u8], from: usize, n: usize) -> usize {
+    let mut a = from;
+    for _ in 0..n {
+        let mut b = a;
+        while b > 0 && s[b - 1] == b' ' && a - b < 2 {
+            b -= 1;
+        }
+        let stop = b;
+        while b > 0 && stop - b < 24 && (s[b - 1].is_ascii_alphanumeric() || s[b - 1] >= 0x80) {
+            b -= 1;
+        }
+        if b == stop || stop == a {
+            break;
+        }
+        a = b;
+    }
+    a
+}
+
+fn contains_ci(hay: &[u8], needle: &[u8]) -> bool {
+    hay.len() >= needle.len()
+        && hay
+            .windows(needle.len())
+            .any(|w| w.eq_ignore_ascii_case(needle))
+}
+
+fn ends_ci(hay: &[u8], needle: &[u8]) -> bool {
+    hay.len() >= needle.len() && hay[hay.len() - needle.len()..].eq_ignore_ascii_case(needle)
+}

@@ -1,0 +1,453 @@
+//! National identifiers of letters and digits.
+
+use super::super::checks::{self, number, val};
+use super::super::context::*;
+use super::super::entity::Entity;
+use super::super::scan::Scanner;
+use super::Compact;
+
+impl Scanner<'_> {
+    pub(super) fn digit_first(&mut self, a: usize, b: usize, c: &Compact) -> usize {
+        let tight = c.breaks & 0xff == 0;
+        if let Some(sp) = self.shaped(a, c, b"99999999A") {
+            const TABLE: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
+            let letter = TABLE[(number(&c.c[..8]) % 23) as usize];
+            // Spaces inside make it prose (`12345678 a`): then only an upper-case letter counts.
+            let real = self.s[sp.1 - 1].is_ascii_uppercase()
+                || c.breaks & 0x1ff == 0
+                || self.at(sp.1 - 2) == b'-';
+            if letter == c.c[8] && real {
+                let base = if c.breaks >> 8 & 1 == 1 && self.at(sp.1 - 2) == b' ' {
+                    40
+                } else {
+                    65
+                };
+                self.weigh(sp, Entity::EsNif, base, true, NIF | DNI | ES, ID);
+            }
+        }
+        // Finnish code: the century sign is a separator or a letter.
+        let f = &self.s[a..(a + 11).min(self.s.len())];
+        if f.len() == 11
+            && f[..6].iter().all(u8::is_ascii_digit)
+            && f[7..10].iter().all(u8::is_ascii_digit)
+            && matches!(f[6].to_ascii_uppercase(), b'+' | b'-' | b'A'..=b'F' | b'U'..=b'Y')
+            && self.closes(a + 11)
+        {
+            const TABLE: &[u8; 31] = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
+            let n = number(&f[..6]) * 1000 + number(&f[7..10]);
+            let (dd, mm, yy) = (number(&f[..2]), number(&f[2..4]), number(&f[4..6]));
+            if TABLE[(n % 31) as usize] == f[10].to_ascii_uppercase()
+                && (checks::date(1900 + yy, mm, dd) || checks::date(2000 + yy, mm, dd))
+            {
+                // With a digit at the end it looks like a Swedish number too.
+                let base = if f[10].is_ascii_digit() { 62 } else { 90 };
+                self.weigh((a, a + 11), Entity::FiHetu, base, true, FI, ID);
+            }
+        }
+        // Swedish number with the sign of people over a hundred.
+        if f.len() == 11 && f[6] == b'+' && f[7..].iter().all(u8::is_ascii_digit) {
+            let mut d = [0u8; 10];
+            d[..6].copy_from_slice(&f[..6]);
+            d[6..].copy_from_slice(&f[7..]);
+            if d.iter().all(u8::is_ascii_digit) && checks::luhn(&d) && checks::yymmdd(&d) {
+                self.weigh(
+                    (a, a + 11),
+                    Entity::SePersonnummer,
+                    80,
+                    true,
+                    PERSONNR | SE,
+                    ID,
+                );
+            }
+        }
+        for pattern in [&b"9999999AAA999"[..], b"999999AAA999", b"99999AAA999"] {
+            if let Some(sp) = self.shaped(a, c, pattern)
+                && self.matricule(&c.c[..pattern.len()], pattern.len() - 6)
+            {
+                self.put(sp.0, sp.1, Entity::TnMatriculeFiscal, 92, true);
+                return sp.1;
+            }
+        }
+        if let Some(sp) = self.shaped(a, c, b"9999999A")
+            && self.key_letter(&c.c[..8], 7)
+            && !matches!(self.at(sp.1), b'/' | b'-')
+        {
+            let base = if c.breaks & 0x1ff == 0 || self.at(sp.1 - 2) == b'/' {
+                40
+            } else {
+                20
+            };
+            self.weigh(
+                sp,
+                Entity::TnMatriculeFiscal,
+                base,
+                true,
+                MATRICULE | TN,
+                TAX,
+            );
+        }
+        if let Some(sp) = self.shaped(a, c, b"99999999A999") {
+            let mut n = [0u8; 13];
+            n[..8].copy_from_slice(&c.c[..8]);
+            let letter = c.c[8] - b'A' + 1;
+            n[8] = b'0' + letter / 10;
+            n[9] = b'0' + letter % 10;
+            n[10..13].copy_from_slice(&c.c[9..12]);
+            let sum: u32 = n[..12]
+                .iter()
+                .zip([2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1])
+                .map(|(&d, w)| (val(d) * w) / 10 + (val(d) * w) % 10)
+                .sum();
+            let (dd, mm, yy) = (number(&c.c[2..4]), number(&c.c[4..6]), number(&c.c[6..8]));
+            if sum % 10 == val(n[12]) && (checks::date(1900 + yy, mm, dd % 50) || dd % 50 == 0) {
+                self.weigh(sp, Entity::DeRvnr, 90, true, SSN | DE, ID);
+                return sp.1;
+            }
+        }
+        // French number of people born in Corsica.
+        if let Some(sp) = self
+            .shaped(a, c, b"999992A99999999")
+            .or_else(|| self.shaped(a, c, b"999992B99999999"))
+            && matches!(c.c[0], b'1' | b'2')
+        {
+            let mut d = [0u8; 15];
+            d.copy_from_slice(&c.c[..15]);
+            d[5..7].copy_from_slice(if c.c[6] == b'A' { b"19" } else { b"18" });
+            if 97 - number(&d[..13]) % 97 == number(&d[13..]) {
+                self.put(sp.0, sp.1, Entity::FrNir, 92, true);
+                return sp.1;
+            }
+        }
+        if let Some(sp) = self.shaped(a, c, b"99AAAAA9999A***")
+            && tight
+            && matches!(number(&c.c[..2]), 1..=38 | 97 | 99)
+            && c.c[13] == b'Z'
+            && gstin(&c.c[..15])
+        {
+            self.put(sp.0, sp.1, Entity::InGstin, 92, true);
+        }
+        if let Some(sp) = self.shaped(a, c, b"9*********9") {
+            let m = &c.c[..11];
+            let alpha = |b: u8| {
+                b.is_ascii_uppercase() && !matches!(b, b'S' | b'L' | b'O' | b'I' | b'B' | b'Z')
+            };
+            let alnum = |b: u8| b.is_ascii_digit() || alpha(b);
+            let pattern_ok = m[0] != b'0'
+                && alpha(m[1])
+                && alnum(m[2])
+                && m[3].is_ascii_digit()
+                && alpha(m[4])
+                && alnum(m[5])
+                && m[6].is_ascii_digit()
+                && alpha(m[7])
+                && alpha(m[8])
+                && m[9].is_ascii_digit()
+                && m[10].is_ascii_digit();
+            let written = c.breaks & 0x7ff == 0 || (c.breaks & 0x7ff == (1 << 4 | 1 << 7));
+            let upper = !self.s[sp.0..sp.1].iter().any(u8::is_ascii_lowercase);
+            if pattern_ok && written {
+                self.weigh(
+                    sp,
+                    Entity::UsMbi,
+                    if upper { 75 } else { 40 },
+                    true,
+                    MEDICARE,
+                    HEALTH,
+                );
+            }
+        }
+        if b - a == 9 && tight {
+            // French and others' passports: 12AB34567.
+            if let Some(sp) = self.shaped(a, c, b"99AA99999") {
+                self.weigh(sp, Entity::Passport, 15, false, PASSPORT, 0);
+            }
+            // Singapore business: eight digits and a letter.
+            if let Some(sp) = self.shaped(a, c, b"99999999A")
+                && b"XMKECAWLJDB"
+                    [(checks::weighted(&c.c, &[10, 4, 9, 3, 8, 2, 7, 1]) % 11) as usize]
+                    == c.c[8]
+            {
+                self.weigh(sp, Entity::SgUen, 25, true, UEN | SG, 0);
+            }
+        }
+        if b - a == 10
+            && let Some(sp) = self.shaped(a, c, b"999999999A")
+            && matches!(number(&c.c[..4]), 1819..=2035)
+            && b"ZKCMDNERGWH"[(checks::weighted(&c.c, &[10, 8, 6, 4, 9, 7, 5, 3, 1]) % 11) as usize]
+                == c.c[9]
+        {
+            self.weigh(sp, Entity::SgUen, 55, true, UEN | SG, 0);
+        }
+        self.vin_lei(a, b, c);
+        self.document(a, b);
+        b
+    }
+
+    /// The key letter of a Tunisian tax number over `n` digits, padded to seven.
+    pub(super) fn key_letter(&self, c: &[u8], n: usize) -> bool {
+        let weights = &[7u32, 6, 5, 4, 3, 2, 1][7 - n..];
+        let sum: u32 = checks::weighted(&c[..n], weights);
+        b"ABCDEFGHJKLMNPQRSTVWXYZ"[(sum % 23) as usize] == c[n]
+    }
+
+    pub(super) fn matricule(&self, c: &[u8], n: usize) -> bool {
+        let (vat, category, establishment) = (c[n + 1], c[n + 2], &c[n + 3..]);
+        matches!(vat, b'A' | b'P' | b'B' | b'D' | b'N')
+            && matches!(category, b'M' | b'P' | b'C' | b'N' | b'E')
+            && (establishment == b"000" || category == b'E')
+            && self.key_letter(c, n)
+    }
+
+    pub(super) fn letter_first(&mut self, a: usize, b: usize, c: &Compact) -> usize {
+        let s = self.s;
+        let tight = b - a;
+        if let Some(sp) = self.shaped(a, c, b"A9999999A") {
+            if matches!(c.c[0], b'X' | b'Y' | b'Z') {
+                let n = u64::from(c.c[0] - b'X') * 10_000_000 + number(&c.c[1..8]);
+                if b"TRWAGMYFPDXBNJZSQVHLCKE"[(n % 23) as usize] == c.c[8] {
+                    self.weigh(sp, Entity::EsNie, 80, true, NIE | ES, ID);
+                }
+            }
+            if matches!(c.c[0], b'S' | b'T' | b'F' | b'G' | b'M') && c.breaks & 0x1ff == 0 {
+                let sum = checks::weighted(&c.c[1..8], &[2, 7, 6, 5, 4, 3, 2]);
+                let (offset, table): (u32, &[u8; 11]) = match c.c[0] {
+                    b'S' => (0, b"JZIHGFEDCBA"),
+                    b'T' => (4, b"JZIHGFEDCBA"),
+                    b'F' => (0, b"XWUTRQPNMLK"),
+                    b'G' => (4, b"XWUTRQPNMLK"),
+                    _ => (3, b"XWUTRQPNJLK"),
+                };
+                if table[((sum + offset) % 11) as usize] == c.c[8] {
+                    self.weigh(sp, Entity::SgNric, 80, true, NRIC | SG, ID);
+                }
+            }
+        }
+        self.nino(a, c);
+        if tight == 9
+            && let Some(sp) = self
+                .shaped(a, c, b"AA9999999")
+                .or_else(|| self.shaped(a, c, b"A99999999"))
+        {
+            let d = &c.c[2..9];
+            let sum = val(d[0]) + val(d[2]) + val(d[4]) + 2 * (val(d[1]) + val(d[3]) + val(d[5]));
+            let letters = matches!(c.c[0], b'A'..=b'H' | b'J'..=b'M' | b'P' | b'R' | b'S' | b'T' | b'U' | b'X');
+            if c.c[1].is_ascii_uppercase() && letters && sum % 10 == val(d[6]) {
+                self.weigh(sp, Entity::MedicalLicense, 55, true, DEA | LICENSE, HEALTH);
+            }
+        }
+        if tight == 10 {
+            if let Some(sp) = self.shaped(a, c, b"AAAAA9999A")
+                && matches!(
+                    c.c[3],
+                    b'A' | b'B'
+                        | b'C'
+                        | b'F'
+                        | b'G'
+                        | b'H'
+                        | b'J'
+                        | b'L'
+                        | b'P'
+                        | b'T'
+                        | b'K'
+                        | b'E'
+                )
+                && !s[a..b].iter().any(u8::is_ascii_lowercase)
+            {
+                self.weigh(sp, Entity::InPan, 65, true, PAN | IN, TAX);
+            }
+            if let Some(sp) = self.shaped(a, c, b"A999999999") {
+                let letter = c.c[0] - b'A' + 1;
+                let mut d = [0u8; 11];
+                d[0] = b'0' + letter / 10;
+                d[1] = b'0' + letter % 10;
+                d[2..].copy_from_slice(&c.c[1..10]);
+                let sum: u32 = d[..10]
+                    .iter()
+                    .enumerate()
+                    .map(|(i, &x)| {
+                        let p = val(x) * (1 + i as u32 % 2);
+                        p / 10 + p % 10
+                    })
+                    .sum();
+                if sum % 10 == val(d[10]) {
+                    self.weigh(sp, Entity::DeKvnr, 45, true, HEALTH | DE, ID);
+                }
+            }
+        }
+        // German identity card or passport: nine characters of a vowel-free set and a check digit.
+        if (tight == 10 || tight == 9) && c.n >= 9 && c.c[0].is_ascii_uppercase() {
+            let german = c.c[..9]
+                .iter()
+                .all(|&x| x.is_ascii_digit() || b"CFGHJKLMNPRTVWXYZ".contains(&x));
+            let checked = tight == 10
+                && checks::icao(&c.c[..9]) == Some(val(c.c[9]))
+                && c.c[9].is_ascii_digit();
+            if german && (checked || tight == 9) && c.breaks & ((1 << tight) - 1) == 0 {
+                let end = c.end[tight - 1];
+                let base = if checked { 45 } else { 15 };
+                let ctx = self.context(a, end);
+                let german_words = (ctx.near | ctx.far) & DE != 0;
+                let score = super::super::scan::score(
+                    ctx,
+                    base,
+                    if german_words { ID | PASSPORT } else { 0 },
+                    PASSPORT,
+                );
+                self.put(a, end, Entity::DeIdCard, score, checked);
+            }
+        }
+        if tight == 12
+            && let Some(sp) = self.shaped(a, c, b"OM9999999999")
+        {
+            self.weigh(sp, Entity::OmVatin, 60, true, VAT | OM | TAX, 0);
+        }
+        if tight == 13
+            && let Some(sp) = self.shaped(a, c, b"IT99999999999")
+            && italian_vat(&c.c[2..13])
+        {
+            self.weigh(sp, Entity::ItVat, 60, true, VAT | IT, TAX);
+        }
+        self.italian(a, c);
+        if tight == 16 {
+            self.driving_licence(a, c);
+        }
+        self.vin_lei(a, b, c);
+        // Moroccan card: one or two letters, five to seven digits.
+        let letters = c.c[..c.n]
+            .iter()
+            .take_while(|x| x.is_ascii_uppercase())
+            .count();
+        let digits = c.c[letters..c.n]
+            .iter()
+            .take_while(|x| x.is_ascii_digit())
+            .count();
+        if matches!(letters, 1 | 2) && matches!(digits, 5..=7) && letters + digits <= c.n {
+            let end = c.end[letters + digits - 1];
+            let inner = c.breaks & ((1 << (letters + digits)) - 1) & !(1 << letters);
+            if self.closes(end)
+                && inner == 0
+                && s[a].is_ascii_uppercase()
+                && (c.breaks >> letters & 1 == 0 || letters + digits >= 7)
+            {
+                let ctx = self.context(a, end);
+                let all = ctx.near | ctx.far;
+                // `البطاقة الوطنية` and `carte nationale` of no other country.
+                let moroccan = match all & COUNTRIES {
+                    0 => NATIONAL,
+                    MA => ID | NATIONAL,
+                    _ => 0,
+                };
+                if all & COUNTRIES & !MA == 0 || all & MA != 0 {
+                    self.weigh((a, end), Entity::MaCin, 15, false, CIN | moroccan, 0);
+                }
+            }
+        }
+        if tight >= 8
+            && let Some(sp) = self.bic(a, b)
+        {
+            return sp;
+        }
+        self.document(a, b);
+        b
+    }
+
+    pub(super) fn nino(&mut self, a: usize, c: &Compact) {
+        let Some(sp) = self.shaped(a, c, b"AA999999A") else {
+            return;
+        };
+        let prefix = &c.c[..2];
+        let bad = c.c[..2]
+            .iter()
+            .any(|x| matches!(x, b'D' | b'F' | b'I' | b'Q' | b'U' | b'V'))
+            || c.c[1] == b'O'
+            || matches!(
+                prefix,
+                b"BG" | b"GB" | b"KN" | b"NK" | b"NT" | b"TN" | b"ZZ"
+            );
+        if bad || !(b'A'..=b'D').contains(&c.c[8]) {
+            return;
+        }
+        let br = c.breaks & 0x1ff;
+        // Together, in pairs, or with the suffix apart.
+        let written = br == 0
+            || br == (1 << 2 | 1 << 4 | 1 << 6 | 1 << 8)
+            || br == (1 << 2 | 1 << 8)
+            || br == 1 << 8
+            || br == 1 << 2
+            || br == (1 << 2 | 1 << 5 | 1 << 8);
+        if written {
+            let upper = !self.s[sp.0..sp.1].iter().any(u8::is_ascii_lowercase);
+            self.weigh(
+                sp,
+                Entity::UkNino,
+                if upper { 80 } else { 40 },
+                true,
+                NINO | UK | SSN,
+                ID,
+            );
+        }
+    }
+
+    pub(super) fn italian(&mut self, a: usize, c: &Compact) {
+        let Some(end) = c.get(16).map(|_| c.end[15]) else {
+            return;
+        };
+        let x = &c.c[..16];
+        // Digits may be written as letters when two people would share a code.
+        let digitish = |b: u8| b.is_ascii_digit() || matches!(b, b'L'..=b'N' | b'P'..=b'V');
+        let letters = [0, 1, 2, 3, 4, 5, 8, 11, 15]
+            .iter()
+            .all(|&i: &usize| x[i].is_ascii_uppercase());
+        let digits = [6, 7, 9, 10, 12, 13, 14]
+            .iter()
+            .all(|&i: &usize| digitish(x[i]));
+        if letters
+            && digits
+            && matches!(x[8], b'A'..=b'E' | b'H' | b'L' | b'M' | b'P' | b'R'..=b'T')
+            && self.closes(end)
+            && checks::codice_fiscale(x)
+        {
+            self.put(a, end, Entity::ItFiscalCode, 92, true);
+        }
+    }
+
+    pub(super) fn driving_licence(&mut self, a: usize, c: &Compact) {
+        let x = &c.c[..16];
+        let surname = x[..5].iter().all(|&b| b.is_ascii_uppercase() || b == b'9')
+            && x[0].is_ascii_uppercase();
+        let mm = number(&x[6..8]);
+        if surname
+            && x[5..11].iter().all(u8::is_ascii_digit)
+            && matches!(mm, 1..=12 | 51..=62)
+            && (1..=31).contains(&number(&x[8..10]))
+            && x[11].is_ascii_uppercase()
+            && (x[12].is_ascii_uppercase() || x[12] == b'9')
+            && x[13].is_ascii_alphanumeric()
+            && x[14..16].iter().all(u8::is_ascii_uppercase)
+            && c.breaks & 0xffff == 0
+        {
+            self.put(a, c.end[15], Entity::UkDrivingLicence, 85, true);
+        }
+    }
+}
+
+/// An Italian VAT number: Luhn, and a province or office before the check digit.
+pub(in super::super) fn italian_vat(d: &[u8]) -> bool {
+    d.len() == 11
+        && checks::luhn(d)
+        && d[..7].iter().any(|&b| b != b'0')
+        && matches!(number(&d[7..10]), 1..=100 | 120 | 121 | 888 | 999)
+}
+
+/// The check character of an Indian GSTIN (mod 36 with alternating factors).
+fn gstin(c: &[u8]) -> bool {
+    let mut sum = 0;
+    for (i, &b) in c[..14].iter().enumerate() {
+        let Some(v) = checks::base36(b) else {
+            return false;
+        };
+        let p = v * (1 + i as u32 % 2);
+        sum += p / 36 + p % 36;
+    }
+    checks::base36(c[14]) == Some((36 - sum % 36) % 36)
+}
