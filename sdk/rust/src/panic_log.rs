@@ -1,7 +1,9 @@
 //! Says why a plugin trapped.
 //!
 //! Plugins are built with `panic = "abort"`, so to the host a panic is only `unreachable`. The hook
-//! writes the message and the place to the host's log first. It never runs on other targets.
+//! writes the place to the host's log first, and the message if it is a literal: one made at run time
+//! may quote the text of a request (slicing a string does), which no log may hold. It never runs on
+//! other targets.
 
 use crate::types::Descriptor;
 #[cfg(feature = "panic-log")]
@@ -13,7 +15,12 @@ pub(crate) fn install() {
     {
         static ONCE: std::sync::Once = std::sync::Once::new();
         ONCE.call_once(|| {
-            std::panic::set_hook(Box::new(|info| crate::host::log::error(info.to_string())));
+            std::panic::set_hook(Box::new(|info| {
+                let place = info.location().map(ToString::to_string).unwrap_or_default();
+                let message = info.payload().downcast_ref::<&'static str>();
+                let message = message.copied().unwrap_or("(message withheld)");
+                crate::host::log::error(format!("panicked at {place}: {message}"));
+            }));
         });
     }
 }
