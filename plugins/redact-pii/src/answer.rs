@@ -6,11 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use atoll_sdk::filter::Finding;
 use atoll_sdk::types::{Delta, Event, ItemKind};
 
 use crate::pseudonym::Vault;
 use crate::restore::{Escape, Lane, Restorer};
 use crate::settings::Policy;
+
+/// Tokens of one answer that are reported one by one.
+const MAX_REPORTED: usize = 1000;
 
 /// Which text of an item a delta carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +113,23 @@ impl Answer {
             }
         }
         out
+    }
+
+    /// What happened to tokens in the answer, for the audit: a finding for each, as far as a record's
+    /// worth of them goes.
+    #[must_use]
+    pub fn report(&self) -> Vec<Finding> {
+        let finding = |kind: &str, action: &str| Finding {
+            kind: kind.to_owned(),
+            path: "answer".to_owned(),
+            start: 0,
+            end: 0,
+            action: action.to_owned(),
+        };
+        let some = |n: u32| (n as usize).min(MAX_REPORTED);
+        let restored = vec![finding("TOKEN", "restore"); some(self.restored)];
+        let truncated = vec![finding("TRUNCATED_TOKEN", "report"); some(self.truncated)];
+        [restored, truncated].concat()
     }
 
     fn delta(

@@ -88,7 +88,12 @@ impl Session for Redaction {
     }
 
     fn on_events(&mut self, events: Vec<Event>) -> Result<Vec<Event>, Error> {
-        Ok(self.answer.events(&self.policy, events))
+        let ends = matches!(events.last(), Some(Event::Finished(_) | Event::Failed(_)));
+        let events = self.answer.events(&self.policy, events);
+        if ends {
+            self.findings.extend(self.answer.report());
+        }
+        Ok(events)
     }
 
     fn findings(&mut self) -> Vec<Finding> {

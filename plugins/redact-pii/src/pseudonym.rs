@@ -20,6 +20,9 @@ use crate::detect::{Class, Kind, Rules};
 /// What every token begins with.
 pub const SENTINEL: &str = "PII_";
 
+/// The label of every built-in secret. No entity that is restored has it.
+pub const SECRET: &str = "SECRET";
+
 /// Characters in a tag.
 pub const TAG_LEN: usize = 4;
 
@@ -194,22 +197,47 @@ fn tag(key: &[u8], root: &[u8], attempt: u32) -> String {
 }
 
 /// Whether `text` holds `tag` in any case at all, in a text that also holds the sentinel's letters.
+///
+/// With `secrets_stay`, tokens of secrets do not count: they are never resolved, so the answer showed them
+/// as they are, and the client sends them back with the next turn. Were they to count, each turn after
+/// such an answer would get another tag, and no prefix cache would know it again.
 #[must_use]
-pub fn mentions(text: &str, tag: &str) -> bool {
-    contains_ignore_case(text, "pii") && contains_ignore_case(text, tag)
+pub fn mentions(text: &str, tag: &str, secrets_stay: bool) -> bool {
+    if !contains_ignore_case(text, "pii") {
+        return false;
+    }
+    let mut from = 0;
+    while let Some(at) = find_ignore_case(&text.as_bytes()[from..], tag.as_bytes()) {
+        let at = from + at;
+        if !(secrets_stay && ends_in_secret(&text.as_bytes()[..at])) {
+            return true;
+        }
+        from = at + tag.len();
+    }
+    false
+}
+
+/// Whether the text ends in `PII_SECRET_`, a number and `_`: the rest of such a token is its tag.
+fn ends_in_secret(text: &[u8]) -> bool {
+    let Some(head) = text.strip_suffix(b"_") else {
+        return false;
+    };
+    let digits = head.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    digits > 0 && head[..head.len() - digits].ends_with(format!("{SENTINEL}{SECRET}_").as_bytes())
 }
 
 /// ASCII case-insensitive search.
 #[must_use]
 pub fn contains_ignore_case(text: &str, needle: &str) -> bool {
-    let (t, n) = (text.as_bytes(), needle.as_bytes());
-    let Some(&first) = n.first() else { return true };
+    find_ignore_case(text.as_bytes(), needle.as_bytes()).is_some()
+}
+
+fn find_ignore_case(t: &[u8], n: &[u8]) -> Option<usize> {
+    let &first = n.first()?;
     let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
-    t.len() >= n.len()
-        && t[..=t.len() - n.len()]
-            .iter()
-            .enumerate()
-            .any(|(i, &b)| (b == lower || b == upper) && t[i..i + n.len()].eq_ignore_ascii_case(n))
+    let last = t.len().checked_sub(n.len())?;
+    (0..=last)
+        .find(|&i| (t[i] == lower || t[i] == upper) && t[i..i + n.len()].eq_ignore_ascii_case(n))
 }
 
 #[cfg(test)]
@@ -270,8 +298,20 @@ mod tests {
         let first = choose_tag(b"k", b"root", |_| false).unwrap();
         assert_eq!(choose_tag(b"k", b"root", |_| false).unwrap(), first);
         let text = format!("they wrote pii_email_1_{} yesterday", first.to_uppercase());
-        let second = choose_tag(b"k", b"root", |t| mentions(&text, t)).unwrap();
+        let second = choose_tag(b"k", b"root", |t| mentions(&text, t, false)).unwrap();
         assert_ne!(first, second);
+        let secret = format!("the key PII_SECRET_12_{first} stays");
+        assert!(mentions(&secret, &first, false) && !mentions(&secret, &first, true));
+        for other in [
+            "PII_SECRET_12_x",
+            "pii_secret_1_",
+            "PII_ID_1_",
+            "PII_SECRET__",
+            "PII ",
+        ] {
+            let text = format!("{secret} {other}{first}");
+            assert!(mentions(&text, &first, true), "{text}");
+        }
         assert_eq!(choose_tag(b"k", b"root", |_| true), None);
         assert!(
             first.len() == TAG_LEN

@@ -136,10 +136,11 @@ pub fn redact(
         .filter_map(|f| slot_text(&f.slot))
         .filter(|t| pseudonym::contains_ignore_case(t, "pii"))
         .collect();
+    let secrets_stay = !policy.restore_secrets;
     let tag = pseudonym::choose_tag(&policy.key, root.as_bytes(), |tag| {
         texts
             .iter()
-            .any(|t| pseudonym::contains_ignore_case(t, tag))
+            .any(|t| pseudonym::mentions(t, tag, secrets_stay))
     });
     let Some(tag) = tag else {
         return Err(Refused::new(

@@ -156,7 +156,8 @@ pub struct Policy {
     secrets: Vec<bool>,
     /// For what cannot be read.
     pub unreadable: Unreadable,
-    restore_secrets: bool,
+    /// Whether answers may show secrets again.
+    pub restore_secrets: bool,
     restore_in_tools: RestoreInTools,
     /// Key of the tags.
     pub key: Vec<u8>,

@@ -153,6 +153,23 @@ fn later_turns_repeat_the_same_bytes() {
     assert!(two[3].contains("PII_EMAIL_2_") && two[3].contains("PII_CARD_1_"));
 }
 
+/// A secret's token reaches the client as it is, and comes back in the next turn's history.
+#[test]
+fn an_unrestored_token_in_the_history_changes_nothing() {
+    let first = vec![user(
+        "key ghp_0123456789abcdefghijABCDEFGHIJ012345, a@example.com",
+    )];
+    let one = texts(&pass_through(&mut session("{}"), chat(first.clone())));
+    let token = one[0].split([' ', ',']).nth(1).unwrap();
+    assert!(token.starts_with("PII_SECRET_1_"), "{one:?}");
+    let mut second = first;
+    second.push(Message::text(Role::Assistant, format!("I noted {token}.")));
+    second.push(user("and b@example.com"));
+    let two = texts(&pass_through(&mut session("{}"), chat(second)));
+    assert_eq!(one[0], two[0]);
+    assert_eq!(two[1], format!("I noted {token}."));
+}
+
 #[test]
 fn a_token_that_a_user_typed_is_never_resolved() {
     let plain = texts(&pass_through(
@@ -224,6 +241,50 @@ fn tool_arguments_are_json_both_ways() {
         ])
         .unwrap();
     assert_eq!(joined(&out, 0), args);
+}
+
+/// Every cut of a tool call's arguments gives the same JSON, with values that need escapes inside.
+#[test]
+fn arguments_cut_anywhere_are_the_same_json() {
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIIEvQ\\\"x=\n-----END PRIVATE KEY-----";
+    let settings = r#"{"restore_in_tools":"always","restore_secrets":true}"#;
+    let mut s = session(settings);
+    let masked = texts(&pass_through(
+        &mut s,
+        chat(vec![user(&format!("zoë@example.com {KEY} end"))]),
+    ));
+    let (mail, rest) = masked[0].split_once(' ').unwrap();
+    let (key, _) = rest.split_once(' ').unwrap();
+    let arguments = format!("{{\"to\":\"{mail}\",\"k\":\"{key}\",\"n\":\"P PII_ {mail}x\"}}");
+    let mut item = 0;
+    let mut stream = |pieces: &[&str]| {
+        item += 1;
+        let mut out = s.on_events(vec![call_started(item, "any")]).unwrap();
+        for piece in pieces {
+            let delta = Delta {
+                choice: 0,
+                item,
+                text: (*piece).to_owned(),
+                tokens: vec![],
+            };
+            out.extend(s.on_events(vec![Event::ArgumentsDelta(delta)]).unwrap());
+        }
+        out.extend(s.on_events(vec![end(0, item)]).unwrap());
+        joined(&out, 0)
+    };
+    let whole = stream(&[&arguments]);
+    let json: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    assert_eq!(
+        (json["to"].as_str(), json["k"].as_str()),
+        (Some("zoë@example.com"), Some(KEY))
+    );
+    for cut in 0..=arguments.len() {
+        let (a, b) = arguments.split_at(cut);
+        assert_eq!(stream(&[a, b]), whole, "cut at {cut}");
+    }
+    let bytes: Vec<String> = arguments.chars().map(String::from).collect();
+    let single: Vec<&str> = bytes.iter().map(String::as_str).collect();
+    assert_eq!(stream(&single), whole);
 }
 
 #[test]

@@ -193,7 +193,13 @@ fn print_table(scores: &BTreeMap<String, Score>, markdown: bool) {
         }
     };
     row([
-        "entity", "cases", "recall", "masked", "exact", "false", "precision",
+        "entity",
+        "cases",
+        "recall",
+        "masked",
+        "exact",
+        "false",
+        "precision",
     ]
     .map(str::to_owned));
     if markdown {

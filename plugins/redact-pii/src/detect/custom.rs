@@ -36,7 +36,7 @@ pub enum CustomError {
     },
     /// A name or label that a pseudonym could not carry.
     #[error(
-        "entity \"{name}\": a name is 1 to 64 of A-Z, 0-9 and _, a label 1 to 12 of A-Z, neither taken by a built-in entity"
+        "entity \"{name}\": a name is 1 to 64 of A-Z, 0-9 and _, a label 1 to 12 of A-Z; the name of a built-in entity is taken, and the label SECRET is for secrets"
     )]
     Name {
         /// The entity.
@@ -152,7 +152,9 @@ impl Rules {
             };
             if !upper(&c.name, 64, true)
                 || super::Entity::by_name(&c.name).is_some()
-                || c.label.as_deref().is_some_and(|l| !upper(l, 12, false))
+                || c.label.as_deref().is_some_and(|l| {
+                    !upper(l, 12, false) || (l == crate::pseudonym::SECRET && !c.secret)
+                })
             {
                 return Err(CustomError::Name {
                     name: c.name.chars().take(80).collect(),

@@ -84,7 +84,8 @@ impl Scanner<'_> {
             let sep = g.seps[first - 1];
             attached |= matches!(sep, b'-' | b'.' | b'/' | b'_' | b'\\')
                 && !(sep == b'/' && g.len(first - 1) >= 7);
-            cut |= sep == inner || (inner == 0 && g.len(first - 1) < 6 && g.len(first) < 8);
+            cut |= (sep == inner && sep != b'*')
+                || (inner == 0 && g.len(first - 1) < 6 && g.len(first) < 8);
         } else {
             let b = self.before(start);
             let bb = start.checked_sub(2).map_or(0, |i| self.at(i));
@@ -102,7 +103,8 @@ impl Scanner<'_> {
             let sep = g.seps[last];
             attached |=
                 matches!(sep, b'-' | b'.' | b'_' | b'\\') || (sep == b'/' && g.len(last + 1) < 7);
-            cut |= sep == inner || (inner == 0 && g.len(last + 1) < 6 && g.len(last) < 8);
+            cut |= (sep == inner && sep != b'*')
+                || (inner == 0 && g.len(last + 1) < 6 && g.len(last) < 8);
         } else {
             let n = self.at(end + 1);
             attached |= match self.at(end) {

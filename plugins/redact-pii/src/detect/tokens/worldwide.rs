@@ -58,17 +58,13 @@ impl Scanner<'_> {
         let end = c.end[length - 1];
         if !x[2..4].iter().all(u8::is_ascii_digit)
             || !checks::iban_mod97(x)
+            || !regions::iban_bban(country, &x[4..])
             || !self.closes(end)
             || !self.opens(a)
         {
             return None;
         }
-        let sure = if regions::iban_bban(country, &x[4..]) {
-            97
-        } else {
-            85
-        };
-        self.put(a, end, Entity::Iban, sure, true);
+        self.put(a, end, Entity::Iban, 97, true);
         Some(end)
     }
 
