@@ -12,7 +12,8 @@
 //! | `body` | the request's body, within limits |
 //! | `exchange` | HTTP request to a dialect's exchange; credentials stay behind |
 //! | `plugins` | the plugins in force, swapped whole |
-//! | `filters` | the filter chain around one request |
+//! | `filters`, `audit` | the filter chain around one request, and the record of what it did |
+//! | `seen` | what the model is about to see, for whoever sets up filters |
 //! | `operation` | doing what the dialect asks for |
 //! | `embed` | texts to vectors |
 //! | `generate`, `prompt`, `inline_system` | canonical request to the engine's request |
@@ -44,6 +45,7 @@ mod plugins;
 mod prompt;
 mod pull;
 mod response;
+mod seen;
 mod source;
 mod stream;
 

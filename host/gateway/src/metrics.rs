@@ -82,6 +82,7 @@ pub(crate) struct Metrics {
     key_tokens: Family<KeyTokenLabels, Counter>,
     sequences: Family<LoadLabels, Gauge>,
     blocks: Family<LoadLabels, Gauge>,
+    audit_lost: Gauge,
 }
 
 /// From 5 ms (a question answered from memory) to 5 min (a long answer).
@@ -169,6 +170,12 @@ impl Metrics {
             "KV blocks of each engine",
             blocks.clone(),
         );
+        let audit_lost = Gauge::default();
+        registry.register(
+            "audit_records_lost",
+            "Records of filters' decisions that could not be written",
+            audit_lost.clone(),
+        );
         Self {
             registry,
             requests,
@@ -182,6 +189,7 @@ impl Metrics {
             key_tokens,
             sequences,
             blocks,
+            audit_lost,
         }
     }
 
@@ -202,6 +210,8 @@ impl Metrics {
             set(&self.blocks, "available", load.available_blocks);
             set(&self.blocks, "total", load.total_blocks);
         }
+        self.audit_lost
+            .set(i64::try_from(inner.audit.lost()).unwrap_or(i64::MAX));
         let mut out = String::new();
         if text::encode(&mut out, &self.registry).is_err() {
             let _ = writeln!(out, "# the metrics could not be written");

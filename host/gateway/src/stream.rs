@@ -101,7 +101,6 @@ impl Answer {
             };
             body.extend(self.conversation.encode(&events).await?);
             if ended {
-                self.chain.audit().await;
                 let head = self.conversation.head().await?;
                 self.watch.finished();
                 return Ok((head, body));
@@ -164,7 +163,6 @@ impl Answer {
             if ended {
                 self.feed = Feed::Ended;
                 self.watch.finished();
-                self.chain.audit().await;
                 return;
             }
         }

@@ -20,8 +20,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::client::PATIENCE;
 
-/// The model's name.
+/// The model's name. It answers to every other one too but [`MISSING`], so that a test can tell a filter by
+/// the model's name what to do.
 pub const MODEL: &str = "scripted";
+
+/// A name no model has.
+pub const MISSING: &str = "missing";
 
 /// The test's end of the model.
 pub struct Script {
@@ -93,6 +97,16 @@ impl Script {
             .await
             .unwrap()
             .unwrap()
+    }
+
+    /// The same, however long it takes.
+    pub async fn next_ever(&mut self) -> Play {
+        self.generations.recv().await.unwrap()
+    }
+
+    /// Whether nobody has asked the model for anything.
+    pub fn none_waits(&mut self) -> bool {
+        self.generations.try_recv().is_err()
     }
 
     /// Lets the model load for as long as this is so.
@@ -201,7 +215,7 @@ impl Models for Scripted {
     ) -> BoxFuture<'a, Result<Arc<dyn TextEngine>, EngineError>> {
         let mut loading = self.loading.clone();
         async move {
-            if name != MODEL {
+            if name == MISSING {
                 return Err(EngineError::ModelNotFound {
                     name: name.to_owned(),
                 });
@@ -213,7 +227,7 @@ impl Models for Scripted {
     }
 
     fn loaded(&self, name: &str) -> Option<Arc<dyn TextEngine>> {
-        (name == MODEL).then(|| Arc::clone(&self.engine) as Arc<dyn TextEngine>)
+        (name != MISSING).then(|| Arc::clone(&self.engine) as Arc<dyn TextEngine>)
     }
 
     fn loads(&self) -> Vec<(String, EngineLoad)> {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::client::{post, send, streamed_text};
 use crate::server::{Setup, chat, load, start_with};
 
-async fn redact(settings: serde_json::Value) -> Setup {
+pub async fn redact(settings: serde_json::Value) -> Setup {
     match load("redact-pii", settings).await {
         LoadedPlugin::Filter(filter) => Setup {
             filters: vec![FilterEntry::new(filter)],
@@ -68,4 +68,123 @@ async fn a_blocked_kind_is_refused_before_the_model() {
         text.contains("EMAIL_ADDRESS") && !text.contains("alice"),
         "{text}"
     );
+}
+
+/// Whatever API a text comes by, and whatever is asked for, the filter stands before it.
+#[tokio::test]
+async fn every_operation_of_every_dialect_passes_the_filter() {
+    const SAID: &str = "I am alice@example.com";
+    let messages = json!([{ "role": "user", "content": SAID }]);
+    let cases = [
+        ("/v1/chat/completions", json!({ "messages": messages })),
+        (
+            "/v1/chat/completions",
+            json!({ "messages": [
+                { "role": "system", "content": [{ "type": "text", "text": SAID }] },
+                { "role": "user", "content": "Hi" },
+            ] }),
+        ),
+        (
+            "/v1/chat/completions",
+            json!({ "messages": [
+                { "role": "user", "content": "Hi" },
+                { "role": "assistant", "content": null, "tool_calls": [{
+                    "id": "c", "type": "function",
+                    "function": { "name": "mail", "arguments": "{\"to\": \"alice\\u0040example.com\"}" },
+                }] },
+                { "role": "tool", "tool_call_id": "c", "content": "sent" },
+            ] }),
+        ),
+        (
+            "/v1/chat/completions",
+            json!({ "messages": [{ "role": "user", "content": "Hi" }], "tools": [{
+                "type": "function",
+                "function": { "name": "f", "description": SAID, "parameters": { "type": "object" } },
+            }] }),
+        ),
+        ("/v1/completions", json!({ "prompt": ["one", SAID] })),
+        ("/v1/embeddings", json!({ "input": SAID })),
+        ("/v1/responses", json!({ "input": SAID })),
+        (
+            "/v1/responses",
+            json!({ "instructions": SAID, "input": "Hi" }),
+        ),
+        ("/v1/responses/input_tokens", json!({ "input": SAID })),
+        (
+            "/v1/messages",
+            json!({ "max_tokens": 5, "messages": messages }),
+        ),
+        (
+            "/v1/messages",
+            json!({ "max_tokens": 5, "system": SAID, "messages": [{ "role": "user", "content": "Hi" }] }),
+        ),
+        ("/v1/messages/count_tokens", json!({ "messages": messages })),
+        ("/api/chat", json!({ "messages": messages })),
+        ("/api/generate", json!({ "prompt": SAID })),
+        ("/api/embed", json!({ "input": SAID })),
+        ("/api/embeddings", json!({ "prompt": SAID })),
+    ];
+    let settings = json!({ "actions": { "EMAIL_ADDRESS": "block" } });
+    let mut server = start_with(Setup {
+        every_dialect: true,
+        ..redact(settings).await
+    })
+    .await;
+    for (path, mut body) in cases {
+        body["model"] = "scripted".into();
+        let answer = send(server.address, post(path, &body)).await;
+        let status = answer.status;
+        let text = answer.text().await.unwrap();
+        assert!(status.is_client_error(), "{path}: {status} {text}");
+        assert!(text.contains("EMAIL_ADDRESS"), "{path}: {text}");
+        assert!(!text.contains("alice"), "{path}: {text}");
+        assert!(server.script.none_waits(), "{path}: the model was asked");
+    }
+}
+
+/// Collects what every `tracing` event of this thread says.
+#[derive(Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// At the most talkative level, logs and spans show tokens and never a value.
+#[tokio::test]
+async fn logs_see_what_the_model_sees() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut server = start_with(redact(json!({})).await).await;
+    let mut body = chat(true);
+    body["messages"][0]["content"] = "To alice@example.com, CIN 09876543".into();
+    let request = send(server.address, post("/v1/chat/completions", &body));
+    let play = async { server.script.next().await.answer("Done") };
+    let (answer, ()) = tokio::join!(request, play);
+    answer.text().await.unwrap();
+    drop(guard);
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        log.contains("PII_EMAIL_1_"),
+        "the debug view is missing: {log}"
+    );
+    // The test's own client and the HTTP library may say what they like: the gateway's words count.
+    let ours: Vec<_> = log.lines().filter(|line| line.contains("atoll")).collect();
+    for secret in ["alice", "09876543"] {
+        let leak = ours.iter().find(|line| line.contains(secret));
+        assert!(leak.is_none(), "{leak:?}");
+    }
 }

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atoll_engine::engine::EngineError;
+use atoll_gateway::audit::Audit;
 use atoll_gateway::keys::KeyRing;
 use atoll_gateway::{
     FilterEntry, Gateway, GatewayOptions, GatewayParts, Installed, PluginSet, Server, Shutdown,
 };
 use atoll_plugin_runtime::{
-    Dialect, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource, Registry, RuntimeOptions,
+    Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource, Registry, RuntimeOptions,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -28,6 +29,9 @@ pub struct TestServer {
 /// How a test's gateway differs from the usual one.
 #[derive(Default)]
 pub struct Setup {
+    /// Every shipped dialect instead of `openai` alone.
+    pub every_dialect: bool,
+    pub audit: Option<Arc<dyn Audit>>,
     pub change: Option<fn(&mut GatewayOptions)>,
     pub filters: Vec<FilterEntry>,
     pub refusal: Option<EngineError>,
@@ -47,8 +51,17 @@ pub async fn start_with(setup: Setup) -> TestServer {
     if let Some(change) = setup.change {
         change(&mut options);
     }
-    let mut parts = GatewayParts::new(options, plugins(setup.filters).await, models);
+    let dialects: &[&str] = if setup.every_dialect {
+        &["openai", "openai-responses", "claude", "ollama"]
+    } else {
+        &["openai"]
+    };
+    let plugins = plugins(dialects, setup.filters).await;
+    let mut parts = GatewayParts::new(options, plugins, models);
     parts.keys = setup.keys;
+    if let Some(audit) = setup.audit {
+        parts.audit = audit;
+    }
     let address = if setup.wide {
         [0, 0, 0, 0]
     } else {
@@ -101,17 +114,13 @@ pub async fn load(name: &str, settings: Value) -> LoadedPlugin {
     runtime().load(source, policy).await.unwrap()
 }
 
-async fn openai() -> Arc<Dialect> {
-    match load("openai", json!({})).await {
-        LoadedPlugin::Dialect(dialect) => dialect,
-        _ => panic!("openai is a dialect"),
+async fn plugins(dialects: &[&str], filters: Vec<FilterEntry>) -> Arc<PluginSet> {
+    let mut loaded = Vec::new();
+    for name in dialects {
+        loaded.push(load(name, json!({})).await);
     }
-}
-
-async fn plugins(filters: Vec<FilterEntry>) -> Arc<PluginSet> {
-    let registry = Registry::new(vec![LoadedPlugin::Dialect(openai().await)]).unwrap();
     Arc::new(PluginSet::new(Installed {
-        registry,
+        registry: Registry::new(loaded).unwrap(),
         filters,
         refused: Vec::new(),
     }))

@@ -14,6 +14,8 @@ struct Misbehaving;
 struct Request {
     what: String,
     held: Vec<Event>,
+    /// Batches seen.
+    batches: u32,
 }
 
 impl Filter for Misbehaving {
@@ -34,6 +36,7 @@ impl Filter for Misbehaving {
         let request = Request {
             what: context.model,
             held: Vec::new(),
+            batches: 0,
         };
         request.at("open");
         Ok(request)
@@ -64,6 +67,11 @@ impl Session for Request {
 
     fn on_events(&mut self, events: Vec<Event>) -> Result<Vec<Event>, Error> {
         self.at("events");
+        self.batches += 1;
+        // Honest at first, so that something has reached the client when it breaks.
+        if self.batches > 2 {
+            self.at("later");
+        }
         let terminal = |event: &Event| matches!(event, Event::Finished(_) | Event::Failed(_));
         Ok(match self.what.as_str() {
             "swallow-terminal" => events.into_iter().filter(|e| !terminal(e)).collect(),
