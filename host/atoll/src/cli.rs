@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::plugin::{
     AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NameArgs, NewArgs,
-    PluginCommand, UpdateArgs, WorldArg,
+    PluginCommand, PluginTestArgs, UpdateArgs, WorldArg,
 };
 use crate::units::{Bytes, Span};
 

@@ -9,6 +9,7 @@ mod plugin_set;
 use std::sync::Arc;
 
 use atoll_engine::engine::{ModelPool, PoolOptions};
+use atoll_gateway::audit::{Audit, AuditFile, LogAudit};
 use atoll_gateway::keys::KeyRing;
 use atoll_gateway::models::Models;
 use atoll_gateway::pool::PoolModels;
@@ -19,8 +20,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 pub use self::catalog::ModelCatalog;
-pub use self::plugin_set::{library, plugin_runtime};
 use self::library::FolderLibrary;
+pub use self::plugin_set::{library, plugin_runtime};
 
 use crate::config::Config;
 use crate::embedded;
@@ -73,6 +74,7 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     options.limits = config.limits.clone();
     options.access = config.access();
     let mut gateway = GatewayParts::new(options, Arc::clone(&plugins), shared);
+    gateway.audit = audit(config)?;
     let keys = Arc::new(KeyRing::open(&config.keys.value)?);
     gateway.keys = Arc::clone(&keys);
     let follow = plugin_set::follow(config.clone(), library, plugins);
@@ -92,4 +94,19 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
         }
         .boxed(),
     })
+}
+
+/// The record of what filters did: a file, or the log where there is no filter or no place for one.
+fn audit(config: &Config) -> Result<Arc<dyn Audit>, CliError> {
+    if config.filters.is_empty() {
+        return Ok(Arc::new(LogAudit));
+    }
+    match AuditFile::open(config.audit.clone()) {
+        Ok(file) => Ok(Arc::new(file)),
+        Err(error) if config.audit.required => Err(CliError::Audit(error)),
+        Err(error) => {
+            tracing::error!(%error, "filters' findings go to this log instead");
+            Ok(Arc::new(LogAudit))
+        }
+    }
 }

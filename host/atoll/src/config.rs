@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use atoll_gateway::audit::AuditFileOptions;
 use atoll_gateway::keys::{KeyFile, KeyRecord};
 use atoll_gateway::{Access, Limits, OnFault};
 use atoll_hub::HubOptions;
@@ -50,6 +51,8 @@ struct File {
     #[serde(default)]
     limits: LimitsFile,
     #[serde(default)]
+    audit: AuditConfig,
+    #[serde(default)]
     filter: Vec<FilterConfig>,
     #[serde(default)]
     plugin: BTreeMap<String, PluginConfig>,
@@ -66,6 +69,16 @@ struct LimitsFile {
     first_token_timeout_seconds: Option<u32>,
     keep_alive_seconds: Option<u32>,
     drain_grace_seconds: Option<u32>,
+}
+
+/// `[audit]`: where the record of what filters did goes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditConfig {
+    file: Option<PathBuf>,
+    max_size: Option<Bytes>,
+    keep: Option<u32>,
+    required: Option<bool>,
 }
 
 /// `[[filter]]`: one place in the filter chain.
@@ -189,6 +202,8 @@ pub struct Config {
     pub hub: HubOptions,
     /// Limits on requests, as the file changed them.
     pub limits: Limits,
+    /// The record of what filters did.
+    pub audit: AuditFileOptions,
     /// The filter chain.
     pub filters: Vec<FilterConfig>,
     /// What single plugins get.
@@ -302,6 +317,7 @@ impl Config {
             allowed_origins: pick(None, None, file.allowed_origins, Vec::new()),
             allowed_hosts: pick(None, None, file.allowed_hosts, Vec::new()),
             limits: file.limits.over(Limits::default()),
+            audit: file.audit.options(&paths, from_file),
             filters: file.filter,
             plugin: file.plugin,
             paths,
@@ -347,6 +363,17 @@ impl Config {
             Some(&address) if !self.insecure.value => Err(CliError::WideListen { address }),
             _ => Ok(()),
         }
+    }
+}
+
+impl AuditConfig {
+    fn options(self, paths: &Paths, from_file: impl Fn(PathBuf) -> PathBuf) -> AuditFileOptions {
+        let path = self.file.map_or_else(|| paths.audit.clone(), from_file);
+        let mut options = AuditFileOptions::new(path);
+        set(&mut options.max_bytes, self.max_size.map(|bytes| bytes.0));
+        set(&mut options.keep, self.keep);
+        set(&mut options.required, self.required);
+        options
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use atoll_engine::engine::EngineError;
 use atoll_gateway::GatewayError;
+use atoll_gateway::audit::AuditError;
 use atoll_hub::HubError;
 use atoll_plugin_runtime::PluginError;
 
@@ -71,6 +72,17 @@ pub enum CliError {
     /// A command about plugins cannot do what it was asked.
     #[error("{0}")]
     Plugins(String),
+    /// The audit trail must be written and cannot.
+    #[error("{0}; correct [audit] in the configuration, or set required = false")]
+    Audit(AuditError),
+    /// Some lines of a test's input could not be run.
+    #[error("{failed} of {all} lines could not be run; each has an \"error\" in the output")]
+    Lines {
+        /// Those with an error.
+        failed: u64,
+        /// All.
+        all: u64,
+    },
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -19,6 +19,8 @@ pub struct Paths {
     pub history: PathBuf,
     /// Who may use the server.
     pub keys: PathBuf,
+    /// What filters did.
+    pub audit: PathBuf,
 }
 
 impl Paths {
@@ -33,6 +35,10 @@ impl Paths {
                 cache: dirs.cache_dir().to_owned(),
                 history: dirs.state_dir().unwrap_or(dirs.data_dir()).join("history"),
                 keys: dirs.data_dir().join("keys.json"),
+                audit: dirs
+                    .state_dir()
+                    .unwrap_or(dirs.data_dir())
+                    .join("audit.jsonl"),
             },
             None => {
                 let base = PathBuf::from(".atoll");
@@ -43,6 +49,7 @@ impl Paths {
                     cache: base.join("cache"),
                     history: base.join("history"),
                     keys: base.join("keys.json"),
+                    audit: base.join("audit.jsonl"),
                 }
             }
         }

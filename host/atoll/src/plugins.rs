@@ -4,6 +4,7 @@ mod build;
 mod inspect;
 mod install;
 mod scaffold;
+mod test;
 
 use atoll_plugin_runtime::Listed;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ pub fn command(command: &PluginCommand) -> Result<(), CliError> {
     match command {
         PluginCommand::New(args) => scaffold::command(args),
         PluginCommand::Build(args) => build::command(args),
+        PluginCommand::Test(args) => test::command(args),
         PluginCommand::Inspect(args) => inspect::command(args),
         PluginCommand::Add(args) => install::add(args),
         PluginCommand::Remove(args) => install::remove(args),

@@ -70,7 +70,16 @@ pub fn command(args: &ConfigArgs) -> Result<(), CliError> {
         ),
     ];
     output::line(format_args!("configuration file: {file}"))?;
-    output::line(format_args!("cache: {}\n", config.paths.cache.display()))?;
+    output::line(format_args!("cache: {}", config.paths.cache.display()))?;
+    output::line(format_args!(
+        "audit trail: {}{}\n",
+        config.audit.path.display(),
+        if config.audit.required {
+            " (required)"
+        } else {
+            ""
+        }
+    ))?;
     output::table(&["SETTING", "VALUE", "FROM"], &rows)?;
     let hub = &config.hub;
     let token = if hub.token.is_some() {
@@ -86,8 +95,13 @@ pub fn command(args: &ConfigArgs) -> Result<(), CliError> {
         } else {
             filter.models.join(", ")
         };
+        let keys = if filter.keys.is_empty() {
+            String::new()
+        } else {
+            format!(", keys {}", filter.keys.join(", "))
+        };
         output::line(format_args!(
-            "filter {}: {} for {models}",
+            "filter {}: {} for {models}{keys}",
             place + 1,
             filter.plugin
         ))?;

@@ -24,6 +24,19 @@ Rust needs cargo, Python needs python3, JavaScript needs node and npm; what else
 installed into the plugin's own folder, in the versions it names.")]
     Build(BuildArgs),
 
+    /// Run text through a filter: what it finds, and what a model would see
+    #[command(after_help = "\
+Examples:
+  atoll plugin test redact-pii \"My CIN is 09876543\"
+  atoll plugin test ./my-filter.wasm --settings my-filter.toml < letter.txt
+  atoll plugin test redact-pii --jsonl < corpus.jsonl > findings.jsonl
+
+With --jsonl each line {\"id\": ..., \"text\": ...} becomes one user message, and a line
+{\"id\": ..., \"text\": ..., \"findings\": [{\"entity\", \"start\", \"end\", \"action\"}]} comes back in the same order.
+Offsets are bytes of the original text. A request that the filter refuses has \"text\": null and says why in
+\"blocked\". A line that cannot be run has \"error\" instead; the others go on, and the exit status is 1.")]
+    Test(PluginTestArgs),
+
     /// Show what a plugin is, does, and wants, without using it
     #[command(after_help = "\
 Examples:
@@ -109,6 +122,29 @@ pub struct BuildArgs {
     /// The plugin's folder
     #[arg(default_value = ".")]
     pub dir: PathBuf,
+}
+
+/// Options of `plugin test`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PluginTestArgs {
+    /// The filter: its name, or a .wasm file
+    pub plugin: String,
+
+    /// The text; standard input if left out
+    #[arg(conflicts_with = "jsonl")]
+    pub text: Vec<String>,
+
+    /// One JSON object a line, in and out
+    #[arg(long)]
+    pub jsonl: bool,
+
+    /// Settings (TOML, or JSON in a .json file) instead of the configuration's
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+
+    /// Options shared with other commands.
+    #[command(flatten)]
+    pub common: CommonArgs,
 }
 
 /// Options of `plugin inspect`.

@@ -14,6 +14,7 @@ fn paths(folder: &Path) -> Paths {
         cache: folder.join("cache"),
         history: folder.join("history"),
         keys: folder.join("keys.json"),
+        audit: folder.join("audit.jsonl"),
     }
 }
 
@@ -155,4 +156,24 @@ fn a_bad_environment_variable_is_named() {
     let env = |name: &str| (name == "ATOLL_THREADS").then(|| OsString::from("many"));
     let error = Config::resolve(&serve(&[]), &env, paths(folder.path())).unwrap_err();
     assert!(error.to_string().contains("ATOLL_THREADS"), "{error}");
+}
+
+#[test]
+fn the_audit_trail_has_a_place_and_says_whether_it_must_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || Config::resolve(&serve(&[]), &nothing, paths(folder.path())).unwrap();
+    let audit = config().audit;
+    assert_eq!(audit.path, folder.path().join("audit.jsonl"));
+    assert!(!audit.required);
+    std::fs::write(
+        folder.path().join("config.toml"),
+        "[audit]\nfile = \"logs/a.jsonl\"\nmax_size = \"1MiB\"\nkeep = 3\nrequired = true\n",
+    )
+    .unwrap();
+    let audit = config().audit;
+    assert_eq!(audit.path, folder.path().join("logs/a.jsonl"));
+    assert_eq!(
+        (audit.max_bytes, audit.keep, audit.required),
+        (1 << 20, 3, true)
+    );
 }

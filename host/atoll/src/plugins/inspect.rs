@@ -38,7 +38,7 @@ pub fn needs(info: &PluginInfo) -> Vec<Grant> {
 }
 
 /// A file, a file of the folder, or a bundled plugin.
-fn source(config: &Config, plugin: &str) -> Result<PluginSource, CliError> {
+pub fn source(config: &Config, plugin: &str) -> Result<PluginSource, CliError> {
     let path = Path::new(plugin);
     if path.is_file() {
         return Ok(PluginSource::File(path.to_owned()));
