@@ -11,6 +11,10 @@
 //! - what is held back is bounded by a marker, white space, or a call's header.
 
 mod calls;
+mod families;
+mod harmony;
+mod pairs;
+mod python;
 mod scan;
 mod syntax;
 #[cfg(test)]
@@ -18,10 +22,14 @@ mod tests;
 mod tool_grammar;
 
 pub use calls::MAX_HEADER_BYTES;
-pub use syntax::{CallHeader, OutputSyntax, ReasoningSyntax, ToolSyntax};
+pub use syntax::{CallHeader, NamedHeader, OutputSyntax, PairHeader, ReasoningSyntax, ToolSyntax};
 pub use tool_grammar::{ToolDemand, ToolSpec, auto_call_grammar, demanded_call_grammar};
+pub(crate) use tool_grammar::{after_reasoning, harmony_answer};
 
 use calls::{CallParser, Progress};
+use harmony::HarmonyParser;
+use pairs::PairsParser;
+use python::PythonParser;
 use scan::held_suffix;
 
 /// One piece of the answer, in order.
@@ -54,6 +62,95 @@ pub enum OutputEvent {
     },
 }
 
+/// A tool that may be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallableTool {
+    /// Its name.
+    pub name: String,
+    /// Its arguments that are strings: formats without quotes do not tell `7` from `"7"`.
+    pub text_parameters: Vec<String>,
+}
+
+impl CallableTool {
+    /// A tool by its name and the JSON Schema of its arguments.
+    #[must_use]
+    pub fn new(name: impl Into<String>, parameters: &serde_json::Value) -> Self {
+        let is_text = |schema: &serde_json::Value| {
+            schema.get("type").and_then(serde_json::Value::as_str) == Some("string")
+                || schema
+                    .get("enum")
+                    .and_then(serde_json::Value::as_array)
+                    .is_some_and(|values| values.iter().all(serde_json::Value::is_string))
+        };
+        let text_parameters = parameters
+            .get("properties")
+            .and_then(serde_json::Value::as_object)
+            .into_iter()
+            .flatten()
+            .filter(|(_, schema)| is_text(schema))
+            .map(|(name, _)| name.clone())
+            .collect();
+        Self {
+            name: name.into(),
+            text_parameters,
+        }
+    }
+}
+
+/// Whether `name` may be called; an empty list allows any name.
+fn callable(tools: &[CallableTool], name: &str) -> bool {
+    tools.is_empty() || tools.iter().any(|tool| tool.name == name)
+}
+
+/// Calls in the way of one family.
+#[derive(Debug)]
+enum Calls {
+    Json(CallParser),
+    Pairs(PairsParser),
+    Python(PythonParser),
+}
+
+impl Calls {
+    fn new(syntax: ToolSyntax, raw: String, index: usize) -> Self {
+        match syntax.header {
+            CallHeader::Pairs(header) => Self::Pairs(PairsParser::new(syntax, header, raw, index)),
+            CallHeader::Python => Self::Python(PythonParser::new(syntax, raw, index)),
+            CallHeader::Object(_) | CallHeader::Named(_) | CallHeader::Harmony => {
+                Self::Json(CallParser::new(syntax, raw, index))
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        input: &str,
+        tools: &[CallableTool],
+        events: &mut Vec<OutputEvent>,
+    ) -> Progress {
+        match self {
+            Self::Json(parser) => parser.push(input, tools, events),
+            Self::Pairs(parser) => parser.push(input, tools, events),
+            Self::Python(parser) => parser.push(input, tools, events),
+        }
+    }
+
+    fn next_index(&self) -> usize {
+        match self {
+            Self::Json(parser) => parser.next_index(),
+            Self::Pairs(parser) => parser.next_index(),
+            Self::Python(parser) => parser.next_index(),
+        }
+    }
+
+    fn finish(self, events: &mut Vec<OutputEvent>) -> Option<String> {
+        match self {
+            Self::Json(parser) => parser.finish(events),
+            Self::Pairs(parser) => parser.finish(events),
+            Self::Python(parser) => parser.finish(events),
+        }
+    }
+}
+
 /// Where the parser is in the answer.
 #[derive(Debug)]
 enum State {
@@ -64,7 +161,9 @@ enum State {
     },
     Reasoning,
     Text,
-    Call(CallParser),
+    Call(Box<Calls>),
+    /// A format that marks everything has a machine of its own.
+    Harmony(HarmonyParser),
 }
 
 /// Splits one choice's text. Feed it with [`push`](Self::push), end with [`finish`](Self::finish).
@@ -72,7 +171,7 @@ enum State {
 pub struct OutputParser {
     syntax: OutputSyntax,
     /// Names that may be called; a call of anything else is text. Empty allows any name.
-    tools: Vec<String>,
+    tools: Vec<CallableTool>,
     state: State,
     /// Text not decided on yet.
     buffer: String,
@@ -83,8 +182,10 @@ pub struct OutputParser {
 impl OutputParser {
     /// A parser for one choice. `inside_reasoning` says that the prompt already opened the reasoning.
     #[must_use]
-    pub fn new(syntax: OutputSyntax, tools: Vec<String>, inside_reasoning: bool) -> Self {
-        let state = if inside_reasoning && syntax.reasoning.is_some() {
+    pub fn new(syntax: OutputSyntax, tools: Vec<CallableTool>, inside_reasoning: bool) -> Self {
+        let state = if syntax.is_harmony() {
+            State::Harmony(HarmonyParser::new(tools.clone()))
+        } else if inside_reasoning && syntax.reasoning.is_some() {
             State::Reasoning
         } else {
             State::Start {
@@ -107,6 +208,10 @@ impl OutputParser {
             emit_text(&mut events, text.to_owned());
             return events;
         }
+        if let State::Harmony(parser) = &mut self.state {
+            parser.push(text, &mut events);
+            return events;
+        }
         self.buffer.push_str(text);
         while self.advance(false, &mut events) {}
         events
@@ -115,6 +220,10 @@ impl OutputParser {
     /// Ends the answer: what was held back is decided now.
     pub fn finish(&mut self) -> Vec<OutputEvent> {
         let mut events = Vec::new();
+        if let State::Harmony(parser) = &mut self.state {
+            parser.finish(&mut events);
+            return events;
+        }
         while self.advance(true, &mut events) {}
         match std::mem::replace(&mut self.state, State::Text) {
             // An unfinished header becomes text, which may hold further calls.
@@ -127,6 +236,7 @@ impl OutputParser {
             State::Start {
                 after_reasoning: true,
             } => {}
+            State::Harmony(_) => {}
             // White space after the last call is not an answer.
             State::Text if self.calls > 0 && self.buffer.trim().is_empty() => {}
             State::Start { .. } | State::Text => {
@@ -140,7 +250,24 @@ impl OutputParser {
     /// How many calls have started.
     #[must_use]
     pub fn calls(&self) -> usize {
-        self.calls
+        match &self.state {
+            State::Harmony(parser) => parser.calls(),
+            _ => self.calls,
+        }
+    }
+
+    /// Whether the text pushed last was reasoning, its markers included; `None` while that cannot be
+    /// said yet.
+    #[must_use]
+    pub fn reasons(&self) -> Option<bool> {
+        match &self.state {
+            State::Harmony(parser) => parser.reasons(),
+            State::Reasoning => Some(true),
+            State::Start {
+                after_reasoning: false,
+            } if self.syntax.reasoning.is_some() => None,
+            State::Start { .. } | State::Text | State::Call(_) => Some(false),
+        }
     }
 
     /// Takes one decision if the buffer allows it; `last` says that no more text will come.
@@ -153,6 +280,7 @@ impl OutputParser {
             State::Reasoning => self.advance_reasoning(events),
             State::Text => self.advance_text(events),
             State::Call(_) => self.advance_call(events),
+            State::Harmony(_) => false,
         }
     }
 
@@ -176,10 +304,10 @@ impl OutputParser {
         }
         if let Some(tools) = self.syntax.tools
             && tools.bare
-            && visible.starts_with('{')
+            && visible.starts_with(if tools.list { '[' } else { '{' })
         {
             let raw = self.buffer.drain(..leading).collect();
-            self.state = State::Call(CallParser::new(tools, raw, self.calls));
+            self.state = State::Call(Box::new(Calls::new(tools, raw, self.calls)));
             return true;
         }
         if after_reasoning {
@@ -222,7 +350,7 @@ impl OutputParser {
                 .buffer
                 .drain(..at - visible + tools.open.len())
                 .collect();
-            self.state = State::Call(CallParser::new(tools, raw, self.calls));
+            self.state = State::Call(Box::new(Calls::new(tools, raw, self.calls)));
             return true;
         }
         // White space before a call belongs to the call, so it waits until something follows.

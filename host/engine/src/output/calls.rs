@@ -2,7 +2,8 @@
 
 use super::OutputEvent;
 use super::scan::{JsonScanner, Scan};
-use super::syntax::{CallHeader, ToolSyntax};
+use super::syntax::{CallHeader, NamedHeader, ToolSyntax};
+use super::{CallableTool, callable};
 
 /// Longest text before the arguments of a call; a longer one is text. Names are short, and some models
 /// write their arguments before the name, which then have to fit too.
@@ -10,6 +11,8 @@ pub const MAX_HEADER_BYTES: usize = 8 * 1024;
 
 #[derive(Debug)]
 enum Stage {
+    /// Waiting for the marker of a section's first call.
+    Opening(String),
     /// Collecting until the name is known and the arguments begin.
     Header(String),
     /// Passing arguments on.
@@ -18,8 +21,8 @@ enum Stage {
     Encoded { text: String, scanner: JsonScanner },
     /// After the arguments, until the call's object closes.
     Tail(JsonScanner),
-    /// Between calls, or before the closing marker.
-    Between(String),
+    /// After a call: before its closing marker, the next call or the end of the section.
+    Between { held: String, closed: bool },
 }
 
 /// What a push led to.
@@ -66,7 +69,10 @@ impl CallParser {
             syntax,
             raw,
             index,
-            stage: Stage::Header(String::new()),
+            stage: match syntax.each {
+                Some(_) => Stage::Opening(String::new()),
+                None => Stage::Header(String::new()),
+            },
         }
     }
 
@@ -82,12 +88,29 @@ impl CallParser {
     pub(super) fn push(
         &mut self,
         input: &str,
-        tools: &[String],
+        tools: &[CallableTool],
         events: &mut Vec<OutputEvent>,
     ) -> Progress {
         let mut input = input.to_owned();
         loop {
             match &mut self.stage {
+                Stage::Opening(held) => {
+                    held.push_str(&input);
+                    let text = std::mem::take(held);
+                    let each = self.syntax.each.unwrap_or_default();
+                    let rest = text.trim_start();
+                    if let Some(after) = rest.strip_prefix(each) {
+                        let at = text.len() - after.len();
+                        self.raw.push_str(&text[..at]);
+                        input = text[at..].to_owned();
+                        self.stage = Stage::Header(String::new());
+                    } else if each.starts_with(rest) && text.len() <= MAX_HEADER_BYTES {
+                        self.stage = Stage::Opening(text);
+                        return Progress::More;
+                    } else {
+                        return self.give_up(text);
+                    }
+                }
                 Stage::Header(header) => {
                     header.push_str(&input);
                     input.clear();
@@ -99,7 +122,7 @@ impl CallParser {
                         }
                         Header::More | Header::Malformed => return self.give_up(text),
                         Header::Arguments { name, .. } | Header::Complete { name, .. }
-                            if !tools.is_empty() && !tools.contains(&name) =>
+                            if !callable(tools, &name) =>
                         {
                             return self.give_up(text);
                         }
@@ -130,7 +153,6 @@ impl CallParser {
                             self.arguments(arguments, events);
                             self.finished(true, events);
                             input = text[end..].to_owned();
-                            self.stage = Stage::Between(String::new());
                         }
                     }
                 }
@@ -172,7 +194,7 @@ impl CallParser {
                     Found::More => return Progress::More,
                     Found::End(at) => {
                         input = input.split_off(at);
-                        self.stage = Stage::Between(String::new());
+                        self.stage = Stage::between();
                     }
                     Found::Invalid(at) => {
                         return Progress::Ended {
@@ -180,13 +202,17 @@ impl CallParser {
                         };
                     }
                 },
-                Stage::Between(held) => {
+                Stage::Between { held, closed } => {
                     held.push_str(&input);
                     let text = std::mem::take(held);
-                    match between(&text, &self.syntax) {
+                    match between(&text, &self.syntax, *closed) {
                         Between::More => {
-                            self.stage = Stage::Between(text);
+                            *held = text;
                             return Progress::More;
+                        }
+                        Between::Closed(at) => {
+                            *closed = true;
+                            input = text[at..].to_owned();
                         }
                         Between::NextCall(at) => {
                             self.raw = text[..at].to_owned();
@@ -207,7 +233,7 @@ impl CallParser {
     /// Ends the answer inside this call. Returns text that turned out to be no call.
     pub(super) fn finish(self, events: &mut Vec<OutputEvent>) -> Option<String> {
         match self.stage {
-            Stage::Header(header) => Some(self.raw + &header),
+            Stage::Opening(held) | Stage::Header(held) => Some(self.raw + &held),
             Stage::Arguments(_) => {
                 events.push(OutputEvent::CallFinished {
                     index: self.index,
@@ -226,7 +252,7 @@ impl CallParser {
                 });
                 None
             }
-            Stage::Tail(_) | Stage::Between(_) => None,
+            Stage::Tail(_) | Stage::Between { .. } => None,
         }
     }
 
@@ -248,10 +274,9 @@ impl CallParser {
 
     fn arguments_end(&mut self, events: &mut Vec<OutputEvent>) {
         self.finished(true, events);
-        self.stage = match self.syntax.header {
-            CallHeader::Object => Stage::Tail(JsonScanner::inside_object()),
-            CallHeader::Named(_) => Stage::Between(String::new()),
-        };
+        if matches!(self.syntax.header, CallHeader::Object(_)) {
+            self.stage = Stage::Tail(JsonScanner::inside_object());
+        }
     }
 
     fn finished(&mut self, complete: bool, events: &mut Vec<OutputEvent>) {
@@ -260,7 +285,16 @@ impl CallParser {
             complete,
         });
         self.index += 1;
-        self.stage = Stage::Between(String::new());
+        self.stage = Stage::between();
+    }
+}
+
+impl Stage {
+    fn between() -> Self {
+        Self::Between {
+            held: String::new(),
+            closed: false,
+        }
     }
 }
 
@@ -284,21 +318,32 @@ fn scan(scanner: &mut JsonScanner, text: &str) -> Found {
 
 enum Between {
     More,
+    /// The call's closing marker, or its absence, ends at this byte.
+    Closed(usize),
     /// The next call's header begins at this byte.
     NextCall(usize),
     /// Calls are over at this byte.
     Ended(usize),
 }
 
-fn between(text: &str, syntax: &ToolSyntax) -> Between {
+fn between(text: &str, syntax: &ToolSyntax, closed: bool) -> Between {
     let mut rest = text.trim_start();
     let at = |rest: &str| text.len() - rest.len();
-    if let Some(close) = syntax.close {
-        if rest.starts_with(close) {
-            return Between::Ended(at(rest) + close.len());
-        }
-        // A missing closing marker does not undo the call; the text goes on.
-        return if close.starts_with(rest) {
+    if let Some(close) = syntax.close.filter(|_| !closed) {
+        return match rest.strip_prefix(close) {
+            Some(after) => Between::Closed(at(after)),
+            None if close.starts_with(rest) => Between::More,
+            // A missing closing marker does not undo the call; the text goes on.
+            None => Between::Closed(at(rest)),
+        };
+    }
+    if let Some(each) = syntax.each {
+        let end = syntax.end.unwrap_or_default();
+        return if let Some(after) = rest.strip_prefix(each) {
+            Between::NextCall(at(after))
+        } else if let Some(after) = rest.strip_prefix(end).filter(|_| !end.is_empty()) {
+            Between::Ended(at(after))
+        } else if each.starts_with(rest) || end.starts_with(rest) {
             Between::More
         } else {
             Between::Ended(at(rest))
@@ -324,21 +369,8 @@ fn between(text: &str, syntax: &ToolSyntax) -> Between {
 
 fn read_header(text: &str, syntax: &ToolSyntax) -> Header {
     match syntax.header {
-        CallHeader::Named(separator) => match text.find(separator) {
-            Some(at) => {
-                let name = text[..at].trim();
-                if name.is_empty() || name.contains(char::is_whitespace) {
-                    return Header::Malformed;
-                }
-                Header::Arguments {
-                    name: name.to_owned(),
-                    at: at + separator.len(),
-                    encoded: false,
-                }
-            }
-            None => Header::More,
-        },
-        CallHeader::Object => {
+        CallHeader::Named(header) => read_named(text, header),
+        CallHeader::Object(key) => {
             let mut cursor = Cursor { text, at: 0 };
             if syntax.list {
                 // The array opens before its first call only; later headers begin at `{`.
@@ -347,11 +379,47 @@ fn read_header(text: &str, syntax: &ToolSyntax) -> Header {
                     cursor.at += 1;
                 }
             }
-            read_object(cursor, syntax).unwrap_or_else(|stop| match stop {
+            read_object(cursor, key).unwrap_or_else(|stop| match stop {
                 Stop::More => Header::More,
                 Stop::Malformed => Header::Malformed,
             })
         }
+        // These have parsers of their own.
+        CallHeader::Pairs(_) | CallHeader::Python | CallHeader::Harmony => Header::Malformed,
+    }
+}
+
+fn read_named(text: &str, header: NamedHeader) -> Header {
+    let visible = text.trim_start();
+    let Some(named) = visible.strip_prefix(header.before) else {
+        return if header.before.starts_with(visible) {
+            Header::More
+        } else {
+            Header::Malformed
+        };
+    };
+    let Some((at, separator)) = header
+        .separators
+        .iter()
+        .filter_map(|separator| named.find(separator).map(|at| (at, *separator)))
+        .min()
+    else {
+        return Header::More;
+    };
+    let mut name = named[..at].trim();
+    name = name.strip_prefix(header.prefix).unwrap_or(name);
+    if let Some((before, _)) = header.cut.and_then(|cut| name.split_once(cut)) {
+        name = before;
+    }
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Header::Malformed;
+    }
+    // A brace ends the name and begins the arguments.
+    let skipped = if separator == "{" { 0 } else { separator.len() };
+    Header::Arguments {
+        name: name.to_owned(),
+        at: text.len() - named.len() + at + skipped,
+        encoded: false,
     }
 }
 
@@ -361,7 +429,7 @@ enum Stop {
     Malformed,
 }
 
-fn read_object(mut cursor: Cursor<'_>, syntax: &ToolSyntax) -> Result<Header, Stop> {
+fn read_object(mut cursor: Cursor<'_>, usual: &str) -> Result<Header, Stop> {
     let mut name: Option<String> = None;
     let mut arguments: Option<String> = None;
     cursor.expect('{')?;
@@ -369,7 +437,7 @@ fn read_object(mut cursor: Cursor<'_>, syntax: &ToolSyntax) -> Result<Header, St
         let key = cursor.string()?;
         cursor.expect(':')?;
         cursor.skip_space();
-        let is_arguments = key == syntax.arguments_key || key == "arguments" || key == "parameters";
+        let is_arguments = key == usual || key == "arguments" || key == "parameters";
         if key == "name" {
             name = Some(cursor.string()?);
         } else if is_arguments && let Some(name) = name.clone() {

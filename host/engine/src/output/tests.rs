@@ -12,8 +12,12 @@ fn syntax(tools: ToolSyntax) -> OutputSyntax {
     }
 }
 
-fn names() -> Vec<String> {
-    vec!["get_weather".to_owned(), "send".to_owned()]
+fn names() -> Vec<CallableTool> {
+    let parameters =
+        serde_json::json!({"properties": {"to": {"type": "string"}, "count": {"type": "integer"}}});
+    ["get_weather", "send"]
+        .map(|name| CallableTool::new(name, &parameters))
+        .into()
 }
 
 /// Joins neighbouring pieces of one kind, so that two ways of cutting can be compared.
@@ -67,41 +71,82 @@ fn text(text: &str) -> Vec<OutputEvent> {
     vec![Text(text.to_owned())]
 }
 
-/// Each answer, what it means, and in which syntax.
+/// A family's fixture: `tests/fixtures/outputs`.
+struct Fixture {
+    name: String,
+    syntax: OutputSyntax,
+    /// Why, the answer, what it means.
+    cases: Vec<(String, String, Vec<OutputEvent>)>,
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/outputs");
+    let mut all: Vec<Fixture> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let fixture: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let string = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            let cases = fixture["cases"].as_array().unwrap();
+            Fixture {
+                name: string(&fixture["family"]),
+                syntax: OutputSyntax::detect(fixture["template"].as_str().unwrap()),
+                cases: cases
+                    .iter()
+                    .map(|case| {
+                        let events = case["events"].as_array().unwrap();
+                        (
+                            string(&case["why"]),
+                            string(&case["answer"]),
+                            meaning(events),
+                        )
+                    })
+                    .collect(),
+            }
+        })
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// The events of a fixture.
+fn meaning(events: &[serde_json::Value]) -> Vec<OutputEvent> {
+    let mut calls = 0;
+    let mut meant = Vec::new();
+    for event in events {
+        let string = |name: &str| event[name].as_str().map(str::to_owned);
+        if let Some(text) = string("text") {
+            meant.push(Text(text));
+        } else if let Some(text) = string("reasoning") {
+            meant.push(Reasoning(text));
+        } else {
+            let index = calls;
+            calls += 1;
+            let name = string("call").unwrap();
+            meant.push(CallStarted { index, name });
+            let fragment = string("arguments").unwrap();
+            if !fragment.is_empty() {
+                meant.push(CallArguments { index, fragment });
+            }
+            let complete = event["complete"].as_bool().unwrap_or(true);
+            meant.push(CallFinished { index, complete });
+        }
+    }
+    meant
+}
+
+/// What no family's fixture says.
 fn cases() -> Vec<(ToolSyntax, &'static str, Vec<OutputEvent>)> {
     let h = ToolSyntax::HERMES;
-    let l = ToolSyntax::LLAMA3;
-    let m = ToolSyntax::MISTRAL;
-    let n = ToolSyntax::MISTRAL_NAMED;
     vec![
         (h, "Hello there. ", text("Hello there. ")),
         (h, "  \n leading stays", text("  \n leading stays")),
         (h, "", vec![]),
-        (
-            h,
-            "<think>\nshort\n</think>\n\nAnswer",
-            vec![Reasoning("\nshort\n".into()), Text("Answer".into())],
-        ),
         (h, "<think>cut off", vec![Reasoning("cut off".into())]),
         (
             h,
             "a <think> later is text</think>",
             text("a <think> later is text</think>"),
-        ),
-        (
-            h,
-            "<tool_call>\n{\"name\": \"send\", \"arguments\": {\"to\": \"a}b\", \"n\": 1.50}}\n</tool_call>",
-            call(0, "send", "{\"to\": \"a}b\", \"n\": 1.50}"),
-        ),
-        (
-            h,
-            "Let me look.\n<tool_call>\n{\"name\": \"send\", \"arguments\": {}}\n</tool_call>\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"تونس\"}}\n</tool_call>\n",
-            [
-                text("Let me look."),
-                call(0, "send", "{}"),
-                call(1, "get_weather", "{\"city\": \"تونس\"}"),
-            ]
-            .concat(),
         ),
         (
             h,
@@ -120,31 +165,8 @@ fn cases() -> Vec<(ToolSyntax, &'static str, Vec<OutputEvent>)> {
         ),
         (
             h,
-            "<tool_call>{\"name\": \"send\", \"arguments\": {\"a\": ",
-            vec![
-                CallStarted {
-                    index: 0,
-                    name: "send".into(),
-                },
-                CallArguments {
-                    index: 0,
-                    fragment: "{\"a\": ".into(),
-                },
-                CallFinished {
-                    index: 0,
-                    complete: false,
-                },
-            ],
-        ),
-        (
-            h,
             "x <tool_call> not a call <tool_call>{\"name\": \"send\", \"arguments\": {}}</tool_call>",
             [text("x <tool_call> not a call"), call(0, "send", "{}")].concat(),
-        ),
-        (
-            h,
-            "<tool_call>{\"name\": \"unknown\", \"arguments\": {}}</tool_call>",
-            text("<tool_call>{\"name\": \"unknown\", \"arguments\": {}}</tool_call>"),
         ),
         (
             h,
@@ -152,42 +174,43 @@ fn cases() -> Vec<(ToolSyntax, &'static str, Vec<OutputEvent>)> {
             text("<tool_call>\n{\"name\": "),
         ),
         (h, "a < b and <tool", text("a < b and <tool")),
-        (
-            l,
-            "{\"name\": \"send\", \"parameters\": {\"to\": \"x\"}}",
-            call(0, "send", "{\"to\": \"x\"}"),
-        ),
-        (
-            l,
-            "<|python_tag|>{\"name\": \"send\", \"parameters\": {}}; {\"name\": \"get_weather\", \"parameters\": {\"c\": 1}}",
-            [call(0, "send", "{}"), call(1, "get_weather", "{\"c\": 1}")].concat(),
-        ),
-        (l, "{\"answer\": 42}", text("{\"answer\": 42}")),
-        (l, "Text with {braces}", text("Text with {braces}")),
-        (
-            m,
-            "[TOOL_CALLS] [{\"name\": \"send\", \"arguments\": {\"a\": [1]}}, {\"name\": \"send\", \"arguments\": {}}]",
-            [call(0, "send", "{\"a\": [1]}"), call(1, "send", "{}")].concat(),
-        ),
-        (
-            n,
-            "[TOOL_CALLS]send[ARGS]{\"a\": 1}[TOOL_CALLS]get_weather[ARGS]{}",
-            [call(0, "send", "{\"a\": 1}"), call(1, "get_weather", "{}")].concat(),
-        ),
     ]
+}
+
+fn by_character(syntax: OutputSyntax, answer: &str) -> Vec<OutputEvent> {
+    let pieces: Vec<String> = answer.chars().map(String::from).collect();
+    parse(syntax, pieces.iter().map(String::as_str))
+}
+
+#[test]
+fn every_family_is_recognised_and_understood_whole_and_character_by_character() {
+    let fixtures = fixtures();
+    assert_eq!(
+        fixtures.len(),
+        12,
+        "a family without a fixture is not served"
+    );
+    for fixture in fixtures {
+        let recognised = fixture.syntax.tools.map(|tools| tools.name);
+        assert_eq!(recognised, Some(fixture.name.as_str()));
+        for (why, answer, expected) in &fixture.cases {
+            let label = format!("{}: {why}: {answer}", fixture.name);
+            assert_eq!(
+                &parse(fixture.syntax, [answer.as_str()]),
+                expected,
+                "{label}"
+            );
+            assert_eq!(&by_character(fixture.syntax, answer), expected, "{label}");
+        }
+    }
 }
 
 #[test]
 fn answers_are_understood_whole_and_character_by_character() {
     for (tools, answer, expected) in cases() {
         assert_eq!(parse(syntax(tools), [answer]), expected, "whole: {answer}");
-        let mut buffer = [0; 4];
-        let pieces: Vec<String> = answer
-            .chars()
-            .map(|c| c.encode_utf8(&mut buffer).to_owned())
-            .collect();
         assert_eq!(
-            parse(syntax(tools), pieces.iter().map(String::as_str)),
+            by_character(syntax(tools), answer),
             expected,
             "by character: {answer}"
         );
@@ -243,7 +266,40 @@ fn pieces_of_markup() -> impl Strategy<Value = String> {
             "</think>",
             "[TOOL_CALLS]",
             "[ARGS]",
+            "[CALL_ID]",
             "<|python_tag|>",
+            "<|python_start|>",
+            "<|python_end|>",
+            "[send(to=\"x\", n=1)",
+            "send(",
+            "to='",
+            "=",
+            ")",
+            "'",
+            "<function=send>",
+            "</function>",
+            "<parameter=to>",
+            "</parameter>",
+            "<arg_key>to</arg_key>",
+            "<arg_value>",
+            "</arg_value>",
+            "<｜tool▁calls▁begin｜>",
+            "<｜tool▁call▁begin｜>",
+            "function<｜tool▁sep｜>send\n```json\n",
+            "<｜tool▁sep｜>",
+            "```<｜tool▁call▁end｜>",
+            "<｜tool▁calls▁end｜>",
+            "<|tool_calls_section_begin|>",
+            "<|tool_call_begin|>functions.send:0",
+            "<|tool_call_argument_begin|>",
+            "<|tool_call_end|>",
+            "<|start|>",
+            "<|channel|>",
+            "analysis",
+            "commentary to=functions.send ",
+            "<|message|>",
+            "<|end|>",
+            "<|call|>",
             "{\"name\": \"send\", \"arguments\": {\"a\": \"}\"}}",
             "{\"name\": \"send\", \"parameters\": {}}",
             "{\"name\":",
@@ -267,17 +323,15 @@ fn pieces_of_markup() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn events_do_not_depend_on_the_cuts(
         parts in prop::collection::vec(pieces_of_markup(), 0..14),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
-        which in 0usize..4,
+        which in 0usize..families::TOOLS.len(),
     ) {
-        let tools = [
-            ToolSyntax::HERMES, ToolSyntax::LLAMA3, ToolSyntax::MISTRAL, ToolSyntax::MISTRAL_NAMED,
-        ][which];
+        let tools = families::TOOLS[which].syntax;
         let answer = parts.concat();
         let boundaries: Vec<usize> = answer.char_indices().map(|(at, _)| at).chain([answer.len()]).collect();
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| boundaries[cut.index(boundaries.len())]).collect();
@@ -294,7 +348,7 @@ proptest! {
             match event {
                 CallStarted { index, name } => {
                     prop_assert_eq!((open, *index), (None, next));
-                    prop_assert!(names().contains(name));
+                    prop_assert!(names().iter().any(|tool| tool.name == *name));
                     open = Some(*index);
                     next += 1;
                 }
@@ -332,7 +386,11 @@ fn grammars_for_calls_compile_and_lead_back_to_the_parser() {
         vocabulary.push(VocabularyEntry::Special(name.to_owned()));
     }
     let compiler = GrammarCompiler::new(&vocabulary, &[256]).unwrap();
-    let is_special = |marker: &str| marker == "<tool_call>" || marker == "</tool_call>";
+    let special = |marker: &str| match marker {
+        "<tool_call>" => Some(257),
+        "</tool_call>" => Some(258),
+        _ => None,
+    };
     let tools = [
         ToolSpec {
             name: "send".into(),
@@ -344,21 +402,17 @@ fn grammars_for_calls_compile_and_lead_back_to_the_parser() {
             parameters: serde_json::json!({}),
         },
     ];
-    for syntax in [
-        ToolSyntax::HERMES,
-        ToolSyntax::LLAMA3,
-        ToolSyntax::MISTRAL,
-        ToolSyntax::MISTRAL_NAMED,
-    ] {
+    for family in families::TOOLS {
+        let syntax = family.syntax;
         for demand in [ToolDemand::One, ToolDemand::Several] {
-            let spec = demanded_call_grammar(&syntax, &tools[..1], demand, is_special);
+            let spec = demanded_call_grammar(&syntax, &tools[..1], demand, None, special);
             let grammar = compiler
                 .compile(&spec)
                 .unwrap_or_else(|e| panic!("{spec:?}: {e}"));
             // Always take the first allowed token: the shortest way through this small grammar.
             let mut state = grammar.start();
-            let mut answer = String::new();
-            for _ in 0..200 {
+            let mut answer = Vec::new();
+            for _ in 0..400 {
                 let mask = state.mask().unwrap();
                 let token = (0..vocabulary.len() as u32)
                     .rev()
@@ -369,16 +423,15 @@ fn grammars_for_calls_compile_and_lead_back_to_the_parser() {
                 }
                 state.accept(token).unwrap();
                 match &vocabulary[token as usize] {
-                    VocabularyEntry::Bytes(bytes) => {
-                        answer.push_str(std::str::from_utf8(bytes).unwrap())
-                    }
-                    VocabularyEntry::Special(name) => answer.push_str(name),
+                    VocabularyEntry::Bytes(bytes) => answer.extend_from_slice(bytes),
+                    VocabularyEntry::Special(name) => answer.extend_from_slice(name.as_bytes()),
                     VocabularyEntry::Unused => unreachable!(),
                 }
                 if demand == ToolDemand::Several && state.may_end() {
                     break;
                 }
             }
+            let answer = String::from_utf8(answer).unwrap();
             let events = parse(self::syntax(syntax), [answer.as_str()]);
             assert!(
                 matches!(&events[..], [CallStarted { name, .. }, CallArguments { fragment, .. }, CallFinished { complete: true, .. }]
@@ -387,8 +440,7 @@ fn grammars_for_calls_compile_and_lead_back_to_the_parser() {
                 syntax.name
             );
         }
-        let auto = auto_call_grammar(&syntax, &tools, is_special);
-        assert_eq!(auto.is_none(), !syntax.list && syntax.close.is_none());
+        let auto = auto_call_grammar(&syntax, &tools, special);
         if let Some(spec) = auto {
             compiler
                 .compile(&spec)

@@ -21,6 +21,7 @@ use self::messages::Message;
 use super::TextError;
 use super::generation::{MAX_SMALL_JSON_BYTES, read_json, special_token};
 use crate::files;
+use crate::output::OutputSyntax;
 
 /// Largest template. The longest published ones have 20 KB.
 const MAX_TEMPLATE_BYTES: usize = 1 << 20;
@@ -61,6 +62,10 @@ pub struct TemplateFeatures {
     pub late_system: bool,
     /// It mentions `enable_thinking`.
     pub enable_thinking: bool,
+    /// It mentions `reasoning_effort`.
+    pub reasoning_effort: bool,
+    /// How it teaches the model to mark reasoning and tool calls.
+    pub output: OutputSyntax,
 }
 
 /// What to render.
@@ -140,6 +145,7 @@ impl ChatTemplate {
             DEFAULT
         };
         let mut mentioned = std::collections::HashSet::new();
+        let mut output = OutputSyntax::default();
         for (index, (name, source)) in sources.into_iter().enumerate() {
             if source.len() > MAX_TEMPLATE_BYTES {
                 return Err(TextError::TemplateSyntax(format!(
@@ -151,6 +157,9 @@ impl ChatTemplate {
             } else {
                 name
             };
+            let taught = OutputSyntax::detect(&source);
+            output.reasoning = output.reasoning.or(taught.reasoning);
+            output.tools = output.tools.or(taught.tools);
             let source = dialect::without_generation_tags(&source);
             environment
                 .add_template_owned(name.clone(), source)
@@ -179,6 +188,8 @@ impl ChatTemplate {
         template.features = TemplateFeatures {
             tools: template.has_tool_use || mentioned.contains("tools"),
             enable_thinking: mentioned.contains("enable_thinking"),
+            reasoning_effort: mentioned.contains("reasoning_effort"),
+            output,
             system: template.holds(&["system", "user"]),
             late_system: template.holds(&["system", "user", "assistant", "system", "user"]),
         };
