@@ -154,6 +154,7 @@ impl Talk {
             ignore_eos: false,
             constraint: None,
             reasoning_budget: None,
+            shown_tokens: std::sync::Arc::new([]),
             cache_salt: None,
             priority: 0,
         };

@@ -16,8 +16,10 @@
 
 mod active;
 mod answer;
+mod answer_plan;
 mod constraint;
 mod embed;
+mod grammars;
 mod mailbox;
 mod pool;
 mod request;
@@ -30,6 +32,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::error::EngineError;
+pub use answer_plan::{AnswerPlan, AnswerRules};
 pub use constraint::{Constraint, ReasoningBudget, Scope};
 pub use mailbox::Generation;
 pub use pool::{
@@ -37,9 +40,9 @@ pub use pool::{
 };
 pub use request::{
     ChatPrompt, FinishReason, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
-    Timings, TokenEvent, Usage,
+    PromptReasoning, Timings, TokenEvent, Usage,
 };
-pub use text::{ModelText, TextStream};
+pub use text::{Marker, ModelText, TextStream};
 
 use crate::executor::{Executor, TokenId};
 use crate::scheduler::{
@@ -48,6 +51,7 @@ use crate::scheduler::{
 use crate::store::TextModel;
 use crate::text::stop::StopMatcher;
 use embed::EmbedJob;
+use grammars::Grammars;
 use worker::{Command, Worker};
 
 /// Commands that may wait for the loop. It takes all of them between two steps, so a full channel
@@ -173,6 +177,7 @@ pub struct Engine {
 struct Inner {
     text: Arc<dyn ModelText>,
     model: Option<Arc<TextModel>>,
+    grammars: Grammars,
     vocab_size: usize,
     max_positions: usize,
     max_choices: u32,
@@ -277,6 +282,7 @@ impl Engine {
             inner: Arc::new(Inner {
                 text,
                 model,
+                grammars: Grammars::default(),
                 vocab_size: capabilities.vocab_size,
                 max_positions,
                 max_choices: options.max_choices,
@@ -319,8 +325,13 @@ impl Engine {
             PromptInput::Chat(chat) => chat.continue_final_message,
             PromptInput::Text { .. } | PromptInput::Tokens(_) => true,
         };
+        let mut reasoning = None;
         let tokens = match input {
-            PromptInput::Chat(chat) => text.encode_chat(&text.render(chat)?)?,
+            PromptInput::Chat(chat) => {
+                let rendered = text.render(chat)?;
+                reasoning = Some(reasoning_after(&rendered, continues, text.as_ref()));
+                text.encode_chat(&rendered)?
+            }
             PromptInput::Text {
                 text: prompt,
                 add_special_tokens,
@@ -338,7 +349,23 @@ impl Engine {
                 maximum,
             });
         }
-        Ok(PreparedPrompt::new(tokens, continues))
+        Ok(PreparedPrompt::new(tokens, continues, reasoning))
+    }
+
+    /// How an answer to `prompt` that must follow `rules` is enforced and read. CPU-bound where it
+    /// compiles a grammar: call it off the async runtime.
+    ///
+    /// # Errors
+    /// [`EngineError::InvalidRequest`] for what this model cannot do, naming the field.
+    pub fn plan_answer(
+        &self,
+        rules: &AnswerRules,
+        prompt: &PreparedPrompt,
+    ) -> Result<AnswerPlan, EngineError> {
+        let text = self.inner.text.as_ref();
+        answer_plan::plan(text, prompt.reasoning(), rules, |spec| {
+            self.inner.grammars.compile(text, spec)
+        })
     }
 
     /// Queues a request. Returns as soon as it is accepted; its events follow.
@@ -460,6 +487,21 @@ impl Engine {
             )),
             None => Ok(()),
         }
+    }
+}
+
+/// Where a rendered conversation leaves the model's reasoning.
+fn reasoning_after(rendered: &str, continues: bool, text: &dyn ModelText) -> PromptReasoning {
+    let Some(markers) = text.features().output.reasoning else {
+        return PromptReasoning::Free;
+    };
+    let end = rendered.trim_end();
+    if end.ends_with(markers.open) {
+        PromptReasoning::Open
+    } else if continues || end.ends_with(markers.close) {
+        PromptReasoning::Over
+    } else {
+        PromptReasoning::Free
     }
 }
 

@@ -2,17 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
 
-use atoll_engine::engine::{
-    ChatPrompt, Engine, EngineError, EngineFactory, EngineOptions, ModelText, TextStream,
-};
-use atoll_engine::executor::TokenId;
+use atoll_engine::engine::{Engine, EngineError, EngineFactory, EngineOptions};
 use atoll_engine::store::{EmbeddedModel, ModelFolder, ModelStore, StoreError, TextModel};
-use atoll_engine::text::TextError;
-use atoll_engine::text::detokenizer::IncrementalDetokenizer;
-use atoll_engine::text::template::Conversation;
 use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvMemory, LoadError};
 use atoll_gateway::models::{EngineFacts, SamplingDefaults};
 use atoll_gateway::pool::Catalog;
@@ -248,8 +241,7 @@ impl EngineFactory for ModelCatalog {
         let executor = CpuExecutor::load(&model.spec, &model.checkpoint, &self.options)
             .map_err(|error| load_error(name, &error))?;
         self.remember(&model);
-        let text = Arc::new(FolderText(model));
-        Engine::with_text(text, Box::new(executor), EngineOptions::default())
+        Engine::start(model, Box::new(executor), EngineOptions::default())
     }
 }
 
@@ -264,62 +256,4 @@ fn engine_error(error: StoreError) -> EngineError {
 
 fn load_error(name: &str, error: &LoadError) -> EngineError {
     EngineError::Internal(format!("model `{name}` cannot be loaded: {error}"))
-}
-
-/// The text side of a model folder, as the engine's loop uses it.
-struct FolderText(TextModel);
-
-impl ModelText for FolderText {
-    fn model_id(&self) -> &str {
-        &self.0.info.id
-    }
-
-    fn context_length(&self) -> usize {
-        self.0.spec.max_positions
-    }
-
-    fn eos(&self) -> &[TokenId] {
-        &self.0.generation.eos
-    }
-
-    fn render(&self, chat: &ChatPrompt) -> Result<String, EngineError> {
-        let template = self.0.template.as_ref().ok_or(TextError::NoTemplate)?;
-        Ok(template.render(&Conversation {
-            messages: &chat.messages,
-            tools: chat.tools.as_ref(),
-            variables: &chat.template_variables,
-            add_generation_prompt: chat.add_generation_prompt,
-            continue_final_message: chat.continue_final_message,
-            now: SystemTime::now(),
-        })?)
-    }
-
-    fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>, EngineError> {
-        Ok(self.0.tokenizer.encode(text, add_special_tokens)?)
-    }
-
-    fn token_bytes(&self, token: TokenId) -> Vec<u8> {
-        self.0.tokenizer.token_bytes(token).to_vec()
-    }
-
-    fn stream(&self, continues: bool) -> Box<dyn TextStream> {
-        let tokenizer = &self.0.tokenizer;
-        Box::new(Words(if continues {
-            IncrementalDetokenizer::continuing(tokenizer)
-        } else {
-            IncrementalDetokenizer::new(tokenizer)
-        }))
-    }
-}
-
-struct Words(IncrementalDetokenizer);
-
-impl TextStream for Words {
-    fn push(&mut self, token: TokenId) -> String {
-        self.0.push(token)
-    }
-
-    fn finish(&mut self) -> String {
-        self.0.finish()
-    }
 }

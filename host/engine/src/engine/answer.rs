@@ -44,6 +44,8 @@ pub(super) struct Answer {
     produced: usize,
     /// Bytes released.
     released: usize,
+    /// Control tokens that are shown.
+    shown: Arc<[TokenId]>,
     /// What restrains its tokens, if anything.
     pub guard: Option<SharedGuard>,
     pub output_tokens: u32,
@@ -60,10 +62,17 @@ impl Answer {
             held: VecDeque::new(),
             produced: 0,
             released: 0,
+            shown: Arc::new([]),
             guard: None,
             output_tokens: 0,
             finished: false,
         }
+    }
+
+    /// Shows these control tokens as their text.
+    pub fn showing(mut self, tokens: Arc<[TokenId]>) -> Self {
+        self.shown = tokens;
+        self
     }
 
     /// Takes a drawn token that is part of the answer. The reason is set when a stop string appeared.
@@ -73,7 +82,12 @@ impl Answer {
         sampled: SampledToken,
     ) -> (Piece, Option<FinishReason>) {
         self.output_tokens += 1;
-        let piece = self.stream.push(sampled.token);
+        let piece = if self.shown.contains(&sampled.token) {
+            let name = text.token_bytes(sampled.token);
+            self.stream.finish() + &String::from_utf8_lossy(&name)
+        } else {
+            self.stream.push(sampled.token)
+        };
         let start = self.produced;
         self.produced += piece.len();
         self.held.push_back(Held {

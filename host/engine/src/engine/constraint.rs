@@ -17,6 +17,13 @@ pub enum Scope {
     WholeAnswer,
     /// What follows the first appearance of this token, to the end.
     After(TokenId),
+    /// As `After(close)` if the answer begins with `open`, all of it if not.
+    AfterOptional {
+        /// Begins what the grammar does not rule.
+        open: TokenId,
+        /// Ends it.
+        close: TokenId,
+    },
     /// What follows each appearance of this token, until the grammar is satisfied.
     Each(TokenId),
 }
@@ -41,6 +48,9 @@ impl PartialEq for Constraint {
 pub struct ReasoningBudget {
     /// Tokens of reasoning at most.
     pub tokens: u32,
+    /// The token that begins the reasoning; `None` if the prompt did. An answer that begins with anything
+    /// else does not reason.
+    pub open: Option<TokenId>,
     /// The token that ends the reasoning.
     pub close: TokenId,
 }
@@ -51,6 +61,8 @@ pub(super) struct Guard {
     constraint: Option<Constraint>,
     /// The grammar's state while it rules.
     active: Option<GrammarState>,
+    /// At the first token: this one is allowed too, and puts the grammar off.
+    or_open: Option<TokenId>,
     /// Tokens of reasoning left, until the closing token appears.
     budget: Option<ReasoningBudget>,
 }
@@ -58,48 +70,69 @@ pub(super) struct Guard {
 impl Guard {
     /// A guard for an answer that has not begun; `None` if nothing restrains it.
     pub fn new(constraint: Option<Constraint>, budget: Option<ReasoningBudget>) -> Option<Self> {
-        let active = match &constraint {
-            Some(Constraint {
-                grammar,
-                scope: Scope::WholeAnswer,
-            }) => Some(grammar.start()),
-            _ => None,
+        let (active, or_open) = match &constraint {
+            Some(Constraint { grammar, scope }) => match scope {
+                Scope::WholeAnswer => (Some(grammar.start()), None),
+                Scope::AfterOptional { open, .. } => (Some(grammar.start()), Some(*open)),
+                Scope::After(_) | Scope::Each(_) => (None, None),
+            },
+            None => (None, None),
         };
         (constraint.is_some() || budget.is_some()).then_some(Self {
             constraint,
             active,
+            or_open,
             budget,
         })
     }
 
     /// Whether the next token needs a mask.
     pub fn restrains(&self) -> bool {
-        self.active.is_some() || self.budget.is_some_and(|budget| budget.tokens == 0)
+        self.active.is_some() || self.spent().is_some()
+    }
+
+    /// The token that must come because the reasoning's budget is used up.
+    fn spent(&self) -> Option<TokenId> {
+        self.budget
+            .filter(|budget| budget.open.is_none() && budget.tokens == 0)
+            .map(|budget| budget.close)
     }
 
     /// The mask for the next token; only meaningful while [`restrains`](Self::restrains).
     fn mask(&mut self) -> Result<Vec<u32>, GrammarError> {
-        if let Some(budget) = self.budget.filter(|budget| budget.tokens == 0) {
-            let mut words = vec![0; budget.close as usize / 32 + 1];
-            if let Some(word) = words.last_mut() {
-                *word = 1 << (budget.close % 32);
-            }
+        if let Some(close) = self.spent() {
+            let mut words = Vec::new();
+            allow(&mut words, close);
             return Ok(words);
         }
-        match &mut self.active {
-            Some(state) => state.mask(),
-            None => Ok(Vec::new()),
+        let Some(state) = &mut self.active else {
+            return Ok(Vec::new());
+        };
+        let mut words = state.mask()?;
+        if let Some(open) = self.or_open {
+            allow(&mut words, open);
         }
+        Ok(words)
     }
 
     /// Moves past a token of the answer (not one that ends it).
     pub fn accept(&mut self, token: TokenId) -> Result<(), GrammarError> {
-        if let Some(budget) = &mut self.budget {
-            if token == budget.close {
-                self.budget = None;
-            } else {
+        self.budget = self.budget.and_then(|mut budget| match budget.open {
+            Some(open) if open == token => Some(ReasoningBudget {
+                open: None,
+                ..budget
+            }),
+            // It answers without reasoning.
+            Some(_) => None,
+            None if token == budget.close => None,
+            None => {
                 budget.tokens = budget.tokens.saturating_sub(1);
+                Some(budget)
             }
+        });
+        if self.or_open.take() == Some(token) {
+            self.active = None;
+            return Ok(());
         }
         if let Some(state) = &mut self.active {
             state.accept(token)?;
@@ -116,13 +149,24 @@ impl Guard {
             return Ok(());
         }
         if let Some(Constraint { grammar, scope }) = &self.constraint
-            && let Scope::After(trigger) | Scope::Each(trigger) = scope
+            && let Scope::After(trigger)
+            | Scope::Each(trigger)
+            | Scope::AfterOptional { close: trigger, .. } = scope
             && *trigger == token
         {
             self.active = Some(grammar.start());
         }
         Ok(())
     }
+}
+
+/// Sets a token's bit.
+fn allow(words: &mut Vec<u32>, token: TokenId) {
+    let at = token as usize / 32;
+    if words.len() <= at {
+        words.resize(at + 1, 0);
+    }
+    words[at] |= 1 << (token % 32);
 }
 
 /// A guard shared between the loop and the mask thread.
@@ -245,9 +289,52 @@ mod tests {
     }
 
     #[test]
+    fn reasoning_may_come_before_the_rule_but_need_not() {
+        let scope = Scope::AfterOptional {
+            open: OPEN,
+            close: u32::from(b'>'),
+        };
+        let mut without = guard(scope);
+        assert!(allows(&mut without, OPEN) && allows(&mut without, u32::from(b'a')));
+        assert!(!allows(&mut without, u32::from(b'x')));
+        without.accept(u32::from(b'a')).unwrap();
+        assert!(!allows(&mut without, OPEN) && allows(&mut without, u32::from(b'b')));
+
+        let mut with = guard(scope);
+        with.accept(OPEN).unwrap();
+        assert!(allows(&mut with, u32::from(b'x')));
+        with.accept(u32::from(b'>')).unwrap();
+        assert!(!allows(&mut with, u32::from(b'x')) && allows(&mut with, u32::from(b'a')));
+    }
+
+    #[test]
+    fn a_budget_counts_reasoning_only() {
+        let budget = ReasoningBudget {
+            tokens: 1,
+            open: Some(OPEN),
+            close: 7,
+        };
+        let mut silent = Guard::new(None, Some(budget)).unwrap();
+        for token in [1, 2, 3] {
+            silent.accept(token).unwrap();
+            assert!(
+                !silent.restrains(),
+                "an answer without reasoning is not cut"
+            );
+        }
+        let mut thinking = Guard::new(None, Some(budget)).unwrap();
+        for token in [OPEN, 1] {
+            assert!(!thinking.restrains());
+            thinking.accept(token).unwrap();
+        }
+        assert!(allows(&mut thinking, 7) && !allows(&mut thinking, 3));
+    }
+
+    #[test]
     fn a_spent_reasoning_budget_allows_only_the_close() {
         let budget = ReasoningBudget {
             tokens: 2,
+            open: None,
             close: OPEN,
         };
         let mut guard = Guard::new(None, Some(budget)).unwrap();

@@ -46,14 +46,36 @@ pub struct ChatPrompt {
 pub struct PreparedPrompt {
     tokens: Arc<[TokenId]>,
     continues: bool,
+    reasoning: Option<PromptReasoning>,
+}
+
+/// Where a rendered conversation leaves the model's reasoning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptReasoning {
+    /// The prompt opened it.
+    Open,
+    /// The prompt closed it: the answer begins with its text.
+    Over,
+    /// The model decides.
+    Free,
 }
 
 impl PreparedPrompt {
-    pub(super) fn new(tokens: Vec<TokenId>, continues: bool) -> Self {
+    pub(super) fn new(
+        tokens: Vec<TokenId>,
+        continues: bool,
+        reasoning: Option<PromptReasoning>,
+    ) -> Self {
         Self {
             tokens: tokens.into(),
             continues,
+            reasoning,
         }
+    }
+
+    /// Where the reasoning stands; `None` for a prompt that is no conversation.
+    pub(super) fn reasoning(&self) -> Option<PromptReasoning> {
+        self.reasoning
     }
 
     /// Whether the answer goes on in the middle of a text, rather than being one of its own.
@@ -102,6 +124,8 @@ pub struct GenerateRequest {
     pub constraint: Option<Constraint>,
     /// How long it may reason, or `None` for as long as it likes.
     pub reasoning_budget: Option<ReasoningBudget>,
+    /// Control tokens whose text is part of the answer: the markers that its parser looks for.
+    pub shown_tokens: Arc<[TokenId]>,
     /// Requests with different salts never share cached prefixes, so that one tenant cannot learn
     /// by timing what another has asked.
     pub cache_salt: Option<String>,

@@ -9,7 +9,7 @@ use crate::grammar::VocabularyEntry;
 use crate::store::TextModel;
 use crate::text::TextError;
 use crate::text::detokenizer::IncrementalDetokenizer;
-use crate::text::template::Conversation;
+use crate::text::template::{ChatTemplate, Conversation, TemplateFeatures};
 
 /// Tokens and text of one model.
 pub trait ModelText: Send + Sync + 'static {
@@ -43,6 +43,17 @@ pub trait ModelText: Send + Sync + 'static {
         self.encode(rendered, false)
     }
 
+    /// What the chat template can hold and teaches the model to write.
+    fn features(&self) -> TemplateFeatures {
+        TemplateFeatures::default()
+    }
+
+    /// The one token that is this text, if there is one.
+    fn marker(&self, text: &str) -> Option<Marker> {
+        let _ = text;
+        None
+    }
+
     /// Every token as grammars see it, entry `i` for token `i`. Empty if answers of this model cannot be
     /// constrained.
     fn vocabulary(&self) -> Vec<VocabularyEntry> {
@@ -60,6 +71,15 @@ pub trait ModelText: Send + Sync + 'static {
     /// A detokenizer for one answer, to be fed its tokens in order. One that `continues` a text
     /// keeps the space a sentencepiece tokenizer would take for its own.
     fn stream(&self, continues: bool) -> Box<dyn TextStream>;
+}
+
+/// A text that is one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marker {
+    /// The token.
+    pub token: TokenId,
+    /// Whether it is a control token, which is no part of an answer's text.
+    pub special: bool,
 }
 
 /// Tokens to text, as they come.
@@ -98,6 +118,19 @@ impl ModelText for TextModel {
 
     fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>, EngineError> {
         Ok(self.tokenizer.encode(text, add_special_tokens)?)
+    }
+
+    fn features(&self) -> TemplateFeatures {
+        self.template
+            .as_ref()
+            .map(ChatTemplate::features)
+            .unwrap_or_default()
+    }
+
+    fn marker(&self, text: &str) -> Option<Marker> {
+        let token = self.tokenizer.token_id(text)?;
+        let special = self.tokenizer.is_special(token);
+        Some(Marker { token, special })
     }
 
     fn vocabulary(&self) -> Vec<VocabularyEntry> {

@@ -213,7 +213,8 @@ impl Worker {
             .map(|_| {
                 let stream = self.text.stream(request.prompt.continues());
                 let guard = Guard::new(request.constraint.clone(), request.reasoning_budget);
-                let mut answer = Answer::new(stream, stops.clone(), Arc::clone(&names));
+                let mut answer = Answer::new(stream, stops.clone(), Arc::clone(&names))
+                    .showing(Arc::clone(&request.shown_tokens));
                 answer.guard = guard.map(|guard| Arc::new(Mutex::new(guard)));
                 answer
             })

@@ -85,6 +85,7 @@ fn request(engine: &Engine, prompt: &str, seed: u64, max_tokens: u32) -> Generat
         ignore_eos: false,
         constraint: None,
         reasoning_budget: None,
+        shown_tokens: std::sync::Arc::new([]),
         cache_salt: None,
         priority: 0,
     }

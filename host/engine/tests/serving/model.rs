@@ -61,6 +61,7 @@ async fn a_conversation_is_rendered_tokenized_and_answered_in_whole_characters()
             ignore_eos: false,
             constraint: None,
             reasoning_budget: None,
+            shown_tokens: std::sync::Arc::new([]),
             cache_salt: None,
             priority: 0,
         };

@@ -97,6 +97,7 @@ fn ask(engine: &Engine) -> GenerateRequest {
         ignore_eos: true,
         constraint: None,
         reasoning_budget: None,
+        shown_tokens: std::sync::Arc::new([]),
         cache_salt: None,
         priority: 0,
     }
