@@ -1,7 +1,8 @@
 //! What `wit/` becomes in Rust: one module per world, one set of shared types.
 //!
 //! The world `imports` is generated first and holds every shared type and host interface; the four
-//! plugin worlds point at it (`with:`), so a `generate-request` is one Rust type whoever uses it.
+//! plugin worlds point at it (`with:`), so a `generate-request` is one Rust type whoever uses it. The
+//! shared types can be written down (serde): the host stores answers in them.
 //! Nothing outside this crate sees these paths: [`crate::types`] re-exports what others need.
 #![expect(missing_docs, reason = "generated; the WIT documents it")]
 
@@ -10,7 +11,7 @@ pub mod imports {
         path: "../../wit",
         world: "atoll:plugin/imports",
         imports: { default: trappable },
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
     });
 }
 

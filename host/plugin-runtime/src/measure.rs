@@ -54,7 +54,7 @@ pub(crate) fn outcome(outcome: &OperationResult) -> usize {
         OperationResult::Embeddings(e) => {
             e.vectors.iter().map(|v| v.len().saturating_mul(12)).sum()
         }
-        OperationResult::Document(json) => json.len(),
+        OperationResult::Stored(stored) => generate(&stored.request) + events(&stored.events),
         OperationResult::Other(opaque) => opaque.value.len(),
         OperationResult::Models(models) => models.len().saturating_mul(1024),
         _ => 1024,

@@ -120,6 +120,7 @@ impl GenerateRequest {
                 previous_response_id: None,
                 conversation_id: None,
                 background: false,
+                transient_messages: 0,
             },
             cache: CacheOptions {
                 key: None,
