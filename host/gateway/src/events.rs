@@ -1,22 +1,24 @@
 //! Engine events to canonical events: the one place where the order that every dialect relies on is
 //! made.
 //!
-//! Per answer: `started`; per choice one message item (start, text, end) and one `choice-finished`;
-//! then exactly one of `finished` or `failed`. A choice gets its item even when the model says
-//! nothing, so that dialects need no special case. Several prompts of one request are merged here:
+//! Per answer: `started`; per choice its items ([`Items`]) and one `choice-finished`; then exactly one of
+//! `finished` or `failed`. A choice gets an item even when the model says nothing, so that dialects need
+//! no special case. Several prompts of one request are merged here:
 //! choice index = input index * choices per input + choice.
 //!
 //! Pure: no clock, no channel; durations come in from outside.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_engine::engine::{FinishReason as EngineFinish, GenerationEvent, TokenEvent};
+use atoll_engine::engine::{AnswerPlan, FinishReason as EngineFinish, GenerationEvent};
 use atoll_plugin_runtime::types::{
-    Alternative, ChoiceEnd, Delta, Error, ErrorKind, Event, FinishReason, Finished, Item, ItemEnd,
-    ItemKind, Phase, Progress, Started, Timings, Token, Usage,
+    ChoiceEnd, Error, ErrorKind, Event, FinishReason, Finished, Phase, Progress, Started, Timings,
+    Usage,
 };
 
 use crate::failure;
+use crate::items::{CallIds, ItemStyle, Items};
 
 /// Translates the events of all generations behind one request.
 #[derive(Debug)]
@@ -24,24 +26,30 @@ pub(crate) struct Translator {
     started: Started,
     announced: bool,
     per_input: u32,
-    logprobs: bool,
+    style: ItemStyle,
     choices: Vec<Choice>,
     inputs: Vec<Input>,
     ended: bool,
 }
 
-/// Where a choice is in its life, and the prompt to repeat before its text.
+/// One choice of the request.
 #[derive(Debug)]
 struct Choice {
-    state: ChoiceState,
+    index: u32,
+    items: Items,
+    /// The prompt, to be repeated before the text.
     echo: Option<String>,
+    finished: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ChoiceState {
-    Waiting,
-    Open,
-    Finished,
+/// How the text of a request is split into items.
+pub(crate) struct Splitting<'a> {
+    /// One per prompt.
+    pub plans: &'a [AnswerPlan],
+    /// Tools that take free text.
+    pub custom_tools: &'a [String],
+    /// Random, for the ids of calls.
+    pub call_ids: u128,
 }
 
 /// What has been learned about one prompt's generation.
@@ -82,11 +90,25 @@ impl Translator {
     ) -> Self {
         let mut choices = Vec::new();
         let mut inputs = Vec::with_capacity(prompts.len());
+        let style = ItemStyle {
+            logprobs,
+            single_call: false,
+            custom_tools: Arc::new([]),
+            call_ids: CallIds {
+                seed: 0,
+                short: false,
+            },
+        };
         for (tokens, echo) in prompts {
-            choices.extend((0..per_input).map(|_| Choice {
-                state: ChoiceState::Waiting,
-                echo: echo.clone(),
-            }));
+            for _ in 0..per_input {
+                let index = u32::try_from(choices.len()).unwrap_or(u32::MAX);
+                choices.push(Choice {
+                    index,
+                    items: Items::new(index, AnswerPlan::plain().parser(), style.clone()),
+                    echo: echo.clone(),
+                    finished: false,
+                });
+            }
             let usage = Counts {
                 prompt: tokens,
                 ..Counts::default()
@@ -100,11 +122,36 @@ impl Translator {
             started,
             announced: false,
             per_input,
-            logprobs,
+            style,
             choices,
             inputs,
             ended: false,
         }
+    }
+
+    /// Splits the text of each choice as its prompt's plan says, instead of passing it on whole.
+    pub(crate) fn splitting(mut self, splitting: &Splitting<'_>) -> Self {
+        let custom_tools: Arc<[String]> = splitting.custom_tools.into();
+        let per_input = self.per_input.max(1) as usize;
+        for (at, choice) in self.choices.iter_mut().enumerate() {
+            let Some(plan) = splitting.plans.get(at / per_input) else {
+                continue;
+            };
+            let short = plan
+                .call_syntax()
+                .is_some_and(|name| name.starts_with("mistral"));
+            let style = ItemStyle {
+                single_call: plan.single_call,
+                custom_tools: Arc::clone(&custom_tools),
+                call_ids: CallIds {
+                    seed: splitting.call_ids,
+                    short,
+                },
+                ..self.style.clone()
+            };
+            choice.items = Items::new(choice.index, plan.parser(), style);
+        }
+        self
     }
 
     /// Whether the terminal event is out.
@@ -147,7 +194,9 @@ impl Translator {
                 text,
                 tokens,
             }) => {
-                self.text(input, choice, text, tokens, out);
+                if let Some(entry) = self.open(input, choice, out) {
+                    entry.items.push(&text, tokens, out);
+                }
             }
             Some(GenerationEvent::Finished { choice, reason, .. }) => {
                 self.finish_choice(input, choice, reason, out);
@@ -199,8 +248,8 @@ impl Translator {
         out.push(Event::Started(self.started.clone()));
     }
 
-    /// The choice's index over all prompts, its item opened if it was not.
-    fn open(&mut self, input: usize, choice: u32, out: &mut Vec<Event>) -> Option<u32> {
+    /// The choice's place over all prompts, its prompt repeated if it was not and must be.
+    fn open(&mut self, input: usize, choice: u32, out: &mut Vec<Event>) -> Option<&mut Choice> {
         if choice >= self.per_input {
             return None;
         }
@@ -210,45 +259,13 @@ impl Translator {
             .checked_mul(self.per_input)?
             .checked_add(choice)?;
         let entry = self.choices.get_mut(index as usize)?;
-        match entry.state {
-            ChoiceState::Finished => return None,
-            ChoiceState::Open => {}
-            ChoiceState::Waiting => {
-                entry.state = ChoiceState::Open;
-                let kind = ItemKind::Message;
-                out.push(Event::ItemStarted(Item {
-                    choice: index,
-                    index: 0,
-                    kind,
-                }));
-                if let Some(text) = entry.echo.take().filter(|text| !text.is_empty()) {
-                    out.push(delta(index, text, Vec::new()));
-                }
-            }
+        if entry.finished {
+            return None;
         }
-        Some(index)
-    }
-
-    fn text(
-        &mut self,
-        input: usize,
-        choice: u32,
-        text: String,
-        tokens: Vec<TokenEvent>,
-        out: &mut Vec<Event>,
-    ) {
-        let Some(index) = self.open(input, choice, out) else {
-            return;
-        };
-        let tokens = if self.logprobs {
-            tokens.into_iter().map(token).collect()
-        } else {
-            Vec::new()
-        };
-        // A token may complete no code point yet; without log probabilities there is nothing to say.
-        if !text.is_empty() || !tokens.is_empty() {
-            out.push(delta(index, text, tokens));
+        if let Some(text) = entry.echo.take() {
+            entry.items.verbatim(text, out);
         }
+        Some(entry)
     }
 
     fn finish_choice(
@@ -258,32 +275,17 @@ impl Translator {
         reason: EngineFinish,
         out: &mut Vec<Event>,
     ) {
-        let Some(index) = self.open(input, choice, out) else {
+        let Some(entry) = self.open(input, choice, out) else {
             return;
         };
-        if let Some(entry) = self.choices.get_mut(index as usize) {
-            entry.state = ChoiceState::Finished;
-        }
-        let reason = finish_reason(reason);
-        let complete = matches!(reason, FinishReason::Stop | FinishReason::StopSequence(_));
-        out.push(Event::ItemFinished(ItemEnd {
-            choice: index,
-            item: 0,
-            complete,
-            signature: None,
-        }));
-        out.push(Event::ChoiceFinished(ChoiceEnd {
-            choice: index,
-            reason,
-        }));
+        entry.finished = true;
+        let reason = entry.items.finish(finish_reason(reason), out);
+        let choice = entry.index;
+        out.push(Event::ChoiceFinished(ChoiceEnd { choice, reason }));
     }
 
     fn finish(&mut self, elapsed: Elapsed, out: &mut Vec<Event>) {
-        if self
-            .choices
-            .iter()
-            .any(|choice| choice.state != ChoiceState::Finished)
-        {
+        if self.choices.iter().any(|choice| !choice.finished) {
             let message = "the engine finished without finishing every choice";
             return self.fail(failure::error(ErrorKind::Internal, message), out);
         }
@@ -313,37 +315,17 @@ impl Translator {
             cached_tokens: sum(|usage| usage.cached),
             cache_written_tokens: 0,
             output_tokens: sum(|usage| usage.output),
-            reasoning_tokens: 0,
+            reasoning_tokens: self
+                .choices
+                .iter()
+                .map(|choice| choice.items.reasoning_tokens())
+                .sum(),
         }
     }
 }
 
 pub(crate) fn nanos(duration: Option<Duration>) -> u64 {
     u64::try_from(duration.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn delta(choice: u32, text: String, tokens: Vec<Token>) -> Event {
-    Event::TextDelta(Delta {
-        choice,
-        item: 0,
-        text,
-        tokens,
-    })
-}
-
-fn token(event: TokenEvent) -> Token {
-    let alternatives = event
-        .top
-        .into_iter()
-        .map(|(id, bytes, logprob)| Alternative { id, bytes, logprob })
-        .collect();
-    Token {
-        id: event.token,
-        bytes: event.bytes,
-        // Asked for, so present; a missing one must not look certain.
-        logprob: event.logprob.unwrap_or(f32::NEG_INFINITY),
-        alternatives,
-    }
 }
 
 fn finish_reason(reason: EngineFinish) -> FinishReason {

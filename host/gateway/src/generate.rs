@@ -4,18 +4,18 @@
 //! is loaded. What the engine cannot do yet is refused with the field's name; nothing a client
 //! said is ignored in silence, except hints that change no token (cache keys, metadata).
 
-use atoll_engine::engine::{ChatPrompt, PromptInput};
+use atoll_engine::engine::{AnswerRules, ChatPrompt, PromptInput};
 use atoll_engine::executor::TokenId;
 use atoll_engine::sampling::SamplingParams;
 use atoll_plugin_runtime::types::{
-    Completion, CompletionInput, Error, GenerateRequest, KeepAlive, OutputFormat, Overflow, Prompt,
-    ReasoningMode, Sampling, ToolChoice,
+    Completion, CompletionInput, Error, GenerateRequest, KeepAlive, Overflow, Prompt,
+    ReasoningMode, Sampling,
 };
 use serde_json::{Map, Value};
 
 use crate::models::SamplingDefaults;
 use crate::options::Limits;
-use crate::{failure, prompt};
+use crate::{failure, prompt, rules};
 
 /// A request in the engine's terms, before a model is at hand.
 #[derive(Debug)]
@@ -30,6 +30,12 @@ pub(crate) struct Plan {
     pub max_tokens: Option<u32>,
     /// Strings that end an answer.
     pub stop: Vec<String>,
+    /// What the answers must look like and may call.
+    pub rules: AnswerRules,
+    /// The request's effort, for models whose template knows no such thing.
+    pub effort: Option<String>,
+    /// Names of tools that take free text.
+    pub custom_tools: Vec<String>,
     /// Return the prompt before the answer.
     pub echo: bool,
     /// Keep going after the model's end token.
@@ -64,12 +70,15 @@ pub(crate) fn plan(request: GenerateRequest, limits: &Limits) -> Result<Plan, Er
     }
     check_stop(&request.stop, limits)?;
     let variables = template_variables(&request)?;
+    let rules = rules::read(&request)?;
+    let tools = rules::for_template(&request);
+    let effort = request.reasoning.effort.clone();
     let (inputs, echo) = match request.prompt {
         Prompt::Conversation(conversation) => {
             let rendered = prompt::messages(&conversation)?;
             let chat = ChatPrompt {
                 messages: rendered.messages,
-                tools: None,
+                tools,
                 template_variables: variables,
                 add_generation_prompt: !rendered.continues,
                 continue_final_message: rendered.continues,
@@ -90,6 +99,9 @@ pub(crate) fn plan(request: GenerateRequest, limits: &Limits) -> Result<Plan, Er
         choices: request.choices,
         max_tokens: request.max_output_tokens,
         stop: request.stop,
+        custom_tools: rules::custom_tools(&request.tools),
+        rules,
+        effort,
         echo,
         ignore_eos: request.sampling.ignore_eos,
         sampling: request.sampling,
@@ -256,31 +268,6 @@ fn template_variables(request: &GenerateRequest) -> Result<Map<String, Value>, E
 /// Everything canonical that the engine behind this gateway cannot do yet, each by name.
 fn refuse_unsupported(request: &GenerateRequest) -> Result<(), Error> {
     let refuse = |param: &str, message: &str| Err(failure::unsupported(param, message));
-    // With `none` the model must not call; leaving the tools out of the prompt keeps that promise.
-    if !request.tools.is_empty() && !matches!(request.tool_choice, ToolChoice::None) {
-        return refuse(
-            "tools",
-            "tool calls are not available yet; leave out tools or set tool_choice to \"none\"",
-        );
-    }
-    if matches!(
-        request.tool_choice,
-        ToolChoice::Required | ToolChoice::Named(_)
-    ) {
-        return refuse("tool_choice", "tool calls are not available yet");
-    }
-    match request.format {
-        OutputFormat::Text => {}
-        OutputFormat::JsonObject | OutputFormat::JsonSchema(_) => {
-            return refuse(
-                "response_format",
-                "JSON output formats are not available yet",
-            );
-        }
-        OutputFormat::Grammar(_) => {
-            return refuse("response_format", "grammars are not available yet");
-        }
-    }
     if request
         .best_of
         .is_some_and(|best_of| best_of != request.choices)
@@ -288,12 +275,6 @@ fn refuse_unsupported(request: &GenerateRequest) -> Result<(), Error> {
         return refuse(
             "best_of",
             "best_of must equal n: ranking candidates is not available yet",
-        );
-    }
-    if request.reasoning.budget_tokens.is_some() {
-        return refuse(
-            "reasoning.budget_tokens",
-            "reasoning budgets are not available yet",
         );
     }
     if request.sampling.typical_p.is_some_and(|p| p < 1.0) {
@@ -308,23 +289,11 @@ fn refuse_unsupported(request: &GenerateRequest) -> Result<(), Error> {
             );
         }
     }
-    if request.state.store {
-        return refuse("store", "stored answers are not available yet");
-    }
-    if request.state.previous_response_id.is_some() {
-        return refuse(
-            "previous_response_id",
-            "stored answers are not available yet",
-        );
-    }
     if request.state.conversation_id.is_some() {
         return refuse("conversation", "stored conversations are not available yet");
-    }
-    if request.state.background {
-        return refuse("background", "background answers are not available yet");
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

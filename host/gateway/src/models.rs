@@ -7,9 +7,11 @@
 use std::sync::Arc;
 
 use atoll_engine::engine::{
-    EngineError, EngineLoad, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
+    AnswerPlan, AnswerRules, EngineError, EngineLoad, GenerateRequest, GenerationEvent,
+    PreparedPrompt, PromptInput,
 };
 use atoll_engine::executor::TokenId;
+use atoll_engine::text::template::TemplateFeatures;
 use atoll_plugin_runtime::types;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -76,6 +78,19 @@ pub trait TextEngine: Send + Sync + 'static {
     /// # Errors
     /// An executor that cannot embed, or a full queue.
     fn embed(&self, prompt: PreparedPrompt) -> BoxFuture<'_, Result<Vec<f32>, EngineError>>;
+    /// What the model's chat template can hold and teaches it to write.
+    fn features(&self) -> TemplateFeatures;
+
+    /// How an answer to `prompt` that must follow `rules` is enforced and read. CPU-bound; called on a
+    /// blocking thread.
+    ///
+    /// # Errors
+    /// What this model cannot do, naming the field.
+    fn plan_answer(
+        &self,
+        rules: &AnswerRules,
+        prompt: &PreparedPrompt,
+    ) -> Result<AnswerPlan, EngineError>;
 
     /// Queues a generation.
     ///

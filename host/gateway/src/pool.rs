@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_engine::engine::{
-    EngineError, EngineGuard, EngineLoad, GenerateRequest, Generation, KeepAlive, ModelPool,
-    ModelState, PreparedPrompt, PromptInput,
+    AnswerPlan, AnswerRules, EngineError, EngineGuard, EngineLoad, GenerateRequest, Generation,
+    KeepAlive, ModelPool, ModelState, PreparedPrompt, PromptInput,
 };
 use atoll_engine::executor::TokenId;
+use atoll_engine::text::template::TemplateFeatures;
 use atoll_plugin_runtime::types;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -183,6 +184,18 @@ impl TextEngine for PooledEngine {
 
     fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError> {
         self.guard.prepare(input)
+    }
+
+    fn features(&self) -> TemplateFeatures {
+        self.guard.text().features()
+    }
+
+    fn plan_answer(
+        &self,
+        rules: &AnswerRules,
+        prompt: &PreparedPrompt,
+    ) -> Result<AnswerPlan, EngineError> {
+        self.guard.plan_answer(rules, prompt)
     }
 
     fn generate(

@@ -121,11 +121,16 @@ fn role(role: Role) -> &'static str {
 
 fn tool_call(call: &ToolCall) -> Value {
     // The arguments stay text; the template's own environment parses them where a template wants
-    // an object.
+    // an object. Free text was told to the model as an object with one string.
+    let arguments = if call.custom {
+        json!({ "input": call.arguments }).to_string()
+    } else {
+        call.arguments.clone()
+    };
     json!({
         "id": call.call_id,
         "type": "function",
-        "function": { "name": call.name, "arguments": call.arguments },
+        "function": { "name": call.name, "arguments": arguments },
     })
 }
 

@@ -1,6 +1,8 @@
 //! The order of events, for any order in which engines may speak.
 
-use atoll_engine::engine::{EngineError, Timings as EngineTimings, Usage as EngineUsage};
+use atoll_engine::engine::{
+    EngineError, Timings as EngineTimings, TokenEvent, Usage as EngineUsage,
+};
 use proptest::prelude::*;
 
 use super::*;

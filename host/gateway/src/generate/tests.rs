@@ -1,14 +1,17 @@
 //! Planning, field by field.
 
+use atoll_engine::grammar::GrammarSpec;
+use atoll_engine::output::ToolDemand;
 use atoll_plugin_runtime::types::{
-    CacheOptions, ErrorKind, Grammar, GrammarSyntax, JsonSchema, Message, Part, PartContent,
-    ReasoningOptions, ReasoningVisibility, Role, State, Streaming, Tool, ToolKind,
+    CacheOptions, ErrorKind, Grammar, GrammarSyntax, JsonSchema, Message, OutputFormat, Part,
+    PartContent, ReasoningOptions, ReasoningVisibility, Role, State, Streaming, Tool, ToolChoice,
+    ToolKind,
 };
 use serde_json::json;
 
 use super::*;
 
-fn request() -> GenerateRequest {
+pub(crate) fn request() -> GenerateRequest {
     let part = Part {
         content: PartContent::Text("Hi".to_owned()),
         cache_ttl: None,
@@ -47,6 +50,7 @@ fn request() -> GenerateRequest {
             previous_response_id: None,
             conversation_id: None,
             background: false,
+            transient_messages: 0,
         },
         cache: CacheOptions {
             key: None,
@@ -156,43 +160,13 @@ type Refusal = (&'static str, fn(&mut GenerateRequest));
 
 #[test]
 fn what_the_engine_cannot_do_is_refused_by_name() {
-    let cases: [Refusal; 15] = [
-        ("tools", |r| r.tools.push(tool())),
-        ("tool_choice", |r| r.tool_choice = ToolChoice::Required),
-        ("tool_choice", |r| {
-            r.tool_choice = ToolChoice::Named("f".to_owned())
-        }),
-        ("response_format", |r| r.format = OutputFormat::JsonObject),
-        ("response_format", |r| {
-            let schema = "{}".to_owned();
-            r.format = OutputFormat::JsonSchema(JsonSchema {
-                name: None,
-                description: None,
-                schema,
-                strict: None,
-            });
-        }),
-        ("response_format", |r| {
-            let source = "a".to_owned();
-            r.format = OutputFormat::Grammar(Grammar {
-                syntax: GrammarSyntax::Regex,
-                source,
-            });
-        }),
+    let cases: &[Refusal] = &[
         ("best_of", |r| r.best_of = Some(2)),
-        ("reasoning.budget_tokens", |r| {
-            r.reasoning.budget_tokens = Some(10)
-        }),
         ("typical_p", |r| r.sampling.typical_p = Some(0.5)),
         ("truncation", |r| r.overflow = Overflow::Shift),
-        ("store", |r| r.state.store = true),
-        ("previous_response_id", |r| {
-            r.state.previous_response_id = Some("x".to_owned())
-        }),
         ("conversation", |r| {
             r.state.conversation_id = Some("x".to_owned())
         }),
-        ("background", |r| r.state.background = true),
         ("suffix", |r| {
             let mut prompt = completion(vec![CompletionInput::Text("a".to_owned())]);
             prompt.suffix = Some("b".to_owned());
@@ -203,14 +177,34 @@ fn what_the_engine_cannot_do_is_refused_by_name() {
         let mut request = request();
         change(&mut request);
         let error = plan(request, &Limits::default()).unwrap_err();
-        assert_eq!(error.param.as_deref(), Some(param), "{error:?}");
+        assert_eq!(error.param.as_deref(), Some(*param), "{error:?}");
         assert!(matches!(error.kind, ErrorKind::Unsupported), "{error:?}");
     }
 }
 
 #[test]
 fn malformed_requests_are_invalid_by_name() {
-    let cases: [Refusal; 6] = [
+    let cases: [Refusal; 10] = [
+        ("tool_choice", |r| r.tool_choice = ToolChoice::Required),
+        ("tool_choice", |r| {
+            r.tool_choice = ToolChoice::Named("g".to_owned());
+            r.tools.push(tool());
+        }),
+        ("tools", |r| {
+            r.tools.push(Tool {
+                parameters: "{".to_owned(),
+                ..tool()
+            });
+        }),
+        ("response_format", |r| {
+            let schema = "{".to_owned();
+            r.format = OutputFormat::JsonSchema(JsonSchema {
+                name: None,
+                description: None,
+                schema,
+                strict: None,
+            });
+        }),
         ("model", |r| r.model.clear()),
         ("prompt", |r| {
             r.prompt = Prompt::Completion(completion(vec![]))
@@ -234,6 +228,65 @@ fn malformed_requests_are_invalid_by_name() {
             "{error:?}"
         );
     }
+}
+
+#[test]
+fn tools_reach_the_template_and_the_rules() {
+    let mut request = request();
+    request.tools = vec![
+        Tool {
+            parameters: json!({ "type": "object" }).to_string(),
+            strict: Some(true),
+            ..tool()
+        },
+        Tool {
+            name: "patch".to_owned(),
+            kind: ToolKind::Custom(Some(Grammar {
+                syntax: GrammarSyntax::Regex,
+                source: "a+".to_owned(),
+            })),
+            ..tool()
+        },
+        Tool {
+            name: "search".to_owned(),
+            kind: ToolKind::Hosted("web_search".to_owned()),
+            ..tool()
+        },
+    ];
+    request.tool_choice = ToolChoice::Named("f".to_owned());
+    request.parallel_tool_calls = Some(false);
+    request.format = OutputFormat::JsonObject;
+    request.reasoning.mode = ReasoningMode::Off;
+    let plan = plan(request, &Limits::default()).unwrap();
+    let [PromptInput::Chat(chat)] = plan.inputs.as_slice() else {
+        panic!("{:?}", plan.inputs)
+    };
+    // The model is told of everything it could call, what it must call is for the grammar.
+    let told = chat.tools.as_ref().unwrap();
+    assert_eq!(
+        told.as_array().unwrap().len(),
+        2,
+        "hosted tools are not for the model"
+    );
+    assert_eq!(
+        told[0],
+        json!({ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } } })
+    );
+    assert_eq!(
+        told[1]["function"]["parameters"]["properties"]["input"],
+        json!({ "type": "string", "pattern": "^(?:a+)$" })
+    );
+    assert_eq!(plan.custom_tools, ["patch"]);
+    let rules = &plan.rules;
+    assert_eq!(rules.tools.len(), 1);
+    assert_eq!(rules.demand, Some(ToolDemand::One));
+    assert!(rules.strict && rules.single_call);
+    assert_eq!(rules.form, Some(GrammarSpec::JsonObject));
+    assert_eq!(
+        rules.reasoning_budget,
+        Some(0),
+        "off is off, also where the template cannot say so"
+    );
 }
 
 #[test]

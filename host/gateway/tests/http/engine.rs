@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex};
 
 use atoll_engine::engine::{
-    ChatPrompt, Engine, EngineError, EngineLoad, EngineOptions, FinishReason, GenerateRequest,
-    GenerationEvent, ModelText, PreparedPrompt, PromptInput, TextStream, Timings, TokenEvent,
-    Usage,
+    AnswerPlan, AnswerRules, ChatPrompt, Engine, EngineError, EngineLoad, EngineOptions,
+    FinishReason, GenerateRequest, GenerationEvent, ModelText, PreparedPrompt, PromptInput,
+    TextStream, Timings, TokenEvent, Usage,
 };
 use atoll_engine::executor::{Capabilities, TokenId};
 use atoll_engine::testing::{FakeExecutor, FakeFaults, small_capabilities};
+use atoll_engine::text::template::TemplateFeatures;
 use atoll_gateway::models::{EngineFacts, GenerationStream, Models, TextEngine};
 use atoll_plugin_runtime::types::{KeepAlive, ModelInfo};
 use futures::future::BoxFuture;
@@ -255,6 +256,18 @@ impl TextEngine for ScriptedEngine {
 
     fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError> {
         self.text.prepare(input)
+    }
+
+    fn features(&self) -> TemplateFeatures {
+        self.text.text().features()
+    }
+
+    fn plan_answer(
+        &self,
+        rules: &AnswerRules,
+        prompt: &PreparedPrompt,
+    ) -> Result<AnswerPlan, EngineError> {
+        self.text.plan_answer(rules, prompt)
     }
 
     fn generate(
