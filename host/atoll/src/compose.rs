@@ -6,6 +6,7 @@ mod details;
 mod library;
 mod plugin_set;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use atoll_engine::engine::{ModelPool, PoolOptions};
@@ -13,6 +14,7 @@ use atoll_gateway::audit::{Audit, AuditFile, LogAudit};
 use atoll_gateway::keys::KeyRing;
 use atoll_gateway::models::Models;
 use atoll_gateway::pool::PoolModels;
+use atoll_gateway::responses::{ResponseStore, StoreError};
 use atoll_gateway::tokenizer::ModelTokenizer;
 use atoll_gateway::{GatewayOptions, GatewayParts, PluginSet};
 use atoll_hub::Hub;
@@ -84,6 +86,12 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
         models: models.clone(),
         roots: config.models.value.clone(),
     }));
+    match responses(config) {
+        Ok(Some(store)) => gateway.responses = Some(Arc::new(store)),
+        // In memory, as it stands.
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "answers are kept in memory only"),
+    }
     let mut names = models.names();
     names.sort_by_key(|name| name == embedded::NAME);
     Ok(Parts {
@@ -109,4 +117,16 @@ fn audit(config: &Config) -> Result<Arc<dyn Audit>, CliError> {
             Ok(Arc::new(LogAudit))
         }
     }
+}
+
+/// The database of stored answers; nothing if they are kept in memory.
+fn responses(config: &Config) -> Result<Option<ResponseStore>, StoreError> {
+    let folder = config.file.as_deref().and_then(Path::parent);
+    let Some(file) = config.responses.file(folder, &config.paths.responses) else {
+        return Ok(None);
+    };
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    ResponseStore::open(&file, config.responses.limits()).map(Some)
 }

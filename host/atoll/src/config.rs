@@ -4,6 +4,7 @@
 //! error with a suggestion: a misspelt limit that is silently ignored is worse than a stop.
 
 mod hub;
+mod responses;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use atoll_hub::HubOptions;
 use serde::Deserialize;
 
 use self::hub::HubFile;
+pub use self::responses::ResponsesConfig;
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::error::CliError;
 use crate::paths::Paths;
@@ -52,6 +54,8 @@ struct File {
     limits: LimitsFile,
     #[serde(default)]
     audit: AuditConfig,
+    #[serde(default)]
+    responses: ResponsesConfig,
     #[serde(default)]
     filter: Vec<FilterConfig>,
     #[serde(default)]
@@ -204,6 +208,8 @@ pub struct Config {
     pub limits: Limits,
     /// The record of what filters did.
     pub audit: AuditFileOptions,
+    /// Stored answers.
+    pub responses: ResponsesConfig,
     /// The filter chain.
     pub filters: Vec<FilterConfig>,
     /// What single plugins get.
@@ -318,6 +324,7 @@ impl Config {
             allowed_hosts: pick(None, None, file.allowed_hosts, Vec::new()),
             limits: file.limits.over(Limits::default()),
             audit: file.audit.options(&paths, from_file),
+            responses: file.responses,
             filters: file.filter,
             plugin: file.plugin,
             paths,

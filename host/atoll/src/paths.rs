@@ -15,6 +15,8 @@ pub struct Paths {
     pub plugins: PathBuf,
     /// Compiled plugins and unpacked models; may be deleted at any time.
     pub cache: PathBuf,
+    /// Stored answers.
+    pub responses: PathBuf,
     /// What has been typed into `atoll run`.
     pub history: PathBuf,
     /// Who may use the server.
@@ -33,6 +35,7 @@ impl Paths {
                 models: dirs.data_dir().join("models"),
                 plugins: dirs.data_dir().join("plugins"),
                 cache: dirs.cache_dir().to_owned(),
+                responses: dirs.data_dir().join("responses.redb"),
                 history: dirs.state_dir().unwrap_or(dirs.data_dir()).join("history"),
                 keys: dirs.data_dir().join("keys.json"),
                 audit: dirs
@@ -47,6 +50,7 @@ impl Paths {
                     models: base.join("models"),
                     plugins: base.join("plugins"),
                     cache: base.join("cache"),
+                    responses: base.join("responses.redb"),
                     history: base.join("history"),
                     keys: base.join("keys.json"),
                     audit: base.join("audit.jsonl"),

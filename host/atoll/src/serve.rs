@@ -31,6 +31,8 @@ async fn serve(config: &Config) -> Result<(), CliError> {
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(listen_for_signals(shutdown.clone()));
     tasks.spawn(maintenance);
+    let keeper = gateway.clone();
+    tasks.spawn(async move { keeper.maintain().await });
     greet(&addresses, &models, config);
     let clean = server.serve(gateway, shutdown).await;
     tasks.shutdown().await;

@@ -30,6 +30,8 @@ use crate::metrics::{Metrics, Outcome, Watch};
 use crate::models::Models;
 use crate::options::GatewayOptions;
 use crate::plugins::{Installed, PluginSet};
+use crate::responses::history::Splice;
+use crate::responses::{ResponseStore, Responses, StoreLimits};
 use crate::source::RequestFacts;
 use crate::{admin, auth, operation, response};
 
@@ -47,10 +49,12 @@ pub struct GatewayParts {
     pub audit: Arc<dyn Audit>,
     /// Who may use it. Whoever puts the gateway together runs [`KeyRing::watch`] beside it.
     pub keys: Arc<KeyRing>,
+    /// Where answers are kept.
+    pub responses: Option<Arc<ResponseStore>>,
 }
 
 impl GatewayParts {
-    /// A gateway without keys that logs findings.
+    /// A gateway without keys that logs findings and keeps answers in memory.
     #[must_use]
     pub fn new(options: GatewayOptions, plugins: Arc<PluginSet>, models: Arc<dyn Models>) -> Self {
         let audit = Arc::new(LogAudit);
@@ -61,9 +65,22 @@ impl GatewayParts {
             library: None,
             audit,
             keys: Arc::default(),
+            responses: match ResponseStore::in_memory(IN_MEMORY) {
+                Ok(store) => Some(Arc::new(store)),
+                Err(error) => {
+                    tracing::error!(%error, "answers cannot be kept");
+                    None
+                }
+            },
         }
     }
 }
+
+/// What a store without a file holds: enough for a few long conversations.
+const IN_MEMORY: StoreLimits = StoreLimits {
+    max_bytes: 64 << 20,
+    max_age: Duration::from_secs(24 * 3600),
+};
 
 /// Shared state of all requests. Cheap to clone.
 #[derive(Clone)]
@@ -78,6 +95,7 @@ pub(crate) struct Inner {
     pub(crate) library: Option<Arc<dyn Library>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) keys: Arc<KeyRing>,
+    pub(crate) responses: Option<Responses>,
     pub(crate) metrics: Metrics,
     /// Requests under way; drained on shutdown.
     pub(crate) requests: TaskTracker,
@@ -98,6 +116,7 @@ impl Gateway {
             library,
             audit,
             keys,
+            responses,
         } = parts;
         let inner = Inner {
             options,
@@ -106,6 +125,7 @@ impl Gateway {
             library,
             audit,
             keys,
+            responses: responses.map(Responses::new),
             metrics: Metrics::new(),
             requests: TaskTracker::new(),
             draining: AtomicBool::new(false),
@@ -142,6 +162,16 @@ impl Gateway {
             .with_state(self.clone())
     }
 
+    /// Keeps the response store within its limits, for as long as it is polled.
+    pub async fn maintain(&self) {
+        loop {
+            if let Some(responses) = &self.inner.responses {
+                responses.tidy(unix_seconds()).await;
+            }
+            tokio::time::sleep(TIDY_EVERY).await;
+        }
+    }
+
     /// Whether shutdown has begun.
     pub(crate) fn is_draining(&self) -> bool {
         self.inner.draining.load(Ordering::Acquire)
@@ -175,6 +205,9 @@ impl Gateway {
     }
 }
 
+/// How often what has expired or was deleted leaves the response store's file.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+
 /// The fallback route: everything the host does not keep for itself.
 async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Response {
     let id = request
@@ -201,6 +234,7 @@ async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Re
 
 async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
     let facts = RequestFacts {
+        answer_id: id.clone(),
         id,
         received_at: unix_seconds(),
         arrived: Instant::now(),
@@ -265,8 +299,18 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
     // The exchange and its sessions keep what they need; an old version goes when they do.
     drop(installed);
     match begun {
-        Ok((chain, operation)) => {
-            operation::execute(gateway, facts, conversation, chain, operation, watch).await
+        Ok((chain, operation, keeping)) => {
+            let asked = (operation, keeping);
+            // What an answer needs to be kept or left alone is large; it lives on the heap.
+            Box::pin(operation::execute(
+                gateway,
+                facts,
+                conversation,
+                chain,
+                asked,
+                watch,
+            ))
+            .await
         }
         Err(failure) => fail(conversation, failure, watch).await,
     }
@@ -279,10 +323,19 @@ async fn begin(
     facts: &RequestFacts,
     conversation: &mut Conversation,
     watch: &mut Watch,
-) -> Result<(Chain, Operation), Failure> {
-    let operation = conversation.decode().await?;
+) -> Result<(Chain, Operation, Keeping), Failure> {
+    let mut operation = conversation.decode().await?;
     watch.operation(&operation);
     watch.who().check(&operation)?;
+    let mut keeping = Keeping {
+        owner: watch.who().name().map(str::to_owned),
+        ..Keeping::default()
+    };
+    if let Some(responses) = &gateway.inner.responses {
+        keeping.splice = responses
+            .splice(keeping.owner.clone(), &mut operation)
+            .await?;
+    }
     let context = FilterContext {
         request_id: facts.id.clone(),
         dialect: conversation.dialect().to_owned(),
@@ -292,7 +345,17 @@ async fn begin(
         ext: None,
     };
     let audit = Arc::clone(&gateway.inner.audit);
-    Chain::apply(&installed.filters, audit, context, operation).await
+    let (chain, operation) = Chain::apply(&installed.filters, audit, context, operation).await?;
+    Ok((chain, operation, keeping))
+}
+
+/// What a request's answer is kept with.
+#[derive(Debug, Default)]
+pub(crate) struct Keeping {
+    /// The key that may see it.
+    pub owner: Option<String>,
+    /// Where its own messages are.
+    pub splice: Splice,
 }
 
 /// Answers with a failure before any head was sent.

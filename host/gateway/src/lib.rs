@@ -16,10 +16,11 @@
 //! | `seen` | what the model is about to see, for whoever sets up filters |
 //! | `operation` | doing what the dialect asks for |
 //! | `embed` | texts to vectors |
-//! | `generate`, `prompt`, `inline_system` | canonical request to the engine's request |
+//! | `generate`, `prompt`, `rules`, `inline_system` | canonical request to the engine's request |
+//! | `responses` | answers that are kept |
 //! | `source` | loading, tokenizing, queueing; the engine's events as they come |
 //! | `pull` | a download's progress, streamed |
-//! | `events` | engine events to canonical events |
+//! | `events`, `items` | engine events to canonical events |
 //! | `stream` | events to filters to dialect to client, with back-pressure |
 //! | `response` | heads, bodies, the host's own errors |
 //!
@@ -39,12 +40,15 @@ mod gateway;
 mod generate;
 mod guard;
 mod inline_system;
+mod items;
 mod metrics;
 mod operation;
 mod plugins;
 mod prompt;
 mod pull;
 mod response;
+pub mod responses;
+mod rules;
 mod seen;
 mod source;
 mod stream;

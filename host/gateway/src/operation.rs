@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atoll_plugin_runtime::types::{
-    Error, ErrorKind, GenerateRequest, KeepAlive, LoadRequest, ModelInfo, Operation,
+    Error, ErrorKind, GenerateRequest, HttpResponse, KeepAlive, LoadRequest, ModelInfo, Operation,
     OperationResult,
 };
 use axum::response::Response;
+use tokio::time::timeout;
 
 use crate::auth::Caller;
 use crate::exchange::Conversation;
 use crate::failure::{self, Failure};
 use crate::filters::Chain;
-use crate::gateway::{Gateway, fail};
+use crate::gateway::{Gateway, Keeping, fail};
 use crate::metrics::Watch;
+use crate::responses::Responses;
+use crate::responses::recorder::Recorder;
 use crate::source::{Feed, RequestFacts};
 use crate::stream::Answer;
 use crate::{embed, generate, library, pull, response, source};
@@ -28,17 +31,18 @@ pub(crate) async fn execute(
     facts: RequestFacts,
     mut conversation: Conversation,
     chain: Chain,
-    operation: Operation,
+    (operation, keeping): (Operation, Keeping),
     mut watch: Watch,
 ) -> Response {
     let result = match operation {
         Operation::Generate(request) => {
-            return generate(gateway, facts, conversation, chain, request, watch).await;
+            let asked = (request, keeping);
+            return generate(gateway, facts, conversation, chain, asked, watch).await;
         }
         Operation::PullModel(name) => {
             return pull::answer(gateway, conversation, name, watch).await;
         }
-        other => question(&gateway, watch.who(), facts.arrived, other)
+        other => question(&gateway, watch.who(), facts.arrived, other, keeping.owner)
             .await
             .map_err(Failure::Typed),
     };
@@ -62,12 +66,17 @@ pub(crate) async fn execute(
 
 async fn generate(
     gateway: Gateway,
-    facts: RequestFacts,
-    conversation: Conversation,
+    mut facts: RequestFacts,
+    mut conversation: Conversation,
     chain: Chain,
-    request: GenerateRequest,
+    (request, keeping): (GenerateRequest, Keeping),
     mut watch: Watch,
 ) -> Response {
+    let background = request.state.background;
+    let recorder = match recorder(&gateway, &request, keeping, &mut facts) {
+        Ok(recorder) => recorder,
+        Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
+    };
     let ignored = request
         .unconsumed
         .as_deref()
@@ -79,8 +88,28 @@ async fn generate(
     };
     let stream = plan.stream;
     watch.streamed(stream);
-    let feed = Feed::start(Arc::clone(&gateway.inner.models), plan, facts);
-    let answer = Answer::new(&gateway, conversation, chain, feed, watch);
+    let mut feed = Feed::start(Arc::clone(&gateway.inner.models), plan, facts);
+    let recorder = match recorder {
+        Some(recorder) if background && !stream => {
+            let begun = recorder.response().clone();
+            // What is refused at once is an error now, not a failed answer later.
+            let patience = gateway.inner.options.limits.head_after;
+            let replied = match timeout(patience, feed.admitted()).await {
+                Ok(Err(error)) => Err(Failure::Typed(error)),
+                Ok(Ok(())) | Err(_) => conversation.reply(OperationResult::Stored(begun)).await,
+            };
+            let rendered = match replied {
+                Ok(rendered) => rendered,
+                Err(failure) => return fail(conversation, failure, watch).await,
+            };
+            return run_on(&gateway, recorder, feed, chain, watch, rendered).await;
+        }
+        recorder => recorder,
+    };
+    let mut answer = Answer::new(&gateway, conversation, chain, feed, watch);
+    if let Some(recorder) = recorder {
+        answer = answer.recording(recorder, background);
+    }
     let mut response = if stream {
         answer.stream().await
     } else {
@@ -92,12 +121,54 @@ async fn generate(
     response
 }
 
+/// What keeps the answer, if it is to be kept.
+fn recorder(
+    gateway: &Gateway,
+    request: &GenerateRequest,
+    keeping: Keeping,
+    facts: &mut RequestFacts,
+) -> Result<Option<Recorder>, Error> {
+    if !request.state.store {
+        return Ok(None);
+    }
+    let Some(responses) = &gateway.inner.responses else {
+        let message = "this host keeps no answers; set store to false";
+        return Err(failure::unsupported("store", message));
+    };
+    // Nobody can guess it, and nobody can take the place of another's.
+    facts.answer_id = uuid::Uuid::new_v4().simple().to_string();
+    let recorder = Recorder::new(
+        responses.clone(),
+        keeping.owner,
+        request,
+        keeping.splice,
+        facts,
+    );
+    Ok(Some(recorder))
+}
+
+/// Leaves an answer to itself and tells the client where it will be.
+async fn run_on(
+    gateway: &Gateway,
+    recorder: Recorder,
+    feed: Feed,
+    chain: Chain,
+    watch: Watch,
+    rendered: HttpResponse,
+) -> Response {
+    if let Some(responses) = &gateway.inner.responses {
+        responses.run(gateway, recorder, feed, chain, watch).await;
+    }
+    response::whole(rendered)
+}
+
 /// Everything that has one answer.
 async fn question(
     gateway: &Gateway,
     caller: &Caller,
     arrived: Instant,
     operation: Operation,
+    owner: Option<String>,
 ) -> Result<OperationResult, Error> {
     let models = &gateway.inner.models;
     let later = |what: &str| {
@@ -133,11 +204,17 @@ async fn question(
             caller.narrow(&mut list);
             Ok(OperationResult::Models(list))
         }
-        Operation::GetResponse(id)
-        | Operation::DeleteResponse(id)
-        | Operation::CancelResponse(id) => {
-            let message = format!("there is no stored answer {id:?}: this host keeps none yet");
-            Err(failure::error(ErrorKind::NotFound, message))
+        Operation::GetResponse(id) => {
+            let stored = kept(gateway)?.get(owner, id).await?;
+            Ok(OperationResult::Stored(stored))
+        }
+        Operation::DeleteResponse(id) => {
+            kept(gateway)?.delete(owner, id).await?;
+            Ok(OperationResult::None)
+        }
+        Operation::CancelResponse(id) => {
+            let stored = kept(gateway)?.cancel(owner, id).await?;
+            Ok(OperationResult::Stored(stored))
         }
         Operation::Embed(request) => embed::embed(models, request, arrived)
             .await
@@ -174,6 +251,12 @@ async fn load(gateway: &Gateway, request: LoadRequest) -> Result<OperationResult
     }
     drop(engine);
     Ok(OperationResult::None)
+}
+
+fn kept(gateway: &Gateway) -> Result<&Responses, Error> {
+    let message = "this host keeps no answers";
+    let missing = || failure::error(ErrorKind::NotFound, message);
+    gateway.inner.responses.as_ref().ok_or_else(missing)
 }
 
 fn not_found(name: String) -> Error {

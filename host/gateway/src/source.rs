@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atoll_engine::engine::{
-    EngineError, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
+    AnswerPlan, EngineError, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
 };
 use atoll_plugin_runtime::types::{Error, ErrorKind, Event, Started};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt, StreamExt};
 
-use crate::events::{Elapsed, Translator};
+use crate::events::{Elapsed, Splitting, Translator};
 use crate::generate::{self, Plan};
 use crate::models::{Models, TextEngine};
-use crate::{failure, inline_system};
+use crate::{failure, inline_system, rules};
 
 /// Most events handed to one encode call. Enough that a burst (a fast model, a slow plugin) costs
 /// one crossing; small enough that no batch holds a client's text for long.
@@ -27,8 +27,10 @@ const MAX_BATCH: usize = 64;
 /// What identifies a request on its way into the engine.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestFacts {
-    /// The host's id for the answer.
+    /// The request's id, for logs and for the client.
     pub id: String,
+    /// The answer's id. A stored answer is found by it, so it cannot be chosen by the client.
+    pub answer_id: String,
     /// Unix time in seconds at which the request arrived.
     pub received_at: u64,
     /// The same moment on a clock that never goes back.
@@ -143,7 +145,11 @@ pub(crate) async fn count(models: Arc<dyn Models>, plan: Plan) -> Result<u32, Er
         .fold(0u32, |sum, prompt| sum.saturating_add(prompt.token_count())))
 }
 
-async fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Result<Running, Error> {
+async fn start(
+    models: Arc<dyn Models>,
+    mut plan: Plan,
+    facts: RequestFacts,
+) -> Result<Running, Error> {
     let from_engine = |error: EngineError| failure::from_engine(&error);
     let before_load = Instant::now();
     let engine = models.engine(&plan.model).await.map_err(from_engine)?;
@@ -153,10 +159,14 @@ async fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Resu
     }
     let model = engine.facts();
     let echoes = echo_texts(&engine, &plan).await?;
-    let prompts = prepare(&engine, plan.inputs).await?;
+    if plan.rules.reasoning_budget.is_none() && !engine.features().reasoning_effort {
+        plan.rules.reasoning_budget = plan.effort.as_deref().and_then(rules::budget_of);
+    }
+    let prompts = prepare(&engine, std::mem::take(&mut plan.inputs)).await?;
+    let answers = plan_answers(&engine, &plan, &prompts).await?;
 
     let started = Started {
-        response_id: facts.id.clone(),
+        response_id: facts.answer_id.clone(),
         created_at: facts.received_at,
         model: model.name.clone(),
         prompt_tokens: 0,
@@ -168,10 +178,16 @@ async fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Resu
         .map(PreparedPrompt::token_count)
         .zip(echoes)
         .collect();
-    let translator = Translator::new(started, lengths, plan.choices, plan.logprobs.is_some());
+    let splitting = Splitting {
+        plans: &answers,
+        custom_tools: &plan.custom_tools,
+        call_ids: uuid::Uuid::new_v4().as_u128(),
+    };
+    let translator = Translator::new(started, lengths, plan.choices, plan.logprobs.is_some())
+        .splitting(&splitting);
 
     let mut streams = SelectAll::new();
-    for (index, prompt) in prompts.into_iter().enumerate() {
+    for (index, (prompt, answer)) in prompts.into_iter().zip(answers).enumerate() {
         // A seed given by the client is every prompt's own, so that an answer in a batch equals the
         // same prompt's answer alone.
         let seed = plan.sampling.seed.unwrap_or_else(random_seed);
@@ -184,8 +200,9 @@ async fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Resu
             stop: plan.stop.clone(),
             stop_tokens: Vec::new(),
             ignore_eos: plan.ignore_eos,
-            constraint: None,
-            reasoning_budget: None,
+            constraint: answer.constraint,
+            reasoning_budget: answer.reasoning_budget,
+            shown_tokens: answer.shown_tokens,
             cache_salt: None,
             priority: 0,
         };
@@ -211,6 +228,22 @@ async fn prepare(
     blocking(move || {
         let prepare = |input: &PromptInput| inline_system::prepare(engine.as_ref(), input);
         inputs.iter().map(prepare).collect()
+    })
+    .await
+}
+
+/// Compiling a grammar for many tools takes longer still.
+async fn plan_answers(
+    engine: &Arc<dyn TextEngine>,
+    plan: &Plan,
+    prompts: &[PreparedPrompt],
+) -> Result<Vec<AnswerPlan>, Error> {
+    let (engine, rules, prompts) = (Arc::clone(engine), plan.rules.clone(), prompts.to_vec());
+    blocking(move || {
+        prompts
+            .iter()
+            .map(|prompt| engine.plan_answer(&rules, prompt))
+            .collect()
     })
     .await
 }

@@ -28,6 +28,7 @@ use crate::gateway::{Gateway, fail};
 use crate::metrics::{Outcome, Watch};
 use crate::options::Limits;
 use crate::response;
+use crate::responses::recorder::Recorder;
 use crate::source::Feed;
 
 /// Everything that works on one answer.
@@ -37,6 +38,10 @@ pub(crate) struct Answer {
     chain: Chain,
     feed: Feed,
     watch: Watch,
+    /// Keeps what the model says.
+    recorder: Option<Recorder>,
+    /// Goes on when the client does not wait.
+    background: bool,
     limits: Limits,
     kill: CancellationToken,
     /// Until when the first token must have come; `None` once it has.
@@ -68,12 +73,21 @@ impl Answer {
             chain,
             feed,
             watch,
+            recorder: None,
+            background: false,
             kill: gateway.inner.kill.clone(),
             gateway: gateway.clone(),
             first_token_by: now.checked_add(limits.first_token_timeout),
             next_keep_alive: now + limits.keep_alive,
             limits,
         }
+    }
+
+    /// Keeps the answer; in the `background` it goes on without its client.
+    pub(crate) fn recording(mut self, recorder: Recorder, background: bool) -> Self {
+        self.recorder = Some(recorder);
+        self.background = background;
+        self
     }
 
     /// The whole answer at once. Runs in the connection's own task: when the client goes away, this
@@ -137,11 +151,11 @@ impl Answer {
         loop {
             // Room first, events second: a slow client stops the pull, not just the push.
             let Ok(permit) = sender.reserve().await else {
-                return self.gone();
+                return self.gone().await;
             };
             let next = tokio::select! {
                 biased;
-                () = sender.closed() => return self.gone(),
+                () = sender.closed() => return self.gone().await,
                 next = self.next() => next,
             };
             let events = match next {
@@ -183,7 +197,18 @@ impl Answer {
         }
     }
 
-    fn gone(mut self) {
+    async fn gone(mut self) {
+        if let (Some(recorder), Some(responses), true) = (
+            self.recorder.take(),
+            &self.gateway.inner.responses,
+            self.background,
+        ) {
+            let feed = std::mem::replace(&mut self.feed, Feed::Ended);
+            let (chain, watch) = (self.chain, self.watch);
+            return responses
+                .run(&self.gateway, recorder, feed, chain, watch)
+                .await;
+        }
         self.watch.outcome(Outcome::Disconnected);
     }
 
@@ -193,10 +218,10 @@ impl Answer {
             let deadline = self.first_token_by;
             let events = tokio::select! {
                 biased;
-                () = self.kill.cancelled() => return self.failed(response::draining()),
+                () = self.kill.cancelled() => return self.failed(response::draining()).await,
                 events = self.feed.next() => events,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                    return self.failed(self.too_late());
+                    return self.failed(self.too_late()).await;
                 }
                 () = sleep_until(self.next_keep_alive) => {
                     self.next_keep_alive = Instant::now() + self.limits.keep_alive;
@@ -205,7 +230,12 @@ impl Answer {
             };
             if events.is_empty() {
                 let message = "the answer ended without a last event";
-                return self.failed(failure::error(ErrorKind::Internal, message));
+                return self
+                    .failed(failure::error(ErrorKind::Internal, message))
+                    .await;
+            }
+            if let Some(recorder) = &mut self.recorder {
+                recorder.events(&events).await;
             }
             if self.watch.events(&events) {
                 self.first_token_by = None;
@@ -217,15 +247,18 @@ impl Answer {
                     if let Failure::Fault(fault) = &failure {
                         self.watch.plugin_fault(fault);
                     }
-                    return self.failed(failure.into_error());
+                    return self.failed(failure.into_error()).await;
                 }
             }
         }
     }
 
     /// Ends the answer from here: the generations are cancelled, held-back text is dropped.
-    fn failed(&mut self, error: Error) -> Next {
+    async fn failed(&mut self, error: Error) -> Next {
         self.feed = Feed::Ended;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.events(&[Event::Failed(error.clone())]).await;
+        }
         self.watch.outcome(Outcome::Failed(error.kind.clone()));
         Next::Events(vec![Event::Failed(error)])
     }

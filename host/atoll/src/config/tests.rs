@@ -12,6 +12,7 @@ fn paths(folder: &Path) -> Paths {
         models: folder.join("models"),
         plugins: folder.join("plugins"),
         cache: folder.join("cache"),
+        responses: folder.join("responses.redb"),
         history: folder.join("history"),
         keys: folder.join("keys.json"),
         audit: folder.join("audit.jsonl"),

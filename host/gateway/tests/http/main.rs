@@ -11,5 +11,6 @@ mod filtering;
 mod keys;
 mod redaction;
 mod relay;
+mod responses;
 mod routing;
 mod server;

@@ -54,7 +54,7 @@ pub async fn start_with(setup: Setup) -> TestServer {
     let dialects: &[&str] = if setup.every_dialect {
         &["openai", "openai-responses", "claude", "ollama"]
     } else {
-        &["openai"]
+        &["openai", "openai-responses"]
     };
     let plugins = plugins(dialects, setup.filters).await;
     let mut parts = GatewayParts::new(options, plugins, models);

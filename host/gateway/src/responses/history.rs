@@ -1,0 +1,164 @@
+//! A conversation continued: the messages of stored answers in front of a new request's own.
+//!
+//! The order is: what holds for this answer only (instructions), then the chain, then the request's own
+//! messages. Pure, except for reading the chain.
+
+use atoll_plugin_runtime::types::{
+    Error, ErrorKind, Event, GenerateRequest, ItemKind, Message, Operation, Part, PartContent,
+    Prompt, Reasoning, Role, StoredResponse, StoredStatus, ToolCall,
+};
+
+use super::{Kept, Responses};
+use crate::failure;
+
+/// Where a request's own messages are after the chain was put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Splice {
+    /// Messages from the chain.
+    history: usize,
+    /// All messages.
+    total: usize,
+}
+
+impl Responses {
+    /// Puts what the operation continues in front of its messages.
+    pub(crate) async fn splice(
+        &self,
+        owner: Option<String>,
+        operation: &mut Operation,
+    ) -> Result<Splice, Error> {
+        let (Operation::Generate(request) | Operation::CountTokens(request)) = operation else {
+            return Ok(Splice::default());
+        };
+        let chain = match request.state.previous_response_id.clone() {
+            Some(id) => self.chain(owner, id).await?,
+            None => Vec::new(),
+        };
+        splice(request, &chain)
+    }
+}
+
+/// The error for a chain with a missing link.
+pub(super) fn missing(id: &str) -> Error {
+    let message = format!(
+        "the previous response {id:?} was not found, or something it continues has expired or was deleted; \
+         send the conversation itself"
+    );
+    Error {
+        param: Some("previous_response_id".to_owned()),
+        ..failure::error(ErrorKind::PreviousResponseNotFound, message)
+    }
+}
+
+fn splice(request: &mut GenerateRequest, chain: &[Kept]) -> Result<Splice, Error> {
+    let Prompt::Conversation(messages) = &mut request.prompt else {
+        return Ok(Splice::default());
+    };
+    let mut history = Vec::new();
+    for record in chain {
+        let response = &record.response;
+        match response.status {
+            StoredStatus::Queued | StoredStatus::InProgress => {
+                let message = format!(
+                    "the previous response {:?} is not finished yet",
+                    response.id
+                );
+                return Err(failure::error(ErrorKind::Conflict, message));
+            }
+            StoredStatus::Finished | StoredStatus::Failed | StoredStatus::Cancelled => {}
+        }
+        history.extend(own_messages(&response.request).iter().cloned());
+        history.extend(answer(response));
+    }
+    let transient = (request.state.transient_messages as usize).min(messages.len());
+    let splice = Splice {
+        history: history.len(),
+        total: history.len() + messages.len(),
+    };
+    messages.splice(transient..transient, history);
+    Ok(splice)
+}
+
+/// A request's messages without what holds for its answer only.
+fn own_messages(request: &GenerateRequest) -> &[Message] {
+    match &request.prompt {
+        Prompt::Conversation(messages) => messages
+            .get(request.state.transient_messages as usize..)
+            .unwrap_or_default(),
+        Prompt::Completion(_) => &[],
+    }
+}
+
+/// A stored answer as the assistant's message.
+fn answer(response: &StoredResponse) -> Option<Message> {
+    let mut parts: Vec<PartContent> = Vec::new();
+    for event in &response.events {
+        match event {
+            // Conversations go on from the first choice.
+            Event::ItemStarted(item) if item.choice == 0 => parts.push(match &item.kind {
+                ItemKind::Message => PartContent::Text(String::new()),
+                ItemKind::Reasoning => PartContent::Reasoning(Reasoning {
+                    text: String::new(),
+                    summary: Vec::new(),
+                    signature: None,
+                    encrypted: None,
+                }),
+                ItemKind::ToolCall(call) => PartContent::ToolCall(ToolCall {
+                    call_id: call.call_id.clone(),
+                    name: call.name.clone(),
+                    namespace: call.namespace.clone(),
+                    arguments: String::new(),
+                    custom: call.custom,
+                }),
+            }),
+            Event::TextDelta(delta)
+            | Event::ReasoningDelta(delta)
+            | Event::RefusalDelta(delta)
+            | Event::ArgumentsDelta(delta)
+                if delta.choice == 0 =>
+            {
+                match parts.last_mut() {
+                    Some(PartContent::Text(text)) => text.push_str(&delta.text),
+                    Some(PartContent::Reasoning(reasoning)) => reasoning.text.push_str(&delta.text),
+                    Some(PartContent::ToolCall(call)) => call.arguments.push_str(&delta.text),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    parts.retain(|part| !matches!(part, PartContent::Text(text) if text.is_empty()));
+    (!parts.is_empty()).then(|| Message {
+        role: Role::Assistant,
+        parts: parts
+            .into_iter()
+            .map(|content| Part {
+                content,
+                cache_ttl: None,
+                ext: None,
+            })
+            .collect(),
+        name: None,
+        id: Some(response.id.clone()),
+        ext: None,
+    })
+}
+
+/// The request as it is kept: without the chain, which is kept already. Where a filter changed how many
+/// messages there are, nobody can tell which are whose, and everything is kept: the second value.
+pub(super) fn own_request(request: &GenerateRequest, splice: Splice) -> (GenerateRequest, bool) {
+    let mut own = request.clone();
+    let Prompt::Conversation(messages) = &mut own.prompt else {
+        return (own, false);
+    };
+    if messages.len() != splice.total {
+        return (own, true);
+    }
+    let own_from = messages.len().min(own.state.transient_messages as usize);
+    let history = own_from..messages.len().min(own_from + splice.history);
+    messages.drain(history);
+    (own, false)
+}
+
+#[cfg(test)]
+mod tests;
