@@ -4,66 +4,103 @@
 //! `response.in_progress` second; items never overlap and their indices never go back; everything opened
 //! is closed; exactly one terminal event, which repeats the whole output.
 
+use atoll_plugin_openai_common::failure;
 use atoll_sdk::types::{
-    Error, Event, FinishReason, Finished, Item, ItemEnd, ItemKind, Started, Usage,
+    Error, ErrorKind, Event, FinishReason, Finished, Item, ItemEnd, ItemKind, Started,
+    StoredResponse, StoredStatus, Usage,
 };
-use atoll_sdk::{json, sse};
+use atoll_sdk::{json, ndjson, sse};
 use serde_json::{Map, Value, json};
 
 use crate::output::{Open, OpenKind};
-use crate::tools::{Told, ToolSet};
-use atoll_plugin_openai_common::failure;
+use crate::shape::Shape;
 
-/// What the request decided about the answer.
-#[derive(Debug)]
-pub struct Shape {
-    /// Send events as they come.
-    pub stream: bool,
-    /// Fields of the request that the response object repeats.
-    pub echo: Map<String, Value>,
-    /// Names of tools, both ways.
-    pub tools: ToolSet,
-    /// Log probabilities were asked for.
-    pub logprobs: bool,
-    /// The client wants reasoning back in a form it can send again.
-    pub encrypted: bool,
+/// How an answer travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// The response object at the end, nothing before.
+    Whole,
+    /// Server-sent events.
+    Sse,
+    /// One line of JSON per event: the messages of a WebSocket.
+    Lines,
 }
 
 /// One answer.
 #[derive(Debug)]
 pub struct Answer {
+    wire: Wire,
     shape: Shape,
     sequence: u64,
     id: String,
     created_at: u64,
+    completed_at: Option<u64>,
     model: String,
     output: Vec<Value>,
     open: Option<Open>,
     incomplete: Option<&'static str>,
+    error: Value,
     usage: Option<Usage>,
 }
 
 impl Answer {
     /// An answer of this shape.
     #[must_use]
-    pub fn new(shape: Shape) -> Self {
+    pub fn new(shape: Shape, wire: Wire) -> Self {
         Self {
+            wire,
             shape,
             sequence: 0,
             id: String::new(),
             created_at: 0,
+            completed_at: None,
             model: String::new(),
             output: vec![],
             open: None,
             incomplete: None,
+            error: Value::Null,
             usage: None,
         }
     }
 
-    /// Whether events are sent as they come.
+    /// How it travels.
     #[must_use]
-    pub fn streams(&self) -> bool {
-        self.shape.stream
+    pub fn wire(&self) -> Wire {
+        self.wire
+    }
+
+    /// A stored answer, as the bytes it was or would have been sent in.
+    ///
+    /// # Errors
+    /// Only defects.
+    pub fn replay(stored: StoredResponse, wire: Wire) -> Result<Vec<u8>, Error> {
+        let mut answer = Self::new(Shape::of(&stored.request), wire);
+        answer.id = format!("resp_{}", stored.id);
+        answer.created_at = stored.created_at;
+        answer.model = stored.request.model;
+        let mut out = Vec::new();
+        let mut error = None;
+        for event in stored.events {
+            match event {
+                Event::Failed(reason) => error = Some(reason),
+                event => answer.encode(event, &mut out)?,
+            }
+        }
+        if let Some(reason) = error {
+            answer.failed(&reason, &mut out)?;
+        }
+        if wire == Wire::Whole && stored.status != StoredStatus::Finished {
+            answer.close(None, &mut Vec::new())?;
+            let status = match stored.status {
+                StoredStatus::Queued => "queued",
+                StoredStatus::InProgress | StoredStatus::Finished => "in_progress",
+                StoredStatus::Failed => "failed",
+                StoredStatus::Cancelled => "cancelled",
+            };
+            out.clear();
+            json::write(&mut out, &answer.response(status))?;
+        }
+        Ok(out)
     }
 
     /// Takes one event; appends what can be sent.
@@ -74,11 +111,12 @@ impl Answer {
         match event {
             Event::Started(started) => self.start(started, out),
             Event::Progress(_) => {
-                if self.streams() {
+                if self.wire == Wire::Sse {
                     sse::comment(out, "keep-alive");
                 }
                 Ok(())
             }
+            Event::ItemStarted(_) if self.shape.prewarm => Ok(()),
             Event::ItemStarted(item) => self.open(item, out),
             Event::TextDelta(delta)
             | Event::ReasoningDelta(delta)
@@ -95,6 +133,7 @@ impl Answer {
             Event::ItemFinished(end) => self.close(Some(&end), out),
             Event::ChoiceFinished(end) => {
                 self.incomplete = match end.reason {
+                    FinishReason::Length if self.shape.prewarm => None,
                     FinishReason::Length | FinishReason::ContextWindow => Some("max_output_tokens"),
                     FinishReason::ContentFilter => Some("content_filter"),
                     _ => None,
@@ -115,11 +154,15 @@ impl Answer {
         self.id = format!("resp_{}", started.response_id);
         self.created_at = started.created_at;
         self.model = started.model;
-        for name in ["response.created", "response.in_progress"] {
-            let response = self.response("in_progress", Value::Null);
-            self.send(name, json!({ "response": response }), out)?;
-        }
-        Ok(())
+        let first = if self.shape.background {
+            "queued"
+        } else {
+            "in_progress"
+        };
+        let response = self.response(first);
+        self.send("response.created", json!({ "response": response }), out)?;
+        let response = self.response("in_progress");
+        self.send("response.in_progress", json!({ "response": response }), out)
     }
 
     fn open(&mut self, item: Item, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -128,20 +171,14 @@ impl Answer {
             ItemKind::Message => ("msg", OpenKind::Message),
             ItemKind::Reasoning => ("rs", OpenKind::Reasoning),
             ItemKind::ToolCall(call) => {
-                let told = self.shape.tools.told(&call.name).cloned().unwrap_or(Told {
-                    flat: call.name.clone(),
-                    name: call.name,
-                    namespace: call.namespace,
+                let (name, namespace) = self.shape.told(&call.name);
+                let kind = OpenKind::Call {
+                    call_id: call.call_id,
+                    name,
+                    namespace: namespace.or(call.namespace),
                     custom: call.custom,
-                });
-                let prefix = if told.custom { "ctc" } else { "fc" };
-                (
-                    prefix,
-                    OpenKind::Call {
-                        call_id: call.call_id,
-                        told,
-                    },
-                )
+                };
+                (if call.custom { "ctc" } else { "fc" }, kind)
             }
         };
         let id = format!(
@@ -155,7 +192,7 @@ impl Answer {
             text: String::new(),
             logprobs: vec![],
         };
-        let shown = open.item("in_progress", None, false);
+        let shown = open.item("in_progress", false);
         let inside = open.opened();
         self.open = Some(open);
         self.send_inside("response.output_item.added", json!({ "item": shown }), out)?;
@@ -172,9 +209,9 @@ impl Answer {
         for (name, fields) in open.closed() {
             self.send_inside(name, fields, out)?;
         }
-        let complete = end.is_none_or(|end| end.complete);
+        let complete = end.is_some_and(|end| end.complete);
         let status = if complete { "completed" } else { "incomplete" };
-        let item = open.item(status, end, self.shape.encrypted);
+        let item = open.item(status, self.shape.encrypted);
         self.send_inside("response.output_item.done", json!({ "item": item }), out)?;
         self.output.push(item);
         Ok(())
@@ -183,46 +220,52 @@ impl Answer {
     fn finish(&mut self, finished: &Finished, out: &mut Vec<u8>) -> Result<(), Error> {
         self.close(None, out)?;
         self.usage = Some(finished.usage);
-        let status = if self.incomplete.is_some() {
-            "incomplete"
-        } else {
-            "completed"
+        let status = match self.incomplete {
+            Some(_) => "incomplete",
+            None => {
+                let seconds = finished.timings.total / 1_000_000_000;
+                self.completed_at = Some(self.created_at.saturating_add(seconds));
+                "completed"
+            }
         };
-        let response = self.response(status, Value::Null);
-        if self.streams() {
-            let name = if self.incomplete.is_some() {
-                "response.incomplete"
-            } else {
-                "response.completed"
-            };
-            self.send(name, json!({ "response": response }), out)
-        } else {
+        let response = self.response(status);
+        if self.wire == Wire::Whole {
             json::write(out, &response)
+        } else {
+            let name = format!("response.{status}");
+            self.send(&name, json!({ "response": response }), out)
         }
     }
 
+    /// Whatever ended the answer, a client hears `response.failed`: the one event that every client takes
+    /// for the end.
     fn failed(&mut self, reason: &Error, out: &mut Vec<u8>) -> Result<(), Error> {
         self.close(None, out)?;
-        let object = json!(failure::body(reason));
-        let code = object["error"]["code"].as_str().unwrap_or("server_error");
-        let error = json!({ "code": code, "message": object["error"]["message"] });
-        let response = self.response("failed", error);
+        let status = if matches!(reason.kind, ErrorKind::Cancelled) {
+            "cancelled"
+        } else {
+            let object = json!(failure::body(reason));
+            let code = object["error"]["code"].as_str().unwrap_or("server_error");
+            self.error = json!({ "code": code, "message": object["error"]["message"] });
+            "failed"
+        };
+        let response = self.response(status);
         self.send("response.failed", json!({ "response": response }), out)
     }
 
     /// The response object. Clients want every key, null where there is nothing to say.
-    fn response(&self, status: &str, error: Value) -> Value {
-        let over = status != "in_progress";
+    fn response(&self, status: &str) -> Value {
+        let over = !matches!(status, "queued" | "in_progress");
         let mut response = json!({
             "id": self.id,
             "object": "response",
             "created_at": self.created_at,
-            "completed_at": (status == "completed").then_some(self.created_at),
+            "completed_at": self.completed_at,
             "status": status,
             "incomplete_details": self.incomplete.filter(|_| over).map(|reason| json!({ "reason": reason })),
             "model": self.model,
             "output": self.output,
-            "error": error,
+            "error": self.error,
             "usage": self.usage.filter(|_| over).map(usage_object),
             "user": null,
         });
@@ -244,7 +287,7 @@ impl Answer {
     }
 
     fn send(&mut self, name: &str, fields: Value, out: &mut Vec<u8>) -> Result<(), Error> {
-        if !self.streams() {
+        if self.wire == Wire::Whole {
             return Ok(());
         }
         let mut event = Map::new();
@@ -254,11 +297,16 @@ impl Answer {
             event.extend(fields);
         }
         self.sequence += 1;
-        sse::event(out, name, &event)
+        match self.wire {
+            Wire::Lines => ndjson::line(out, &event),
+            Wire::Sse | Wire::Whole => sse::event(out, name, &event),
+        }
     }
 }
 
-fn usage_object(usage: Usage) -> Value {
+/// Usage as this API counts it.
+#[must_use]
+pub fn usage_object(usage: Usage) -> Value {
     json!({
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {

@@ -7,7 +7,8 @@ use atoll_sdk::types::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+
+use crate::sealed;
 
 /// Messages, and the kinds of items that could not be used.
 #[derive(Debug, Default)]
@@ -47,12 +48,12 @@ impl Input {
                 let name = item.require("name")?.string()?;
                 let name = namespace.map_or(name.clone(), |space| format!("{space}__{name}"));
                 let arguments = item.string("arguments")?.unwrap_or_else(|| "{}".to_owned());
-                self.call(&mut item, name, arguments)?;
+                self.call(&mut item, name, arguments, false)?;
             }
             Some("custom_tool_call") => {
                 let name = item.require("name")?.string()?;
                 let text = item.string("input")?.unwrap_or_default();
-                self.call(&mut item, name, json!({ "input": text }).to_string())?;
+                self.call(&mut item, name, text, true)?;
             }
             Some("function_call_output" | "custom_tool_call_output") => {
                 let call_id = item.require("call_id")?.string()?;
@@ -76,33 +77,53 @@ impl Input {
                         .collect()
                 };
                 let summary = texts(item.array("summary")?)?;
-                let text = texts(item.array("content")?)?.concat();
-                let reasoning = Reasoning {
-                    text: if text.is_empty() {
-                        summary.join("\n\n")
-                    } else {
-                        text
-                    },
-                    summary,
-                    signature: None,
-                    encrypted: item.string("encrypted_content")?,
-                };
-                self.assistant(Part::new(PartContent::Reasoning(reasoning)));
+                let mut text = texts(item.array("content")?)?.concat();
+                // What somebody else has sealed says nothing to us.
+                let sealed = item.string("encrypted_content")?;
+                if text.is_empty()
+                    && let Some(opened) = sealed.and_then(|s| sealed::open(sealed::REASONING, &s))
+                {
+                    text = opened;
+                }
+                if text.is_empty() {
+                    text = summary.join("\n\n");
+                }
+                if !text.is_empty() {
+                    self.assistant(Part::new(PartContent::Reasoning(Reasoning {
+                        text,
+                        summary,
+                        signature: None,
+                        encrypted: None,
+                    })));
+                }
             }
-            // Calls of tools that only the original service runs, compactions, and what comes next.
+            Some("compaction" | "compaction_summary") => {
+                let field = item.require("encrypted_content")?;
+                let summary = sealed::open(sealed::COMPACTION, &field.string()?)
+                    .ok_or_else(|| field.wrong("a compaction that this host has made"))?;
+                let text = format!("Summary of the conversation so far:\n\n{summary}");
+                self.messages.push(Message::text(Role::System, text));
+            }
+            // Calls of tools that only the original service runs, and what comes next.
             Some(kind) => self.skipped.push(kind.to_owned()),
         }
         Ok(())
     }
 
-    fn call(&mut self, item: &mut Fields, name: String, arguments: String) -> Result<(), Error> {
+    fn call(
+        &mut self,
+        item: &mut Fields,
+        name: String,
+        arguments: String,
+        custom: bool,
+    ) -> Result<(), Error> {
         let call_id = item.require("call_id")?.string()?;
         self.assistant(Part::new(PartContent::ToolCall(ToolCall {
             call_id,
             name,
             namespace: None,
             arguments,
-            custom: false,
+            custom,
         })));
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The items of an answer while they are written, and the events about them.
 
-use atoll_sdk::types::{Delta, ItemEnd, Token};
+use atoll_sdk::types::{Delta, Token};
 use serde_json::{Value, json};
 
-use crate::tools::Told;
+use crate::sealed;
 
 /// An item being written.
 #[derive(Debug)]
@@ -30,7 +30,11 @@ pub enum OpenKind {
         /// Joins it with its result.
         call_id: String,
         /// What the client calls the tool.
-        told: Told,
+        name: String,
+        /// The client's namespace.
+        namespace: Option<String>,
+        /// Free text instead of JSON arguments.
+        custom: bool,
     },
 }
 
@@ -40,7 +44,7 @@ pub type Sketch = (&'static str, Value);
 impl Open {
     /// The item as it stands; `status` only where the API has one.
     #[must_use]
-    pub fn item(&self, status: &str, end: Option<&ItemEnd>, encrypted: bool) -> Value {
+    pub fn item(&self, status: &str, encrypted: bool) -> Value {
         match &self.kind {
             OpenKind::Message => {
                 let content = if status == "in_progress" {
@@ -60,34 +64,36 @@ impl Open {
                     json!([{ "type": "summary_text", "text": self.text }])
                 };
                 let mut item = json!({ "id": self.id, "type": "reasoning", "summary": summary });
-                if encrypted && let Some(signature) = end.and_then(|end| end.signature.as_ref()) {
-                    item["encrypted_content"] = json!(signature);
+                if encrypted && status != "in_progress" {
+                    item["encrypted_content"] = json!(sealed::seal(sealed::REASONING, &self.text));
                 }
                 item
             }
-            OpenKind::Call { call_id, told } if told.custom => json!({
+            OpenKind::Call {
+                call_id,
+                name,
+                custom: true,
+                ..
+            } => json!({
                 "id": self.id, "type": "custom_tool_call", "status": status, "call_id": call_id,
-                "name": told.name, "input": self.custom_input(),
+                "name": name, "input": self.text,
             }),
-            OpenKind::Call { call_id, told } => {
+            OpenKind::Call {
+                call_id,
+                name,
+                namespace,
+                ..
+            } => {
                 let mut item = json!({
                     "id": self.id, "type": "function_call", "status": status, "call_id": call_id,
-                    "name": told.name, "arguments": self.text,
+                    "name": name, "arguments": self.text,
                 });
-                if let Some(namespace) = &told.namespace {
+                if let Some(namespace) = namespace {
                     item["namespace"] = json!(namespace);
                 }
                 item
             }
         }
-    }
-
-    /// The text a custom tool was given, out of the arguments the model wrote.
-    fn custom_input(&self) -> String {
-        serde_json::from_str::<Value>(&self.text)
-            .ok()
-            .and_then(|arguments| arguments.get("input")?.as_str().map(str::to_owned))
-            .unwrap_or_default()
     }
 
     fn part(&self) -> Value {
@@ -140,10 +146,12 @@ impl Open {
                 "response.reasoning_summary_text.delta",
                 json!({ "item_id": self.id, "summary_index": 0, "delta": delta.text }),
             )),
-            // The text of a custom tool is inside JSON that is not complete yet.
-            OpenKind::Call { told, .. } if told.custom => None,
-            OpenKind::Call { .. } => Some((
-                "response.function_call_arguments.delta",
+            OpenKind::Call { custom, .. } => Some((
+                if *custom {
+                    "response.custom_tool_call_input.delta"
+                } else {
+                    "response.function_call_arguments.delta"
+                },
                 json!({ "item_id": self.id, "delta": delta.text }),
             )),
         }
@@ -179,22 +187,13 @@ impl Open {
                     }),
                 ),
             ],
-            OpenKind::Call { told, .. } if told.custom => {
-                let input = self.custom_input();
-                vec![
-                    (
-                        "response.custom_tool_call_input.delta",
-                        json!({ "item_id": self.id, "delta": input }),
-                    ),
-                    (
-                        "response.custom_tool_call_input.done",
-                        json!({ "item_id": self.id, "input": input }),
-                    ),
-                ]
-            }
-            OpenKind::Call { told, .. } => vec![(
+            OpenKind::Call { custom: true, .. } => vec![(
+                "response.custom_tool_call_input.done",
+                json!({ "item_id": self.id, "input": self.text }),
+            )],
+            OpenKind::Call { name, .. } => vec![(
                 "response.function_call_arguments.done",
-                json!({ "item_id": self.id, "name": told.name, "arguments": self.text }),
+                json!({ "item_id": self.id, "name": name, "arguments": self.text }),
             )],
         }
     }

@@ -1,117 +1,82 @@
-//! `POST /v1/responses`: the body, into a canonical request and what the answer must repeat.
+//! `POST /v1/responses`: the body, into a canonical request.
 
-use atoll_sdk::json::{Field, Fields};
+use atoll_sdk::json::{Field, Fields, Kind};
 use atoll_sdk::types::{
-    Error, GenerateRequest, JsonSchema, Message, OutputFormat, Overflow, Prompt, ReasoningMode,
-    Role, State, Streaming,
+    Error, ErrorKind, GenerateRequest, JsonSchema, Message, OutputFormat, Overflow, Prompt,
+    ReasoningMode, Role, State, Streaming,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::answer::Shape;
 use crate::input::Input;
+use crate::shape::Extras;
 use crate::tools::ToolSet;
 
-/// A decoded body.
-#[derive(Debug)]
-pub struct Decoded {
-    /// What the host is asked.
-    pub request: GenerateRequest,
-    /// What the answer needs.
-    pub shape: Shape,
-}
+/// Efforts the API knows.
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Reads a body.
 ///
 /// # Errors
 /// Whatever is wrong, naming the field.
-pub fn decode(body: &[u8]) -> Result<Decoded, Error> {
-    let mut body = Fields::parse(body)?;
+pub fn decode(body: &[u8]) -> Result<GenerateRequest, Error> {
+    read(Fields::parse(body)?)
+}
+
+/// Reads the fields of a body.
+///
+/// # Errors
+/// Whatever is wrong, naming the field.
+pub fn read(mut body: Fields) -> Result<GenerateRequest, Error> {
     let model = body.require("model")?.string()?;
     let mut input = match body.take("input") {
         Some(field) => Input::read(&field)?,
         None => Input::default(),
     };
     let instructions = body.string("instructions")?;
-    let previous = body.string("previous_response_id")?;
+    let previous = match body.take("previous_response_id") {
+        Some(field) => Some(previous_id(&field)?),
+        None => None,
+    };
     if input.messages.is_empty() && previous.is_none() {
         return Err(Error::missing("input"));
     }
-    if let Some(text) = &instructions {
+    let transient_messages = u32::from(instructions.is_some());
+    if let Some(text) = instructions {
         input.messages.insert(0, Message::text(Role::System, text));
     }
     let tools = ToolSet::read(&body.array("tools")?.unwrap_or_default())?;
+    let mut extras = Extras {
+        skipped: tools.hosted(),
+        ..Extras::default()
+    };
+    extras.skipped.extend(input.skipped);
 
     let mut request = GenerateRequest::new(model, Prompt::Conversation(input.messages));
-    request.tools.clone_from(&tools.tools);
-    let mut echo = Map::new();
-    echo.insert("instructions".into(), json!(instructions));
-    echo.insert("tools".into(), json!(tools.echoed));
-    let choice = body.take("tool_choice");
-    echo.insert(
-        "tool_choice".into(),
-        choice
-            .as_ref()
-            .map_or(Ok(json!("auto")), |f| f.read("JSON"))?,
-    );
-    if let Some(choice) = choice {
+    if let Some(choice) = body.take("tool_choice") {
         request.tool_choice = tools.choice(&choice)?;
     }
+    request.tools = tools.tools;
     request.parallel_tool_calls = body.bool("parallel_tool_calls")?;
-    echo.insert(
-        "parallel_tool_calls".into(),
-        json!(request.parallel_tool_calls.unwrap_or(true)),
-    );
     request.max_tool_calls = body.u32("max_tool_calls")?;
-    echo.insert("max_tool_calls".into(), json!(request.max_tool_calls));
-
-    request.max_output_tokens = body.u32("max_output_tokens")?;
-    echo.insert("max_output_tokens".into(), json!(request.max_output_tokens));
+    request.max_output_tokens = match body.take("max_output_tokens") {
+        Some(field) => Some(
+            field
+                .u32()
+                .ok()
+                .filter(|tokens| *tokens > 0)
+                .ok_or_else(|| field.wrong("an integer of at least 1"))?,
+        ),
+        None => None,
+    };
     let sampling = &mut request.sampling;
     sampling.temperature = body.f64_in("temperature", 0.0..=2.0)?;
     sampling.top_p = body.f64_in("top_p", 0.0..=1.0)?;
     sampling.presence_penalty = body.f64_in("presence_penalty", -2.0..=2.0)?;
     sampling.frequency_penalty = body.f64_in("frequency_penalty", -2.0..=2.0)?;
-    echo.insert(
-        "temperature".into(),
-        json!(sampling.temperature.unwrap_or(1.0)),
-    );
-    echo.insert("top_p".into(), json!(sampling.top_p.unwrap_or(1.0)));
-    echo.insert(
-        "presence_penalty".into(),
-        json!(sampling.presence_penalty.unwrap_or(0.0)),
-    );
-    echo.insert(
-        "frequency_penalty".into(),
-        json!(sampling.frequency_penalty.unwrap_or(0.0)),
-    );
 
-    let include: Vec<String> = body
-        .array("include")?
-        .unwrap_or_default()
-        .iter()
-        .map(Field::string)
-        .collect::<Result<_, _>>()?;
-    let top = body.take("top_logprobs");
-    let top_logprobs = match &top {
-        Some(field) => field
-            .u32()
-            .ok()
-            .filter(|n| *n <= 20)
-            .ok_or_else(|| field.wrong("an integer from 0 to 20"))?,
-        None => 0,
-    };
-    if top_logprobs > 0
-        || include
-            .iter()
-            .any(|what| what == "message.output_text.logprobs")
-    {
-        request.logprobs = Some(top_logprobs);
-    }
-    echo.insert("top_logprobs".into(), json!(top_logprobs));
-
-    read_text(&mut body, &mut request, &mut echo)?;
-    read_reasoning(&mut body, &mut request, &mut echo)?;
-
+    read_include(&mut body, &mut request, &mut extras)?;
+    read_text(&mut body, &mut request, &mut extras)?;
+    read_reasoning(&mut body, &mut request, &mut extras)?;
     request.overflow = match body.take("truncation") {
         None => Overflow::Refuse,
         Some(field) => match field.string()?.as_str() {
@@ -120,54 +85,44 @@ pub fn decode(body: &[u8]) -> Result<Decoded, Error> {
             _ => return Err(field.wrong("'auto' or 'disabled'")),
         },
     };
-    let truncation = if request.overflow == Overflow::Refuse {
-        "disabled"
-    } else {
-        "auto"
-    };
-    echo.insert("truncation".into(), json!(truncation));
-
-    // The original stores by default. Here that must be asked for: what is kept is a decision.
-    let store = body.bool("store")?.unwrap_or(false);
-    let background = body.bool("background")?.unwrap_or(false);
-    echo.insert("store".into(), json!(store));
-    echo.insert("background".into(), json!(background));
-    echo.insert("previous_response_id".into(), json!(previous));
-    let conversation_id = match body.take("conversation") {
-        None => None,
-        Some(field) if field.kind() == atoll_sdk::json::Kind::String => Some(field.string()?),
-        Some(field) => Some(field.object()?.require("id")?.string()?),
-    };
     request.state = State {
-        store,
+        // As in the original: kept unless told otherwise.
+        store: body.bool("store")?.unwrap_or(true),
         previous_response_id: previous,
-        conversation_id,
-        background,
+        conversation_id: match body.take("conversation") {
+            None => None,
+            Some(field) if field.kind() == Kind::String => Some(field.string()?),
+            Some(field) => Some(field.object()?.require("id")?.string()?),
+        },
+        background: body.bool("background")?.unwrap_or(false),
+        transient_messages,
     };
-
+    if request.state.background && !request.state.store {
+        return Err(Error::invalid(
+            "background",
+            "An answer in the background must be stored; leave out store, or set it to true.",
+        ));
+    }
     if let Some(field) = body.take("metadata") {
         let map: Map<String, Value> = field.read("an object of strings")?;
-        for (key, value) in &map {
-            let text = value
-                .as_str()
-                .ok_or_else(|| field.wrong("an object of strings"))?;
-            request.metadata.push((key.clone(), text.to_owned()));
+        for (key, value) in map {
+            let Value::String(text) = value else {
+                return Err(field.wrong("an object of strings"));
+            };
+            request.metadata.push((key, text));
         }
-        echo.insert("metadata".into(), Value::Object(map));
-    } else {
-        echo.insert("metadata".into(), json!({}));
     }
     request.cache.key = body.string("prompt_cache_key")?;
-    echo.insert("prompt_cache_key".into(), json!(request.cache.key));
     let safety = body.string("safety_identifier")?;
-    echo.insert("safety_identifier".into(), json!(safety));
     request.end_user = safety.or(body.string("user")?);
-    let tier = body.string("service_tier")?.filter(|tier| tier != "auto");
-    echo.insert(
-        "service_tier".into(),
-        json!(tier.unwrap_or_else(|| "default".to_owned())),
-    );
-
+    if let Some(field) = body.take("service_tier") {
+        let tier = field.string()?;
+        match tier.as_str() {
+            "auto" | "default" => {}
+            "flex" | "priority" | "scale" => extras.service_tier = Some(tier),
+            _ => return Err(field.wrong("'auto', 'default', 'flex', 'scale' or 'priority'")),
+        }
+    }
     let stream = body.bool("stream")?.unwrap_or(false);
     request.streaming = Streaming {
         enabled: stream,
@@ -175,78 +130,112 @@ pub fn decode(body: &[u8]) -> Result<Decoded, Error> {
     };
     let _ = body.take("stream_options");
     request.unconsumed = body.rest()?;
-    let mut skipped = tools.skipped.clone();
-    skipped.extend(input.skipped);
-    if !skipped.is_empty() {
-        request.ext = Some(json!({ "skipped": skipped }).to_string());
-    }
-    let encrypted = include
+    request.ext = Some(extras.to_ext());
+    Ok(request)
+}
+
+/// The host's id of a response the client names.
+///
+/// # Errors
+/// It is none of ours.
+pub fn host_id(id: &str) -> Result<String, Error> {
+    id.strip_prefix("resp_").map(str::to_owned).ok_or_else(|| {
+        let message = format!("There is no response {id:?}; ids begin with 'resp_'.");
+        Error::new(ErrorKind::NotFound, message).with_param("response_id")
+    })
+}
+
+fn previous_id(field: &Field) -> Result<String, Error> {
+    let id = field.string()?;
+    host_id(&id).map_err(|_| {
+        let message = format!("Previous response with id {id:?} not found.");
+        Error::new(ErrorKind::PreviousResponseNotFound, message).with_param(field.path())
+    })
+}
+
+fn read_include(
+    body: &mut Fields,
+    request: &mut GenerateRequest,
+    extras: &mut Extras,
+) -> Result<(), Error> {
+    let include: Vec<String> = body
+        .array("include")?
+        .unwrap_or_default()
         .iter()
-        .any(|what| what == "reasoning.encrypted_content");
-    let shape = Shape {
-        stream,
-        echo,
-        tools,
-        logprobs: request.logprobs.is_some(),
-        encrypted,
+        .map(Field::string)
+        .collect::<Result<_, _>>()?;
+    let asks = |what: &str| include.iter().any(|wanted| wanted == what);
+    let top = match body.take("top_logprobs") {
+        Some(field) => field
+            .u32()
+            .ok()
+            .filter(|n| *n <= 20)
+            .ok_or_else(|| field.wrong("an integer from 0 to 20"))?,
+        None => 0,
     };
-    Ok(Decoded { request, shape })
+    if top > 0 || asks("message.output_text.logprobs") {
+        request.logprobs = Some(top);
+    }
+    extras.encrypted = asks("reasoning.encrypted_content");
+    Ok(())
 }
 
 fn read_text(
     body: &mut Fields,
     request: &mut GenerateRequest,
-    echo: &mut Map<String, Value>,
+    extras: &mut Extras,
 ) -> Result<(), Error> {
-    let mut shown = json!({ "type": "text" });
-    let mut verbosity = None;
-    if let Some(mut text) = body.object("text")? {
-        verbosity = text.string("verbosity")?;
-        if let Some(field) = text.take("format") {
-            shown = field.read("an object")?;
-            let mut format = field.object()?;
-            let kind = format.require("type")?;
-            request.format = match kind.string()?.as_str() {
-                "text" => OutputFormat::Text,
-                "json_object" => OutputFormat::JsonObject,
-                "json_schema" => {
-                    let schema = format.require("schema")?;
-                    schema.object()?;
-                    OutputFormat::JsonSchema(JsonSchema {
-                        name: Some(format.require("name")?.string()?),
-                        description: format.string("description")?,
-                        schema: schema.json().to_owned(),
-                        strict: format.bool("strict")?,
-                    })
-                }
-                _ => return Err(kind.wrong("'text', 'json_object' or 'json_schema'")),
-            };
+    let Some(mut text) = body.object("text")? else {
+        return Ok(());
+    };
+    if let Some(field) = text.take("verbosity") {
+        let verbosity = field.string()?;
+        if !["low", "medium", "high"].contains(&verbosity.as_str()) {
+            return Err(field.wrong("'low', 'medium' or 'high'"));
         }
+        extras.verbosity = Some(verbosity);
     }
-    echo.insert(
-        "text".into(),
-        json!({ "format": shown, "verbosity": verbosity.as_deref().unwrap_or("medium") }),
-    );
+    let Some(field) = text.take("format") else {
+        return Ok(());
+    };
+    let mut format = field.object()?;
+    let kind = format.require("type")?;
+    request.format = match kind.string()?.as_str() {
+        "text" => OutputFormat::Text,
+        "json_object" => OutputFormat::JsonObject,
+        "json_schema" => {
+            let schema = format.require("schema")?;
+            schema.object()?;
+            OutputFormat::JsonSchema(JsonSchema {
+                name: Some(format.require("name")?.string()?),
+                description: format.string("description")?,
+                schema: schema.json().to_owned(),
+                strict: format.bool("strict")?,
+            })
+        }
+        _ => return Err(kind.wrong("'text', 'json_object' or 'json_schema'")),
+    };
     Ok(())
 }
 
 fn read_reasoning(
     body: &mut Fields,
     request: &mut GenerateRequest,
-    echo: &mut Map<String, Value>,
+    extras: &mut Extras,
 ) -> Result<(), Error> {
     let Some(mut reasoning) = body.object("reasoning")? else {
-        echo.insert(
-            "reasoning".into(),
-            json!({ "effort": null, "summary": null }),
-        );
         return Ok(());
     };
-    let summary = reasoning.string("summary")?;
+    if let Some(field) = reasoning.take("summary") {
+        let summary = field.string()?;
+        if !["auto", "concise", "detailed"].contains(&summary.as_str()) {
+            return Err(field.wrong("'auto', 'concise' or 'detailed'"));
+        }
+        extras.summary = Some(summary);
+    }
     if let Some(field) = reasoning.take("effort") {
         let effort = field.string()?;
-        if !["none", "minimal", "low", "medium", "high", "xhigh", "max"].contains(&effort.as_str())
-        {
+        if !EFFORTS.contains(&effort.as_str()) {
             return Err(field.wrong("'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max'"));
         }
         request.reasoning.mode = if effort == "none" {
@@ -256,9 +245,5 @@ fn read_reasoning(
         };
         request.reasoning.effort = Some(effort);
     }
-    echo.insert(
-        "reasoning".into(),
-        json!({ "effort": request.reasoning.effort, "summary": summary }),
-    );
     Ok(())
 }

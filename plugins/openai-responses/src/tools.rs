@@ -1,37 +1,17 @@
 //! Tools as this API describes them, and as the model is told of them.
 //!
 //! A model knows functions only. Namespaced tools are told as `namespace__name` and split again in the
-//! answer; custom tools as a function of one text, `input`, and unpacked again; tools that only the original
-//! service can run are left out and reported, because agents send them whether or not they are used.
+//! answer; tools that only the original service can run stay in the request as `hosted`, which the host does
+//! not tell the model of, because agents send them whether or not they are used.
 
-use atoll_sdk::json::Field;
-use atoll_sdk::types::{AllowedTools, Error, Tool, ToolChoice, ToolKind};
-use serde_json::{Value, json};
-
-/// What the answer must know about a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// The name the model uses.
-    pub flat: String,
-    /// The name the client uses.
-    pub name: String,
-    /// The client's namespace.
-    pub namespace: Option<String>,
-    /// Free text instead of JSON arguments.
-    pub custom: bool,
-}
+use atoll_sdk::json::{Field, Fields};
+use atoll_sdk::types::{AllowedTools, Error, Grammar, GrammarSyntax, Tool, ToolChoice, ToolKind};
 
 /// The tools of one request.
 #[derive(Debug, Clone, Default)]
 pub struct ToolSet {
     /// As the host gets them.
     pub tools: Vec<Tool>,
-    /// Names, both ways.
-    pub told: Vec<Told>,
-    /// Kinds that were left out.
-    pub skipped: Vec<String>,
-    /// As the client sent them, for the response object.
-    pub echoed: Vec<Value>,
 }
 
 impl ToolSet {
@@ -50,36 +30,20 @@ impl ToolSet {
     fn add(&mut self, field: &Field, namespace: Option<&str>) -> Result<(), Error> {
         let mut tool = field.object()?;
         let kind = tool.require("type")?.string()?;
-        if namespace.is_none() {
-            self.echoed.push(field.read("a tool")?);
-        }
         match kind.as_str() {
             "function" => {
-                let name = tool.require("name")?.string()?;
                 let parameters = tool
                     .object_json("parameters")?
                     .unwrap_or_else(|| "{}".to_owned());
-                let description = tool.string("description")?;
-                let strict = tool.bool("strict")?;
-                self.push(namespace, name, description, parameters, strict, false);
+                self.push(namespace, ToolKind::Function, &mut tool, parameters)?;
             }
             "custom" => {
-                let name = tool.require("name")?.string()?;
-                let parameters = json!({
-                    "type": "object",
-                    "properties": { "input": { "type": "string" } },
-                    "required": ["input"],
-                    "additionalProperties": false,
-                });
-                let description = tool.string("description")?;
-                self.push(
-                    namespace,
-                    name,
-                    description,
-                    parameters.to_string(),
-                    None,
-                    true,
-                );
+                let grammar = match tool.object("format")? {
+                    None => None,
+                    Some(mut format) => grammar(&mut format)?,
+                };
+                let kind = ToolKind::Custom(grammar);
+                self.push(namespace, kind, &mut tool, "{}".to_owned())?;
             }
             "namespace" if namespace.is_none() => {
                 let name = tool.require("name")?.string()?;
@@ -87,7 +51,15 @@ impl ToolSet {
                     self.add(&inner, Some(&name))?;
                 }
             }
-            _ => self.skipped.push(kind),
+            _ => self.tools.push(Tool {
+                kind: ToolKind::Hosted(kind.clone()),
+                name: kind,
+                namespace: None,
+                description: None,
+                parameters: field.json().to_owned(),
+                strict: None,
+                ext: None,
+            }),
         }
         Ok(())
     }
@@ -95,43 +67,50 @@ impl ToolSet {
     fn push(
         &mut self,
         namespace: Option<&str>,
-        name: String,
-        description: Option<String>,
+        kind: ToolKind,
+        tool: &mut Fields,
         parameters: String,
-        strict: Option<bool>,
-        custom: bool,
-    ) {
-        let flat = namespace.map_or_else(|| name.clone(), |space| format!("{space}__{name}"));
+    ) -> Result<(), Error> {
+        let name = tool.require("name")?.string()?;
         self.tools.push(Tool {
-            kind: ToolKind::Function,
-            name: flat.clone(),
-            namespace: None,
-            description,
+            kind,
+            name: namespace.map_or_else(|| name.clone(), |space| format!("{space}__{name}")),
+            namespace: namespace.map(str::to_owned),
+            description: tool.string("description")?,
             parameters,
-            strict,
+            strict: tool.bool("strict")?,
             ext: None,
         });
-        self.told.push(Told {
-            flat,
-            name,
-            namespace: namespace.map(str::to_owned),
-            custom,
-        });
+        Ok(())
     }
 
-    /// What the client calls the tool the model calls `flat`.
+    /// Kinds that only the original service can run.
     #[must_use]
-    pub fn told(&self, flat: &str) -> Option<&Told> {
-        self.told.iter().find(|told| told.flat == flat)
+    pub fn hosted(&self) -> Vec<String> {
+        self.tools
+            .iter()
+            .filter_map(|tool| match &tool.kind {
+                ToolKind::Hosted(kind) => Some(kind.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The name the model uses for a tool of the client, or an error at `field`.
     fn flat(&self, field: &Field) -> Result<String, Error> {
         let name = field.string()?;
-        self.told
+        let known = |tool: &&Tool| {
+            let suffix = tool
+                .namespace
+                .as_ref()
+                .and_then(|space| tool.name.strip_prefix(space.as_str())?.strip_prefix("__"));
+            tool.name == name || suffix == Some(name.as_str())
+        };
+        self.tools
             .iter()
-            .find(|told| told.name == name || told.flat == name)
-            .map(|told| told.flat.clone())
+            .filter(|tool| !matches!(tool.kind, ToolKind::Hosted(_)))
+            .find(known)
+            .map(|tool| tool.name.clone())
             .ok_or_else(|| field.wrong("the name of one of the tools"))
     }
 
@@ -144,7 +123,7 @@ impl ToolSet {
             return match field.string()?.as_str() {
                 "auto" => Ok(ToolChoice::Auto),
                 "none" => Ok(ToolChoice::None),
-                "required" if self.tools.is_empty() => Err(Error::invalid(
+                "required" if self.tools.len() == self.hosted().len() => Err(Error::invalid(
                     field.path(),
                     "A tool is required, but there are no tools.",
                 )),
@@ -170,5 +149,25 @@ impl ToolSet {
             // A tool of the original service, which the model was not told of.
             _ => Ok(ToolChoice::Auto),
         }
+    }
+}
+
+/// The grammar of a custom tool; none for plain text.
+fn grammar(format: &mut Fields) -> Result<Option<Grammar>, Error> {
+    let kind = format.require("type")?;
+    match kind.string()?.as_str() {
+        "text" => Ok(None),
+        "grammar" => {
+            let syntax = format.require("syntax")?;
+            Ok(Some(Grammar {
+                syntax: match syntax.string()?.as_str() {
+                    "lark" => GrammarSyntax::Lark,
+                    "regex" => GrammarSyntax::Regex,
+                    _ => return Err(syntax.wrong("'lark' or 'regex'")),
+                },
+                source: format.require("definition")?.string()?,
+            }))
+        }
+        _ => Err(kind.wrong("'text' or 'grammar'")),
     }
 }
