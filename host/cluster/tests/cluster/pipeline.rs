@@ -52,6 +52,7 @@ fn requests(engine: &Engine) -> Vec<GenerateRequest> {
                 ignore_eos: true,
                 constraint: None,
                 reasoning_budget: None,
+                shown_tokens: [].into(),
                 cache_salt: None,
                 priority: 0,
             }

@@ -104,24 +104,24 @@ impl Job {
                 return;
             }
             self.watch.events(&events);
+            // Nobody reads what the filters let through, but they may still refuse it. What is kept is
+            // what the model wrote, in which replaced values stay replaced.
+            if let Err(refused) = self.chain.on_events(events.clone()).await {
+                self.feed = Feed::Ended;
+                let error = refused.into_error();
+                self.watch.outcome(Outcome::Failed(error.kind.clone()));
+                self.recorder.events(&[Event::Failed(error)]).await;
+                return;
+            }
             self.recorder.events(&events).await;
             if events.last().is_some_and(is_terminal) {
                 self.watch.finished();
-                self.chain.audit().await;
                 return;
             }
             if !shown {
                 // Whoever asks from now on sees that it runs.
                 shown = true;
                 self.recorder.save().await;
-            }
-            // Nobody reads what the filters let through, but they may still refuse it.
-            if let Err(refused) = self.chain.on_events(events).await {
-                self.feed = Feed::Ended;
-                let error = refused.into_error();
-                self.watch.outcome(Outcome::Failed(error.kind.clone()));
-                self.recorder.events(&[Event::Failed(error)]).await;
-                return;
             }
         }
     }

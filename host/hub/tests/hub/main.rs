@@ -1,5 +1,7 @@
 //! Downloads against a server that behaves, and misbehaves, like a hub. Never the internet.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod hostile;
 mod local;
 mod pulls;

@@ -7,10 +7,11 @@ use tempfile::tempdir;
 use crate::server::{Fault, REPO, Server, names, pull};
 
 type Headers = &'static [(&'static str, &'static str)];
+type Expected = fn(&HubError) -> bool;
 
 #[tokio::test]
 async fn what_the_hub_says_is_told_apart() {
-    let cases: [(u16, Headers, fn(&HubError) -> bool); 6] = [
+    let cases: [(u16, Headers, Expected); 6] = [
         (404, &[("x-error-code", "RepoNotFound")], |e| {
             matches!(e, HubError::NotFound { .. })
         }),

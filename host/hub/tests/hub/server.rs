@@ -62,6 +62,9 @@ impl Asked {
     }
 }
 
+/// Header lines of an answer.
+pub type Headers = Vec<(&'static str, &'static str)>;
+
 #[derive(Default)]
 pub struct Script {
     pub revision: String,
@@ -72,7 +75,7 @@ pub struct Script {
     /// What every request must bring.
     pub token: Option<String>,
     /// Replaces the listing.
-    pub listing: Option<(u16, Vec<(&'static str, &'static str)>, Value)>,
+    pub listing: Option<(u16, Headers, Value)>,
 }
 
 pub struct Server {

@@ -192,9 +192,7 @@ impl Scanner<'_> {
             25
         } else if matches!(d.len(), 17 | 18) && maestro
             || d.len() == 15 && (d.starts_with(b"36") || tax && st.solid())
-        {
-            45
-        } else if d.len() < 16 && matches!(d[0], b'5' | b'6')
+            || d.len() < 16 && matches!(d[0], b'5' | b'6')
             || d.starts_with(b"35") && !regions::jcb(d)
         {
             45
