@@ -56,7 +56,7 @@ fn prompt(request: &GenerateRequest) -> Vec<(String, &str)> {
 
 fn inputs(inputs: &[CompletionInput]) -> Vec<(String, &str)> {
     let text = |(index, input)| match input {
-        &CompletionInput::Text(ref text) => Some((format!("inputs[{index}]"), text.as_str())),
+        CompletionInput::Text(text) => Some((format!("inputs[{index}]"), text.as_str())),
         CompletionInput::Tokens(_) => None,
     };
     inputs.iter().enumerate().filter_map(text).collect()

@@ -84,6 +84,7 @@ async fn many_at_once_beside_an_answer_equal_each_alone() {
         ignore_eos: true,
         constraint: None,
         reasoning_budget: None,
+        shown_tokens: [].into(),
         cache_salt: None,
         priority: 0,
     };
