@@ -55,9 +55,11 @@ fn prompt(request: &GenerateRequest) -> Vec<(String, &str)> {
 }
 
 fn inputs(inputs: &[CompletionInput]) -> Vec<(String, &str)> {
-    let text = |(index, input)| match input {
-        CompletionInput::Text(text) => Some((format!("inputs[{index}]"), text.as_str())),
-        CompletionInput::Tokens(_) => None,
-    };
-    inputs.iter().enumerate().filter_map(text).collect()
+    let texts = inputs.iter().enumerate();
+    texts
+        .filter_map(|(index, input)| match input {
+            CompletionInput::Text(text) => Some((format!("inputs[{index}]"), text.as_str())),
+            CompletionInput::Tokens(_) => None,
+        })
+        .collect()
 }
