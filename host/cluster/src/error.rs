@@ -42,6 +42,39 @@ pub enum ClusterError {
     /// The stages do not make a pipeline.
     #[error("the stages do not fit together: {0}")]
     Mismatch(String),
+    /// A name, an id or the file that keeps it cannot be used.
+    #[error("{reason}")]
+    Identity {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The network does not do what was asked.
+    #[error("{what}: {reason}")]
+    Transport {
+        /// What was tried.
+        what: String,
+        /// What Zenoh said.
+        reason: String,
+    },
+    /// A plan cannot be carried out.
+    #[error(transparent)]
+    Plan(#[from] crate::plan::PlanError),
+    /// A node refused its part.
+    #[error("node {node:?} refused stage {stage}: {reason}")]
+    Refused {
+        /// Which node.
+        node: crate::identity::NodeId,
+        /// Which stage, counted from 0.
+        stage: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A node that took part has gone.
+    #[error("node {node:?} has left the cluster")]
+    Lost {
+        /// Which.
+        node: crate::identity::NodeId,
+    },
     /// The system gives no thread.
     #[error("no thread for {what}: {reason}")]
     Thread {

@@ -5,6 +5,9 @@
 //! [`Executor`](atoll_engine::executor::Executor), so that the scheduler, the prefix cache and the
 //! sampler above know nothing of it.
 //!
+//! - [`node`]: this machine in its cluster: found by others, measuring, holding stages, coordinating.
+//! - [`members`]: who is there. [`plan`]: which node runs which layers, and the one check of it.
+//! - [`transport`]: Zenoh, narrowed. [`identity`]: ids and names.
 //! - [`wire`]: what nodes say to each other, in bytes; the only place that has wire types.
 //! - [`link`]: frames from one place to another.
 //! - [`stage`]: one stage at work. [`pipeline`]: the chain of them, seen from its coordinator.
@@ -18,9 +21,15 @@
 //! - What another node says is checked before it is believed.
 
 pub mod error;
+pub mod identity;
 pub mod link;
+pub mod members;
+pub mod node;
 pub mod pipeline;
+pub mod plan;
 pub mod stage;
+pub mod transport;
 pub mod wire;
 
 pub use error::ClusterError;
+pub use node::Cluster;

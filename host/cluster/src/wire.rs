@@ -9,6 +9,7 @@
 //! Everything that arrives is untrusted. Decoding checks form; what values mean (ranges, lengths,
 //! ids) is checked where they are used, before anything is allocated or run by them.
 
+pub mod call;
 mod convert;
 mod hidden;
 

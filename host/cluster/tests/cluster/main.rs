@@ -6,6 +6,7 @@
 )]
 
 mod failures;
+mod nodes;
 mod pipeline;
 mod support;
 mod wire;

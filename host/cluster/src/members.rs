@@ -1,0 +1,288 @@
+//! Who is in the cluster, as one node sees it: a pure state that messages change.
+//!
+//! A node is a member from the moment it announces itself until its announcement is withdrawn (by
+//! itself, or by Zenoh when the connection is lost). What it says of itself is a last value: newer
+//! facts replace older ones, and nothing is ever replayed. Facts are JSON with unknown fields ignored
+//! and missing ones defaulted, so that nodes of different versions can at least see each other and
+//! say why they do not work together.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::NodeId;
+use crate::wire;
+
+/// Most members; more are not listed. Bounds what a broken or hostile peer can make this node hold.
+const MAX_MEMBERS: usize = 1024;
+
+/// Largest facts taken from a node.
+const MAX_FACTS: usize = 256 << 10;
+
+/// Weight of a new round trip in the average.
+const SMOOTHING: f64 = 0.2;
+
+/// What a node says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeFacts {
+    /// Its machine's name, for people.
+    pub name: String,
+    /// Its version of Atoll.
+    pub version: String,
+    /// Its version of the wire.
+    pub protocol: u8,
+    /// What else it understands.
+    pub features: Vec<String>,
+    /// Where its API listens.
+    pub api: Vec<String>,
+    /// Memory of the machine, in bytes.
+    pub memory_total: u64,
+    /// Of that, not in use.
+    pub memory_free: u64,
+    /// Bytes it would give to stages, those it holds not counted.
+    pub stage_budget: u64,
+    /// What it computes with.
+    pub executors: Vec<ExecutorFacts>,
+    /// Models in its folders.
+    pub models: Vec<String>,
+    /// Stages it holds.
+    pub stages: Vec<HeldStage>,
+}
+
+impl Default for NodeFacts {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: wire::VERSION,
+            features: Vec::new(),
+            api: Vec::new(),
+            memory_total: 0,
+            memory_free: 0,
+            stage_budget: 0,
+            executors: Vec::new(),
+            models: Vec::new(),
+            stages: Vec::new(),
+        }
+    }
+}
+
+/// One executor of a node.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExecutorFacts {
+    /// `cpu`, `mlx-metal`.
+    pub name: String,
+    /// Bytes a second from memory, measured; 0 if not yet.
+    pub bytes_per_second: f64,
+    /// Multiply-adds a second, measured; 0 if not yet.
+    pub multiply_adds_per_second: f64,
+}
+
+/// A stage that a node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeldStage {
+    /// Of which model.
+    pub model: String,
+    /// Of which plan.
+    pub epoch: u64,
+    /// Which, counted from 0.
+    pub index: u32,
+    /// First layer.
+    pub first: u32,
+    /// The layer after the last.
+    pub end: u32,
+    /// Bytes it holds.
+    pub bytes: u64,
+}
+
+/// What was measured of the way to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct LinkFacts {
+    /// Round trip in seconds, smoothed.
+    pub round_trip: Option<f64>,
+    /// Bytes a second, one way, last measured.
+    pub bytes_per_second: Option<f64>,
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Its id.
+    pub id: NodeId,
+    /// What it says of itself; `None` until it has.
+    pub facts: Option<NodeFacts>,
+    /// The way to it.
+    pub link: LinkFacts,
+    /// Since when it is here.
+    pub since: Instant,
+    /// When it last said what it is.
+    pub heard: Option<Instant>,
+}
+
+impl Member {
+    /// Why this node and the member cannot work together, if so.
+    #[must_use]
+    pub fn incompatible(&self) -> Option<String> {
+        let facts = self.facts.as_ref()?;
+        (facts.protocol != wire::VERSION).then(|| {
+            format!(
+                "it runs Atoll {} with wire version {}, this node runs {} with {}; run the same version on both",
+                facts.version,
+                facts.protocol,
+                env!("CARGO_PKG_VERSION"),
+                wire::VERSION
+            )
+        })
+    }
+}
+
+/// All members. See the [module documentation](self).
+#[derive(Debug, Default)]
+pub struct Members {
+    all: BTreeMap<NodeId, Member>,
+}
+
+impl Members {
+    /// `node` came. True if it was not here.
+    pub fn came(&mut self, node: NodeId, now: Instant) -> bool {
+        if self.all.contains_key(&node) || self.all.len() >= MAX_MEMBERS {
+            return false;
+        }
+        let member = Member {
+            id: node,
+            facts: None,
+            link: LinkFacts::default(),
+            since: now,
+            heard: None,
+        };
+        self.all.insert(node, member);
+        true
+    }
+
+    /// `node` went. True if it was here.
+    pub fn went(&mut self, node: NodeId) -> bool {
+        self.all.remove(&node).is_some()
+    }
+
+    /// `node` says what it is. Only members are listened to.
+    ///
+    /// # Errors
+    /// What is wrong with what it says.
+    pub fn heard(&mut self, node: NodeId, facts: &[u8], now: Instant) -> Result<(), String> {
+        let Some(member) = self.all.get_mut(&node) else {
+            return Ok(());
+        };
+        if facts.len() > MAX_FACTS {
+            return Err(format!("{} bytes of facts", facts.len()));
+        }
+        let facts = serde_json::from_slice(facts).map_err(|error| error.to_string())?;
+        member.facts = Some(facts);
+        member.heard = Some(now);
+        Ok(())
+    }
+
+    /// A ping to `node` took so long.
+    pub fn round_trip(&mut self, node: NodeId, took: Duration) {
+        if let Some(member) = self.all.get_mut(&node) {
+            let new = took.as_secs_f64();
+            let old = member.link.round_trip.unwrap_or(new);
+            member.link.round_trip = Some(old + SMOOTHING * (new - old));
+        }
+    }
+
+    /// So many bytes a second go to `node`.
+    pub fn bandwidth(&mut self, node: NodeId, bytes_per_second: f64) {
+        if let Some(member) = self.all.get_mut(&node) {
+            member.link.bytes_per_second = Some(bytes_per_second);
+        }
+    }
+
+    /// One member.
+    #[must_use]
+    pub fn get(&self, node: NodeId) -> Option<&Member> {
+        self.all.get(&node)
+    }
+
+    /// All, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.all.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(facts: &NodeFacts) -> Vec<u8> {
+        serde_json::to_vec(facts).unwrap()
+    }
+
+    #[test]
+    fn members_come_say_what_they_are_and_go() {
+        let (mut members, now) = (Members::default(), Instant::now());
+        let node = NodeId::random();
+        // Facts of somebody who is not here, or not any more, are a late message.
+        members
+            .heard(node, &json(&NodeFacts::default()), now)
+            .unwrap();
+        assert_eq!(members.iter().count(), 0);
+        assert!(members.came(node, now));
+        assert!(!members.came(node, now));
+        let facts = NodeFacts {
+            name: "reef".to_owned(),
+            ..NodeFacts::default()
+        };
+        members.heard(node, &json(&facts), now).unwrap();
+        assert_eq!(members.get(node).unwrap().facts, Some(facts));
+        assert!(members.went(node));
+        assert!(!members.went(node));
+    }
+
+    #[test]
+    fn another_version_is_seen_and_named() {
+        let (mut members, now) = (Members::default(), Instant::now());
+        let node = NodeId::random();
+        members.came(node, now);
+        let future = br#"{"version": "9.1.0", "protocol": 7, "warp": {"cores": 3}}"#;
+        members.heard(node, future, now).unwrap();
+        let reason = members.get(node).unwrap().incompatible().unwrap();
+        assert!(reason.contains("9.1.0") && reason.contains('7'), "{reason}");
+        members
+            .heard(node, &json(&NodeFacts::default()), now)
+            .unwrap();
+        assert_eq!(members.get(node).unwrap().incompatible(), None);
+    }
+
+    #[test]
+    fn nonsense_changes_nothing() {
+        let (mut members, now) = (Members::default(), Instant::now());
+        let node = NodeId::random();
+        members.came(node, now);
+        assert!(members.heard(node, b"[1, 2", now).is_err());
+        assert!(
+            members
+                .heard(node, &vec![b' '; MAX_FACTS + 1], now)
+                .is_err()
+        );
+        assert_eq!(members.get(node).unwrap().facts, None);
+        for _ in 0..2 * MAX_MEMBERS {
+            members.came(NodeId::random(), now);
+        }
+        assert_eq!(members.iter().count(), MAX_MEMBERS);
+    }
+
+    #[test]
+    fn round_trips_are_smoothed() {
+        let mut members = Members::default();
+        let node = NodeId::random();
+        members.came(node, Instant::now());
+        members.round_trip(node, Duration::from_millis(10));
+        members.round_trip(node, Duration::from_millis(20));
+        let trip = members.get(node).unwrap().link.round_trip.unwrap();
+        assert!((trip - 0.012).abs() < 1e-9, "{trip}");
+    }
+}

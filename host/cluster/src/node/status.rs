@@ -1,0 +1,91 @@
+//! [`ClusterStatus`]: the cluster as this node sees it, for people and for `/atoll/v1/cluster`.
+
+use serde::Serialize;
+
+use super::{Cluster, lock};
+use crate::identity::NodeId;
+use crate::members::{LinkFacts, NodeFacts};
+use crate::wire;
+
+/// What this node knows.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClusterStatus {
+    /// The cluster's name.
+    pub cluster: String,
+    /// This node.
+    pub node: NodeId,
+    /// Its version of the wire.
+    pub protocol: u8,
+    /// Everybody, this node included.
+    pub members: Vec<MemberStatus>,
+    /// Pipelines that this node coordinates.
+    pub pipelines: Vec<PipelineStatus>,
+}
+
+/// One member.
+#[derive(Debug, Clone, Serialize)]
+pub struct MemberStatus {
+    /// Its id.
+    pub id: NodeId,
+    /// What it says of itself; `null` until it has.
+    pub facts: Option<NodeFacts>,
+    /// The way from this node to it; empty for this node.
+    pub link: LinkFacts,
+    /// Seconds since it joined, as this node saw it.
+    pub seconds: u64,
+    /// Seconds since it last said what it is.
+    pub silent_seconds: Option<u64>,
+    /// Why the two cannot work together, if so.
+    pub problem: Option<String>,
+}
+
+/// One pipeline.
+#[derive(Debug, Clone, Serialize)]
+pub struct PipelineStatus {
+    /// The model's name.
+    pub model: String,
+    /// Version of its plan.
+    pub epoch: u64,
+    /// Nodes of its stages, in order.
+    pub nodes: Vec<NodeId>,
+    /// Why it does not work any more, if so.
+    pub failure: Option<String>,
+}
+
+impl Cluster {
+    /// The cluster as this node sees it now.
+    #[must_use]
+    pub fn status(&self) -> ClusterStatus {
+        let members = self.members().into_iter().map(|member| MemberStatus {
+            problem: member.incompatible(),
+            id: member.id,
+            link: member.link,
+            seconds: member.since.elapsed().as_secs(),
+            silent_seconds: member.heard.map(|at| at.elapsed().as_secs()),
+            facts: member.facts,
+        });
+        let silence = self.inner.options.silence;
+        let watched = lock(&self.inner.watched);
+        let mut pipelines: Vec<PipelineStatus> = watched
+            .iter()
+            .map(|(&(_, epoch), watched)| PipelineStatus {
+                model: watched.model.clone(),
+                epoch,
+                nodes: watched.nodes.clone(),
+                failure: watched
+                    .monitor
+                    .failure(silence)
+                    .map(|error| error.to_string()),
+            })
+            .collect();
+        drop(watched);
+        pipelines.sort_by(|a, b| (&a.model, a.epoch).cmp(&(&b.model, b.epoch)));
+        ClusterStatus {
+            cluster: self.name().to_string(),
+            node: self.id(),
+            protocol: wire::VERSION,
+            members: members.collect(),
+            pipelines,
+        }
+    }
+}
