@@ -194,6 +194,7 @@ fn request(text: &str) -> Operation {
             previous_response_id: None,
             conversation_id: None,
             background: false,
+            transient_messages: 0,
         },
         cache: types::CacheOptions {
             key: None,
