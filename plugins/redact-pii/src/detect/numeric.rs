@@ -187,14 +187,15 @@ impl Scanner<'_> {
         let c = self.context(st.span.0, st.span.1);
         let tax = c.near & (VAT | TAX | TRN) != 0 && c.near & CARD == 0;
         let maestro = matches!(d[0], b'5' | b'6') && !d.starts_with(b"62");
+        // Lengths and ranges that are rare beside other numbers of their kind: they need a word.
+        let unusual = matches!(d.len(), 17 | 18) && maestro
+            || d.len() == 15 && (d.starts_with(b"36") || tax && st.solid())
+            || d.len() < 16 && matches!(d[0], b'5' | b'6')
+            || d.starts_with(b"35") && !regions::jcb(d);
         let base = if d.len() < 13 {
             // Twelve digits leave Maestro's wide range: a tenth of such numbers would pass.
             25
-        } else if matches!(d.len(), 17 | 18) && maestro
-            || d.len() == 15 && (d.starts_with(b"36") || tax && st.solid())
-            || d.len() < 16 && matches!(d[0], b'5' | b'6')
-            || d.starts_with(b"35") && !regions::jcb(d)
-        {
+        } else if unusual {
             45
         } else if d.len() == 13 {
             60
