@@ -37,7 +37,7 @@ export function decode(body) {
     choices: 1,
     stop: stops(body.stop_sequences),
     overflow: "refuse",
-    state: { store: false, background: false },
+    state: { store: false, background: false, transientMessages: 0 },
     cache: {},
     streaming: { enabled: body.stream === true, includeUsage: true },
     metadata: [],

@@ -74,7 +74,7 @@ function generate(model, messages) {
     choices: 1,
     stop: [],
     overflow: "refuse",
-    state: { store: false, background: false },
+    state: { store: false, background: false, transientMessages: 0 },
     cache: {},
     streaming: { enabled: true, includeUsage: false },
     metadata: [],
