@@ -1,5 +1,6 @@
-//! The OpenAI Responses dialect: `POST /v1/responses`, whole, as a stream of numbered events, or over a
-//! WebSocket; stored responses (retrieve, delete, cancel, input items); `compact` and `input_tokens`.
+//! The OpenAI Responses dialect: `POST /v1/responses`, whole or as a stream of numbered events; stored
+//! responses (retrieve, delete, cancel, input items); `compact` and `input_tokens`. The messages of a WebSocket
+//! are read and written too, but no route leads there: the host opens none yet.
 //!
 //! [`request`] reads bodies ([`input`] their items, [`tools`] their tools), [`socket`] the messages of a
 //! WebSocket; [`answer`] writes the events and the response object, [`output`] the items in it, [`shape`] what
@@ -65,10 +66,6 @@ impl Dialect for Responses {
         for base in ["/v1/responses", "/responses"] {
             routes.extend([
                 Route::new("POST", base),
-                Route {
-                    header: Some("upgrade".to_owned()),
-                    ..Route::new("GET", base)
-                },
                 Route::new("POST", format!("{base}/input_tokens")),
                 Route::new("POST", format!("{base}/compact")),
                 Route::new("GET", format!("{base}/{{id}}")),
@@ -81,7 +78,7 @@ impl Dialect for Responses {
             plugin: Descriptor::new(
                 "openai-responses",
                 env!("CARGO_PKG_VERSION"),
-                "OpenAI Responses, over HTTP and WebSocket.",
+                "OpenAI Responses.",
             ),
             routes,
         }
