@@ -1,9 +1,9 @@
 //! Many swaps of a dialect under load: no request fails, no stream mixes versions, nothing is left.
 //!
-//! At CI size by default. The full size, whose result is in `bench/README.md`:
+//! At CI size by default. The full size, whose result is in `bench/plugins.md`:
 //!
 //! ```text
-//! ATOLL_SWAPS=1000 ATOLL_STREAMS=64 cargo test -p atoll-plugin-runtime --release --test runtime swaps -- --nocapture
+//! ATOLL_SWAPS=1000 ATOLL_STREAMS=64 cargo test -p atoll-plugin-runtime --test runtime swaps -- --nocapture
 //! ```
 
 use std::collections::BTreeSet;
