@@ -302,7 +302,7 @@ mod tests {
     fn the_limit_is_checked_before_anything_is_allocated() {
         let (temp, folder) = folder();
         let file = std::fs::File::create(temp.path().join("a.wasm")).unwrap();
-        file.set_len(1 << 40).unwrap();
+        file.set_len(1 << 30).unwrap();
         let listing = folder.scan().unwrap();
         let refused = folder.read("a", &stamp(&listing, "a"), 10);
         assert!(matches!(refused, Err(ReadError::Refused(why)) if why.contains("more than")));
