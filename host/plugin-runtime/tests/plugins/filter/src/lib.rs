@@ -69,7 +69,7 @@ impl Session for Request {
         self.at("events");
         self.batches += u32::from(events.iter().any(is_text));
         // Honest at first, so that something has reached the client when it breaks.
-        if self.batches > 2 {
+        if self.batches > 1 {
             self.at("later");
         }
         let terminal = |event: &Event| matches!(event, Event::Finished(_) | Event::Failed(_));
