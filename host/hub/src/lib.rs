@@ -24,7 +24,7 @@
 //! | `pull` | one model: join, stage, publish |
 //! | `local` | deleting and copying model folders |
 //!
-//! Why not the `hf-hub` crate: `docs/decisions/0013-our-own-hub-client.md`.
+//! Why not the `hf-hub` crate: `docs/decisions/0016-our-own-hub-client.md`.
 
 mod client;
 mod error;
