@@ -352,7 +352,7 @@ mod tests {
                     prop_assert_eq!(validate(&plan, &nodes, &needs), Ok(()));
                     prop_assert!(stages.is_none_or(|stages| stages == plan.stages.len()));
                 }
-                Err(error) => prop_assert!(matches!(error, PlanError::NoRoom { .. })),
+                Err(error) => prop_assert!(matches!(error, PlanError::NoRoom { .. }), "{}", error),
             }
         }
     }
