@@ -287,7 +287,7 @@ mod tests {
         let check = |ranges: &[Range<usize>]| validate(&plan(&all, ranges), &all, &needs);
         assert_eq!(check(&[0..2, 2..4]), Ok(()));
         assert!(matches!(
-            check(&[0..2]),
+            check(std::slice::from_ref(&(0..2))),
             Err(PlanError::Incomplete { covered: 2, .. })
         ));
         assert!(matches!(check(&[]), Err(PlanError::Incomplete { .. })));
@@ -319,7 +319,7 @@ mod tests {
     fn the_kv_memory_counts() {
         let (small, large) = (needs(4, 0), needs(4, 1_000_000));
         let exactly = nodes(&[small.bytes(0..4)]);
-        let whole = plan(&exactly, &[0..4]);
+        let whole = plan(&exactly, std::slice::from_ref(&(0..4)));
         assert_eq!(validate(&whole, &exactly, &small), Ok(()));
         assert!(matches!(
             validate(&whole, &exactly, &large),

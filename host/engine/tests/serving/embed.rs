@@ -12,6 +12,7 @@ use atoll_engine::executor::{
 };
 use atoll_engine::sampling::SamplingParams;
 use atoll_engine::testing::{FakeExecutor, FakeFaults, FakeText, small_capabilities};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -89,15 +90,13 @@ async fn many_at_once_beside_an_answer_equal_each_alone() {
         priority: 0,
     };
     let mut answer = engine.generate(request).await.unwrap();
-    let together: Vec<_> = prompts
-        .into_iter()
-        .map(|prompt| {
-            let engine = engine.clone();
-            tokio::spawn(async move { embed(&engine, prompt).await.unwrap() })
-        })
-        .collect();
-    for (task, alone) in together.into_iter().zip(alone) {
-        assert_eq!(task.await.unwrap(), alone);
+    let mut together = JoinSet::new();
+    for (index, prompt) in prompts.into_iter().enumerate() {
+        let engine = engine.clone();
+        together.spawn(async move { (index, embed(&engine, prompt).await.unwrap()) });
+    }
+    for (index, vector) in together.join_all().await {
+        assert_eq!(vector, alone[index]);
     }
     let mut done = false;
     while let Some(event) = timeout(PATIENCE, answer.next()).await.unwrap() {
