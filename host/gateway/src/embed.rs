@@ -35,6 +35,9 @@ pub(crate) async fn embed(
         .await
         .map_err(|error| failure::from_engine(&error))?;
     let load = before_load.elapsed();
+    if let Some(keep) = request.keep_alive {
+        models.keep(&request.model, keep);
+    }
     let prompts: Result<Vec<_>, Error> = {
         let engine = Arc::clone(&engine);
         let (inputs, truncate) = (request.inputs, request.truncate);

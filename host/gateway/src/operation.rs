@@ -23,7 +23,7 @@ use crate::responses::Responses;
 use crate::responses::recorder::Recorder;
 use crate::source::{Feed, RequestFacts};
 use crate::stream::Answer;
-use crate::{embed, generate, library, pull, response, source};
+use crate::{embed, generate, library, pull, response, rules, source};
 
 /// Carries out an operation and answers.
 pub(crate) async fn execute(
@@ -77,10 +77,8 @@ async fn generate(
         Ok(recorder) => recorder,
         Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
     };
-    let ignored = request
-        .unconsumed
-        .as_deref()
-        .and_then(response::ignored_fields);
+    let unconsumed = request.unconsumed.as_deref();
+    let ignored = response::ignored_fields(unconsumed, rules::left_out(&request.tools));
     let limits = &gateway.inner.options.limits;
     let plan = match generate::plan(request, limits) {
         Ok(plan) => plan,

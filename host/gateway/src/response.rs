@@ -172,24 +172,25 @@ fn hint(path: &str, routes: &BTreeMap<String, Vec<String>>) -> Option<String> {
 }
 
 /// The request fields no part of the host understood, as a header value: nothing is dropped silently.
-pub(crate) fn ignored_fields(unconsumed: &str) -> Option<HeaderValue> {
+/// `unconsumed` is what the dialect left, `further` what was left out after it.
+pub(crate) fn ignored_fields(
+    unconsumed: Option<&str>,
+    further: impl Iterator<Item = String>,
+) -> Option<HeaderValue> {
     /// Names beyond this many are cut: a header is for people.
     const MOST: usize = 16;
-    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(unconsumed) else {
-        return None;
+    let fields = match unconsumed.map(serde_json::from_str::<Value>) {
+        Some(Ok(Value::Object(fields))) => fields,
+        _ => serde_json::Map::new(),
     };
-    let plain = |name: &&String| {
+    let plain = |name: &String| {
         (1..=64).contains(&name.len())
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
     };
-    let names: Vec<&str> = fields
-        .keys()
-        .filter(plain)
-        .take(MOST)
-        .map(String::as_str)
-        .collect();
+    let names = fields.keys().cloned().chain(further).filter(plain);
+    let names: Vec<String> = names.take(MOST).collect();
     if names.is_empty() {
         None
     } else {
@@ -224,10 +225,16 @@ mod tests {
 
     #[test]
     fn ignored_fields_are_named_without_their_values() {
-        let value = ignored_fields(r#"{"client_metadata": "x", "bad name\n": 1, "verbosity": 2}"#);
-        assert_eq!(value.unwrap(), "client_metadata, verbosity");
-        assert_eq!(ignored_fields("{}"), None);
-        assert_eq!(ignored_fields("nonsense"), None);
+        let fields = r#"{"client_metadata": "x", "bad name\n": 1, "verbosity": 2}"#;
+        let tools = ["tools.web_search".to_owned()];
+        let value = ignored_fields(Some(fields), tools.into_iter());
+        assert_eq!(
+            value.unwrap(),
+            "client_metadata, verbosity, tools.web_search"
+        );
+        for nothing in [None, Some("{}"), Some("nonsense")] {
+            assert_eq!(ignored_fields(nothing, std::iter::empty()), None);
+        }
     }
 
     #[test]

@@ -167,6 +167,14 @@ pub(crate) fn for_template(request: &GenerateRequest) -> Option<Value> {
     (!tools.is_empty()).then_some(Value::Array(tools))
 }
 
+/// Tools that only the original service can run, as names of fields: agents send them to every host.
+pub(crate) fn left_out(tools: &[Tool]) -> impl Iterator<Item = String> {
+    tools.iter().filter_map(|tool| match &tool.kind {
+        ToolKind::Hosted(kind) => Some(format!("tools.{kind}")),
+        _ => None,
+    })
+}
+
 /// The names of tools that take free text.
 pub(crate) fn custom_tools(tools: &[Tool]) -> Vec<String> {
     tools

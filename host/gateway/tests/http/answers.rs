@@ -335,6 +335,18 @@ async fn a_field_nobody_understands_is_named_in_a_header() {
 }
 
 #[tokio::test]
+async fn a_tool_that_only_the_original_has_is_named_there_too() {
+    let mut server = start().await;
+    let mut request = chat(false);
+    request["tools"] = json!([{ "type": "web_search" }]);
+    let request = send(server.address, post("/v1/chat/completions", &request));
+    let play = async { server.script.next().await.answer("Hi") };
+    let (answer, ()) = tokio::join!(request, play);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-atoll-ignored"), "tools.web_search");
+}
+
+#[tokio::test]
 async fn models_are_listed_and_shown() {
     let server = start().await;
     let list = send(server.address, get("/v1/models")).await.json().await;
