@@ -6,7 +6,7 @@ use atoll_engine::engine::{EngineError, GenerationEvent};
 use serde_json::json;
 
 use crate::client::{chunks, get, post, send, streamed_text};
-use crate::engine::MODEL;
+use crate::engine::{MISSING, MODEL};
 use crate::server::{Setup, chat, start, start_with};
 
 #[tokio::test]
@@ -360,7 +360,7 @@ async fn models_are_listed_and_shown() {
     assert_eq!(none.status, 404);
     assert_eq!(none.json().await["error"]["code"], "model_not_found");
     let mut request = chat(true);
-    request["model"] = json!("nothing");
+    request["model"] = json!(MISSING);
     let none = send(server.address, post("/v1/chat/completions", &request)).await;
     assert_eq!(none.status, 404);
 }
