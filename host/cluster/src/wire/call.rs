@@ -1,5 +1,4 @@
-//! Questions that nodes ask each other, and their answers: the control plane's wire types. Their bytes
-//! are not frozen by a test yet.
+//! Questions that nodes ask each other, and their answers: the control plane's wire types.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,7 @@
 //! The bytes on the wire, frozen: a change here is a change of version.
 
+use atoll_cluster::identity::NodeId;
+use atoll_cluster::wire::call::{Answer, Call, StageFacts, StageName, StageOrder};
 use atoll_cluster::wire::{
     self, Command, Commands, Hidden, Precision, Reply, ReplyBody, Row, RowFault, RowResult, Sample,
     Sampled, Sampling, Step, VERSION, WireError,
@@ -117,6 +119,72 @@ fn version_1_has_these_bytes() {
     }
     let frames: Vec<String> = frames.iter().map(|frame| hex(frame)).collect();
     assert_eq!(frames, VERSION_1);
+}
+
+#[test]
+fn version_1_of_the_control_plane_has_these_bytes() {
+    let name = StageName {
+        instance: 1,
+        epoch: 2,
+        index: 3,
+    };
+    let node: NodeId = format!("{:032x}", 1).parse().unwrap();
+    let order = StageOrder {
+        name,
+        nodes: vec![node],
+        coordinator: node,
+        model: "m".to_owned(),
+        fingerprint: "f".to_owned(),
+        first: 0,
+        end: 4,
+        block_size: 16,
+        num_blocks: 32,
+        precision: Precision::F32,
+        beat_ms: 200,
+    };
+    let facts = StageFacts {
+        block_size: 16,
+        num_blocks: 32,
+        max_rows: 64,
+        max_tokens: 512,
+        max_positions: 4096,
+        vocab_size: 64,
+        batch_invariant: true,
+        weight_bytes: 1,
+        kv_bytes: 2,
+    };
+    let ping = Call::Ping {
+        answer: 0,
+        payload: vec![1],
+    };
+    // An id is its 32 digits.
+    let digits = format!("20{}31", "30".repeat(31));
+    let calls = [
+        (ping, "0100000101".to_owned()),
+        (
+            Call::Load(order),
+            format!("010101020301{digits}{digits}016d01660004102000c801"),
+        ),
+        (Call::Start(name), "0102010203".to_owned()),
+        (Call::Unload(name), "0103010203".to_owned()),
+    ];
+    for (call, bytes) in calls {
+        let frame = wire::encode(&call).unwrap();
+        assert_eq!(hex(&frame), bytes);
+        assert_eq!(wire::decode::<Call>(&frame).unwrap(), call);
+    }
+    let reason = "no".to_owned();
+    let answers = [
+        (Answer::Pong { payload: vec![7] }, "01000107"),
+        (Answer::Loaded(facts), "01011020408004802040010102"),
+        (Answer::Done, "0102"),
+        (Answer::Refused { reason }, "0103026e6f"),
+    ];
+    for (answer, bytes) in answers {
+        let frame = wire::encode(&answer).unwrap();
+        assert_eq!(hex(&frame), bytes);
+        assert_eq!(wire::decode::<Answer>(&frame).unwrap(), answer);
+    }
 }
 
 #[test]
