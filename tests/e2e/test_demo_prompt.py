@@ -6,7 +6,6 @@ lengths agree, and so do the log probabilities of the next token to the last bit
 was computed).
 """
 
-import openai
 import pytest
 import tokenizers
 
@@ -20,13 +19,7 @@ BLOCK = 32
 CASES = mixture.cases(seed=77, n=1) + evaluate.newcomer()[::6]
 
 
-def parameter(number: int, case: dict):
-    # Tool calls are refused with 400 for now; the mark goes when they are served.
-    refused = [pytest.mark.xfail(raises=openai.BadRequestError, reason="tool calls are not served yet")] if case.get("tools") else []
-    return pytest.param(case, id=f"{number}-{case['skill']}", marks=refused)
-
-
-@pytest.mark.parametrize("case", [parameter(i, c) for i, c in enumerate(CASES)])
+@pytest.mark.parametrize("case", CASES, ids=[f"{i}-{c['skill']}" for i, c in enumerate(CASES)])
 def test_a_request_becomes_the_prompt_of_the_corpus(client, case):
     ids = TOKENIZER.encode(evaluate.prompt_of(case), add_special_tokens=False).ids
     as_ids = client.completions.create(model=MODEL, prompt=ids, max_tokens=1, temperature=0, logprobs=5)

@@ -101,3 +101,34 @@ def test_asking_for_keys_without_having_any_is_refused_at_the_start(tmp_path):
         env=env, capture_output=True, text=True, timeout=60,
     )
     assert done.returncode != 0 and "atoll keys create" in done.stderr
+
+
+def test_every_api_is_refused_in_its_own_shape(keys):
+    import anthropic
+    import ollama
+
+    key = keys("create", "user", "--requests-per-minute", "2")
+    server = Server("--require-key", env=keys.env)
+
+    def claude(key: str) -> anthropic.Anthropic:
+        return anthropic.Anthropic(base_url=server.url, api_key=key, max_retries=0, timeout=120)
+
+    def message(client: anthropic.Anthropic):
+        return client.messages.create(model=MODEL, max_tokens=4, messages=HELLO)
+
+    try:
+        with pytest.raises(anthropic.AuthenticationError) as refused:
+            message(claude("wrong"))
+        assert refused.value.response.json()["error"]["type"] == "authentication_error"
+        assert refused.value.request_id
+        # `x-api-key`, as this client sends it.
+        assert message(claude(key)).content
+        with pytest.raises(ollama.ResponseError, match="administrator") as forbidden:
+            ollama.Client(host=server.url, headers={"authorization": f"Bearer {key}"}).pull("reef/tiny")
+        assert forbidden.value.status_code == 403
+        with pytest.raises(anthropic.RateLimitError) as limited:
+            message(claude(key))
+        assert limited.value.response.json()["error"]["type"] == "rate_limit_error"
+        assert int(limited.value.response.headers["retry-after"]) >= 1
+    finally:
+        server.stop()

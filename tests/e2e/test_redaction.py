@@ -147,7 +147,7 @@ def test_plugin_test_says_what_is_wrong(tmp_path):
     wrong.write_text('{"entites": []}')
     for args, part in [
         (["redact-pii", "--settings", str(wrong)], "entites"),
-        (["no-such-plugin"], "redact-pii"),
+        (["no-such-plugin"], "atoll plugin list"),
         (["openai"], "only filters"),
     ]:
         done = run_test(*args, stdin="text")

@@ -136,11 +136,12 @@ impl GrammarCompiler {
     pub fn compile(&self, spec: &GrammarSpec) -> Result<Grammar, GrammarError> {
         let grammar = match spec {
             GrammarSpec::JsonObject => {
-                TopLevelGrammar::from_json_schema(serde_json::json!({ "type": "object" }))
+                let object = serde_json::json!({ "type": "object" });
+                TopLevelGrammar::from_json_schema(compact(&object))
             }
             GrammarSpec::JsonSchema(schema) => {
                 check_schema(schema)?;
-                TopLevelGrammar::from_json_schema(schema.clone())
+                TopLevelGrammar::from_json_schema(compact(schema))
             }
             GrammarSpec::Regex(source) => {
                 check_source(source)?;
@@ -289,6 +290,25 @@ fn first_line(message: &str) -> String {
         .chars()
         .take(300)
         .collect()
+}
+
+/// White space between the tokens of JSON: a space, or a line break and an indentation. JSON allows any
+/// amount, and a small model that is not allowed what it wants to write next fills the answer with it.
+const JSON_SPACE: &str = r"\x20|\n[\x20\t]{0,40}";
+
+/// `schema` with white space bounded; whatever it said about the grammar's form itself is dropped.
+pub(crate) fn compact(schema: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    let mut schema = match schema {
+        // The schema of anything.
+        Value::Bool(true) => Value::Object(serde_json::Map::new()),
+        other => other.clone(),
+    };
+    if let Value::Object(fields) = &mut schema {
+        let form = serde_json::json!({ "whitespace_pattern": JSON_SPACE });
+        fields.insert("x-guidance".to_owned(), form);
+    }
+    schema
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::families;
 use super::syntax::{CallHeader, PairHeader, ToolSyntax};
 use crate::executor::TokenId;
-use crate::grammar::GrammarSpec;
+use crate::grammar::{GrammarSpec, compact};
 
 /// A tool as a grammar needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,8 +210,8 @@ impl<'a> Rules<'a> {
     /// The expression for a form of answer that is no grammar of its own.
     fn form(&mut self, spec: &GrammarSpec) -> String {
         match spec {
-            GrammarSpec::JsonObject => self.line("form", "%json {\"type\": \"object\"}"),
-            GrammarSpec::JsonSchema(schema) => self.line("form", &format!("%json {schema}")),
+            GrammarSpec::JsonObject => self.json("form", &json!({ "type": "object" })),
+            GrammarSpec::JsonSchema(schema) => self.json("form", schema),
             GrammarSpec::Regex(source) => {
                 self.line("form", "FORM");
                 self.line("FORM", &format!("/{}/", source.replace('/', "\\/")));
@@ -318,11 +318,16 @@ impl<'a> Rules<'a> {
             [one] => one.clone(),
             _ => json!({ "anyOf": alternatives }),
         };
-        self.line("body", &format!("%json {schema}"));
+        self.json("body", &schema);
+    }
+
+    /// A rule for JSON that matches `schema`.
+    fn json(&mut self, rule: &str, schema: &Value) {
+        self.line(rule, &format!("%json {}", compact(schema)));
     }
 
     fn schema(&mut self, name: &str, parameters: &Value) {
-        self.line(name, &format!("%json {}", arguments_schema(parameters)));
+        self.json(name, &arguments_schema(parameters));
     }
 
     /// Arguments between markers, in the schema's order, the required ones demanded.
@@ -368,7 +373,7 @@ impl<'a> Rules<'a> {
         if schema.get("type").and_then(Value::as_str) == Some("string") {
             return "TEXT".to_owned();
         }
-        self.line(rule, &format!("%json {schema}"));
+        self.json(rule, schema);
         rule.to_owned()
     }
 
@@ -380,7 +385,7 @@ impl<'a> Rules<'a> {
                 "(\"True\" | \"False\")".to_owned()
             } else {
                 let rule = format!("value_{tool}_{at}");
-                self.line(&rule, &format!("%json {schema}"));
+                self.json(&rule, schema);
                 rule
             };
             let keyword = format!("{} {value}", quoted(&format!("{key}=")));

@@ -96,7 +96,7 @@ fn parted(text: &str, stream: bool) -> (Option<Value>, String) {
 #[tokio::test]
 async fn a_filter_that_breaks_on_the_request_keeps_it_from_the_model() {
     for (what, decision, fault) in [
-        ("panic", Decision::Failed, Some("trap")),
+        ("request:panic", Decision::Failed, Some("trap")),
         ("other-operation", Decision::Failed, Some("contract")),
         ("block", Decision::Refused, None),
         ("refuse-open", Decision::Refused, None),
@@ -129,7 +129,6 @@ async fn a_filter_that_breaks_on_the_answer_ends_it_with_an_error() {
         ("swallow-terminal", Decision::Failed),
         ("duplicate-terminal", Decision::Failed),
         ("amplify", Decision::Failed),
-        ("hold-forever", Decision::Failed),
         ("events:loop", Decision::Failed),
         ("refuse-answer", Decision::Refused),
     ] {
@@ -171,7 +170,7 @@ async fn a_filter_that_breaks_on_the_answer_ends_it_with_an_error() {
 #[tokio::test]
 async fn failing_open_goes_on_without_the_filter_but_not_half_way() {
     for (what, fails) in [
-        ("panic", false),
+        ("request:panic", false),
         ("events:panic", false),
         ("later:panic", true),
     ] {

@@ -97,7 +97,14 @@ impl TestServer {
 /// One runtime for all tests of the process: components compile once.
 pub fn runtime() -> &'static PluginRuntime {
     static RUNTIME: OnceLock<PluginRuntime> = OnceLock::new();
-    RUNTIME.get_or_init(|| PluginRuntime::new(RuntimeOptions::default()).unwrap())
+    RUNTIME.get_or_init(|| {
+        let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
+        let options = RuntimeOptions {
+            cache_dir: Some(cache),
+            ..RuntimeOptions::default()
+        };
+        PluginRuntime::new(options).unwrap()
+    })
 }
 
 /// A bundled plugin.
