@@ -53,5 +53,5 @@ def test_formats_are_followed(client):
     extract = [{"role": "user", "content": 'Extract the city and the degrees from: "It is 31 degrees in Tunis today." Return JSON.'}]
     answer = json.loads(client.chat(model=MODEL, messages=extract, format=schema, options=GREEDY).message.content)
     assert set(answer) == {"city", "degrees"}
-    answer = client.generate(model=MODEL, prompt="Give me a JSON object.", format="json", options=GREEDY).response
+    answer = client.generate(model=MODEL, prompt=extract[0]["content"], format="json", options=GREEDY).response
     assert isinstance(json.loads(answer), dict)
