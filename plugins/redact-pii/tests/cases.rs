@@ -110,3 +110,23 @@ fn secrets() {
 fn negatives() {
     check("negatives.txt");
 }
+
+#[test]
+fn phrasing() {
+    check("phrasing.txt");
+}
+
+#[test]
+fn disguises() {
+    check("disguises.txt");
+}
+
+#[test]
+fn numbers_of_nobody() {
+    check("numbers-of-nobody.txt");
+}
+
+#[test]
+fn source_text() {
+    check("source-text.txt");
+}

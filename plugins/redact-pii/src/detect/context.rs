@@ -8,6 +8,9 @@ pub use super::lexicon::*;
 
 const SLOTS: usize = 2048;
 
+/// Longest word that is looked up, in bytes; Thai takes three for a letter and writes no spaces.
+const WORD: usize = 64;
+
 const fn fold_const(b: u8) -> u8 {
     if b.is_ascii_uppercase() { b + 32 } else { b }
 }
@@ -24,7 +27,7 @@ const fn hash(bytes: &[u8], len: usize) -> usize {
 }
 
 /// Folds Latin accents and Arabic variants of one word into `out`; the length, or `None` if too long.
-const fn fold_word(word: &[u8], out: &mut [u8; 40]) -> Option<usize> {
+const fn fold_word(word: &[u8], out: &mut [u8; WORD]) -> Option<usize> {
     let (mut i, mut n) = (0, 0);
     while i < word.len() {
         if n + 2 > out.len() {
@@ -107,7 +110,7 @@ static TABLE: [Slot; SLOTS] = {
             }
             let (_, word) = text.split_at(from);
             let (word, _) = word.split_at(end - from);
-            let mut buf = [0u8; 40];
+            let mut buf = [0u8; WORD];
             if let Some(n) = fold_word(word, &mut buf) {
                 let h = hash(&buf, n);
                 let mut slot = h % SLOTS;
@@ -144,7 +147,7 @@ fn exact(folded: &[u8]) -> Bits {
             let (b, text) = GROUPS[usize::from(group) - 1];
             let from = usize::from(from);
             let word = text.as_bytes().get(from..from + usize::from(len));
-            let mut buf = [0u8; 40];
+            let mut buf = [0u8; WORD];
             let same = word
                 .and_then(|word| fold_word(word, &mut buf))
                 .is_some_and(|n| &buf[..n] == folded);
@@ -160,7 +163,7 @@ fn exact(folded: &[u8]) -> Bits {
 /// What one word suggests. Words of a mixed script, or too long, suggest nothing.
 #[must_use]
 pub fn word(raw: &[u8]) -> Bits {
-    let mut buf = [0u8; 40];
+    let mut buf = [0u8; WORD];
     let Some(n) = fold_word(raw, &mut buf) else {
         return 0;
     };
@@ -205,7 +208,7 @@ fn arabic(w: &[u8]) -> Bits {
             if found == 0
                 && let Some(open) = base.strip_suffix("ت".as_bytes())
             {
-                let mut buf = [0u8; 48];
+                let mut buf = [0u8; WORD + 8];
                 if let Some(dst) = buf.get_mut(..open.len() + 2) {
                     dst[..open.len()].copy_from_slice(open);
                     dst[open.len()..].copy_from_slice("ه".as_bytes());
@@ -294,6 +297,7 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
     let mut ctx = Context::default();
     let floor = start.saturating_sub(WINDOW);
     let (mut i, mut words, mut breaks, mut crossed) = (start, 0, 0, false);
+    let mut grouped = 0;
     while i > floor && words < FAR_WORDS {
         let b = s[i - 1];
         if !is_word(s, i - 1) {
@@ -319,13 +323,20 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
             continue;
         }
         if digits > 0 && digits == w.len() {
+            // `563 878 704`: a number in groups is another number too.
+            grouped += digits;
+            crossed |= grouped >= 8;
             continue;
         }
+        grouped = 0;
         words += 1;
         let mut bits = token(w);
         if let Some((together, from)) = acronym(s, i, stop, floor) {
             bits |= together;
             i = from;
+        }
+        if bits & CALL != 0 && prose(s, i, stop) {
+            bits |= PHONE;
         }
         if words <= NEAR_WORDS && !crossed {
             ctx.near |= bits
@@ -357,9 +368,22 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
         }
         words += 1;
         // What follows is weaker evidence, and never evidence against.
-        ctx.far |= token(&s[from..i]) & !(NEG | VERSION);
+        let bits = token(&s[from..i]);
+        if bits & CALL != 0 && prose(s, from, i) {
+            ctx.far |= PHONE;
+        }
+        ctx.far |= bits & !(NEG | VERSION);
     }
     ctx
+}
+
+/// Whether the word `a..b` is written as prose, not as a part of a name in source text: `FILL_RING`,
+/// `text(`, `Call::Start`.
+fn prose(s: &[u8], a: usize, b: usize) -> bool {
+    let before = a.checked_sub(1).and_then(|i| s.get(i));
+    before != Some(&b'_')
+        && !matches!(s.get(b), Some(b'_' | b'('))
+        && s.get(b..b + 2).is_none_or(|c| c != b"::")
 }
 
 /// Whether the full stop at `at` ends a sentence rather than an abbreviation (`no.`, `tél.`).

@@ -63,10 +63,7 @@ impl Stretch<'_> {
 }
 
 const fn separates(b: u8) -> bool {
-    matches!(
-        b,
-        b' ' | b'-' | b'.' | b'/' | b'(' | b')' | b'_' | b'\\' | b'|'
-    )
+    matches!(b, b' ' | b'-' | b'.' | b'/' | b'(' | b')' | b'_' | b'\\')
 }
 
 impl Group {

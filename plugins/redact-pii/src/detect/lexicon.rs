@@ -23,7 +23,7 @@ kinds! {
     US CA UK DE FR ES IT PL NL BE PT SE FI CH TR IN SG KR TH ZA NG PH AU IL
     TN SA AE EG MA DZ QA KW BH JO OM LB IQ
     CIN IQAMA CIVIL KSAID EID QID CPR NIN PESEL BSN NIR SIREN SIRET NIF NIE DNI CF BRN UEN NRIC TFN ABN ACN
-    NUMBER MINE AADHAAR PAN MATRICULE RIB ICE CCP CR TRN AHV TCKN PERSONNR AWS VERSION NEG
+    NUMBER MINE CALL DRIVING ORG WATANI ARTAX AADHAAR PAN MATRICULE RIB ICE CCP CR TRN AHV TCKN PERSONNR AWS VERSION NEG
 }
 
 /// Every country.
@@ -64,16 +64,13 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (CCP, "بريدي"),
     (
         PHONE,
-        "phone telephone tel tél mobile cell call fax whatsapp sms portable gsm appeler",
+        "phone telephone tel tél mobile cell fax whatsapp sms portable gsm",
     ),
     (
         PHONE,
-        "appelez appelle joindre telefon telefono telefone handy هاتف جوال موبايل تلفون",
+        "telefon telefono telefone handy هاتف جوال موبايل تلفون",
     ),
-    (
-        PHONE,
-        "تليفون محمول اتصل واتساب واتس فاكس نقال dial contact reach text phonenumber ring",
-    ),
+    (PHONE, "تليفون محمول اتصل واتساب واتس فاكس نقال phonenumber"),
     (
         BIRTH,
         "born birth dob birthdate birthday naissance né née ميلاد مواليد ولد ولدت مولود",
@@ -88,7 +85,9 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         "id identity identification identifiant شخصيه تعريفيه identificacion identidad",
     ),
     (ID | NATIONAL, "identité cni"),
-    (NATIONAL | ID, "national nationale وطنيه وطني قوميه nid"),
+    (NATIONAL | ID, "national nationale وطنيه قوميه nid"),
+    // `الرقم الوطني`, masculine: the number itself; `الهوية الوطنية` is a card.
+    (NATIONAL | ID | WATANI, "وطني"),
     (NATIONAL, "citizen"),
     (ID | NATIONAL | KSAID, "هويه"),
     (NATIONAL | ID | EG, "قومي"),
@@ -136,7 +135,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         "steuer steuernummer steuerid identifikationsnummer idnr",
     ),
     (TAX | DE, "steueridentifikationsnummer"),
-    (TAX | VAT, "ضريبي ضريبيه ضريبه"),
+    (TAX | VAT | ARTAX, "ضريبي ضريبيه ضريبه"),
     (MATRICULE | TAX | TN, "جبائي جبائيه"),
     (MATRICULE, "matricule mf"),
     (VAT, "vat tva iva"),
@@ -144,10 +143,9 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (TRN | TAX, "trn"),
     (PASSPORT, "passport passeport جواز سفر pasaporte passaporto"),
     (PASSPORT | DE, "reisepass"),
-    (
-        LICENSE,
-        "license licence driver drivers driving permis conduire dl رخصه قياده",
-    ),
+    (LICENSE, "license licence رخصه"),
+    (DRIVING, "driver drivers driving conduire قياده"),
+    (LICENSE | DRIVING, "permis dl dvla"),
     (IMEI, "imei handset"),
     (IMSI, "imsi"),
     (VIN, "vin chassis vehicle هيكل"),
@@ -169,7 +167,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         "rijksregisternummer registre niss insz belgian belgium belge belgique rrn nrn",
     ),
     (PT, "contribuinte portuguese portugal"),
-    (PERSONNR | SE, "personnummer"),
+    (PERSONNR | SE, "personnummer personnr"),
     (COMPANY | SE, "organisationsnummer orgnr"),
     (FI, "henkilötunnus hetu finnish"),
     (AHV | CH, "ahv avs"),
@@ -181,7 +179,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (UEN | SG, "uen"),
     (KR, "rrn korea korean"),
     (BRN | KR, "brn"),
-    (TH, "tnin thai thailand"),
+    (TH, "tnin thai thailand เลขประจำตัวประชาชน"),
     (TFN | AU, "tfn"),
     (ABN | AU, "abn"),
     (ACN | AU, "acn"),
@@ -190,7 +188,8 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (COMPANY | BRN, "business"),
     (MATRICULE | TN, "rne"),
     (ICE, "ice"),
-    (CR, "commercial cr commerce تجاري موحد منشاه"),
+    // `س.ت` for سجل تجاري.
+    (CR, "commercial cr commerce تجاري موحد منشاه ست"),
     (VAT | OM, "vatin"),
     (EID | AE, "emirates eid اماراتيه"),
     (QID | QA, "qid"),
@@ -206,9 +205,12 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (NL, "dutch netherlands"),
     (SE, "swedish sweden"),
     (CH, "swiss"),
-    (TR, "turkish turkey turkiye"),
+    (
+        TR,
+        "turkish turkey turkiye turc turque turquie تركي تركيه تركيا",
+    ),
     (SG, "singapore"),
-    (ZA, "african"),
+    (ZA, "african rsa"),
     (NG, "nigeria nigerian"),
     (PH, "philippine philippines"),
     (AU, "australia australian"),
@@ -269,7 +271,8 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         NEG,
         "montant devis livraison طلب طلبيه فاتوره شحنه تذكره مرجع مرجعي منتج تسلسلي تتبع حجز",
     ),
-    (NEG, "مبلغ طرد معامله قطعه"),
+    (NEG, "مبلغ طرد معامله قطعه created updated modified"),
+    (CARD, "charge charged pay paid payer"),
     (
         CARD,
         "carta tarjeta kreditkarte kartennummer karte cb bleue cvv cvc payment creditcardnumber cardno ccnum",
@@ -282,7 +285,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     ),
     (
         PHONE,
-        "phonenumber mobilenumber خلوي تواصل اتصال كلمني تلفوني موبيل",
+        "phonenumber mobilenumber خلوي تواصل اتصال اتصلوا اتصلي كلمني تلفوني موبيل",
     ),
     (
         BIRTH,
@@ -303,9 +306,11 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (IL | ID, "זהות תז הזהות"),
     (SA, "ksa riyadh jeddah رياض سعوديين"),
     (TN, "sfax sousse صفاقس"),
+    (PHONE, "répondeur joignable"),
+    // Telephones in prose, anything in source text: see `context::around`.
     (
-        PHONE,
-        "answering answered answer messages message office desk rappel répondeur joignable",
+        CALL,
+        "call dial contact reach text ring appeler appelez appelle joindre answering answered answer messages message office desk rappel",
     ),
     (QID, "شخصيه"),
     (AE, "émirati émiratie اماراتي"),
@@ -314,7 +319,8 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (JO, "jordanienne"),
     (QA, "qatarienne qatarie"),
     (FILE, "file"),
-    (NUMBER, "number numéro num nummer"),
+    (NUMBER, "number numéro num nummer nr"),
+    (ORG, "org"),
     (MINE, "my our mon notre mi mein meine"),
     (NUMBER | MINE, "رقمي رقمنا"),
     (

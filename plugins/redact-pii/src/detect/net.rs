@@ -443,7 +443,11 @@ pub(super) fn placeholder(v: &[u8]) -> bool {
         || v.starts_with(b"$")
         || v.starts_with(b"{")
         || v.starts_with(b"<")
-        || v.starts_with(b"%")
+        || v.strip_prefix(b"%").is_some_and(|v| {
+            let name = v.strip_suffix(b"%").unwrap_or(v);
+            name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'_')
+        })
+        || v.starts_with(b"%(")
         || v.iter()
             .all(|&b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#'))
         || v.windows(2).any(|w| w == b"${" || w == b"{{")

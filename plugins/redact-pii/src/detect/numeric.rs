@@ -94,8 +94,12 @@ impl Scanner<'_> {
                     bb.is_ascii_digit()
                         || (bb.is_ascii_alphabetic() && self.word_before(start - 1) & !NEG == 0)
                 }
-                b'#' | b'$' => true,
+                b'$' => true,
+                // `#4471` is an order; `acct #4471` says what it is.
+                b'#' => self.word_before(start - 1 - usize::from(bb == b' ')) & !NEG == 0,
                 b',' => bb.is_ascii_digit() && g.len(0) == 3,
+                // Seconds with a fraction: `12:30:07.123456`.
+                b':' => bb.is_ascii_digit(),
                 _ => false,
             };
         }
@@ -141,7 +145,7 @@ impl Scanner<'_> {
         // A stretch cut out of a longer list counts only when it is one run on its own.
         let alone = loose && !e.cut;
         let whole = loose && (st.solid() || !e.cut);
-        if st.d.iter().all(|&b| b == st.d[0]) {
+        if st.d.iter().all(|&b| b == st.d[0]) || years(st) {
             return;
         }
         if alone {
@@ -183,20 +187,35 @@ impl Scanner<'_> {
                 19 => st.shape(&[4, 4, 4, 4, 3]) || st.shape(&[6, 13]),
                 _ => st.even() && st.lens[0] >= 4,
             };
+        // Columns of a table and bytes of a dump are no groups of a card.
+        if !standard && (st.sep == b'*' && !st.even() || st.runs > 6 && st.lens[0] != 1) {
+            return;
+        }
         let near_four = e.cut && st.runs > 1 && self.continues_by_four(st);
         let c = self.context(st.span.0, st.span.1);
-        let tax = c.near & (VAT | TAX | TRN) != 0 && c.near & CARD == 0;
+        let tax = (c.near | c.far) & (VAT | TAX | TRN) != 0 && c.near & CARD == 0;
         let maestro = matches!(d[0], b'5' | b'6') && !d.starts_with(b"62");
         // Lengths and ranges that are rare beside other numbers of their kind: they need a word.
         let unusual = matches!(d.len(), 17 | 18) && maestro
             || d.len() == 15 && (d.starts_with(b"36") || tax && st.solid())
             || d.len() < 16 && matches!(d[0], b'5' | b'6')
             || d.starts_with(b"35") && !regions::jcb(d);
-        let base = if d.len() < 13 {
+        // An Egyptian's number that passes: `carte d'identité` is a card too.
+        let egyptian = d.len() == 14 && c.near & (EG | ID | NATIONAL) != 0;
+        let base = if egyptian {
+            25
+        } else if d.len() < 13 {
             // Twelve digits leave Maestro's wide range: a tenth of such numbers would pass.
             25
         } else if unusual {
             45
+        } else if d.len() > 16 && st.solid() {
+            // As long as a 64-bit identifier, of which one in ten passes.
+            if d[0] == b'4' && d.len() == 19 {
+                55
+            } else {
+                45
+            }
         } else if d.len() == 13 {
             60
         } else if d.len() == 14 && st.solid() {
@@ -211,7 +230,8 @@ impl Scanner<'_> {
         } else {
             40
         };
-        self.weigh(st.span, Entity::CreditCard, base, true, CARD, ACCOUNT);
+        let general = if d.len() < 14 { 0 } else { ACCOUNT };
+        self.weigh(st.span, Entity::CreditCard, base, true, CARD, general);
     }
 
     /// Whether a run of exactly four digits goes on right before or after: then this is a window of
@@ -252,7 +272,7 @@ impl Scanner<'_> {
     /// Numbers without any scheme of their own, that a word right before names.
     fn named_only(&mut self, st: &Stretch<'_>) {
         let n = st.d.len();
-        if (8..=20).contains(&n) && (st.solid() || st.even() || st.runs <= 5) {
+        if (8..=20).contains(&n) && (st.solid() || st.even() || st.runs <= 5 && st.sep != b'*') {
             let c = self.context(st.span.0, st.span.1);
             // Before the number, or behind one that nothing stands before.
             let said = |what: Bits| c.near & what != 0 || c.near == 0 && c.far & what != 0;
@@ -270,14 +290,14 @@ impl Scanner<'_> {
                 if said(PASSPORT) && c.near & NEG == 0 && (8..=9).contains(&n) {
                     self.put(st.span.0, st.span.1, Entity::Passport, 55, false);
                 }
-                if said(LICENSE) && c.near & NEG == 0 {
+                if driving(&c) && said(LICENSE) && c.near & NEG == 0 {
                     self.put(st.span.0, st.span.1, Entity::DriverLicense, 52, false);
                 }
             }
         }
         if n == 7 && st.solid() {
             let c = self.context(st.span.0, st.span.1);
-            if c.near & LICENSE != 0 && c.near & NEG == 0 {
+            if driving(&c) && c.near & LICENSE != 0 && c.near & NEG == 0 {
                 self.put(st.span.0, st.span.1, Entity::DriverLicense, 51, false);
             }
         }
@@ -318,6 +338,18 @@ impl Scanner<'_> {
         let all = c.near | c.far;
         if all & (CPR | BH) != 0 { CPR | BH } else { 0 }
     }
+}
+
+/// Words for a licence to drive, or for a licence's number: software has licences too.
+pub(super) fn driving(c: &Context) -> bool {
+    (c.near | c.far) & (DRIVING | NUMBER) != 0
+}
+
+/// Whether a stretch lists years: `2020-2021-2022`.
+fn years(st: &Stretch<'_>) -> bool {
+    st.runs >= 2
+        && st.lens[..st.runs].iter().all(|&l| l == 4)
+        && st.d.chunks(4).all(|y| (1900..2100).contains(&number(y)))
 }
 
 /// Where `x123` at `i`, the extension of a telephone number, ends; `i` if there is none.

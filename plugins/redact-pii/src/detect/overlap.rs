@@ -18,7 +18,7 @@ fn label(kind: Kind, rules: &Rules) -> &str {
 pub fn resolve(mut all: Vec<Candidate>, rules: &Rules) -> Vec<Candidate> {
     if all.len() > 1 {
         all.sort_by_key(|c| {
-            let firm = c.checked && c.score >= 60;
+            let firm = c.checked && c.score >= 60 || c.score >= 90;
             (
                 !firm,
                 std::cmp::Reverse((c.end - c.start, c.score, c.checked)),

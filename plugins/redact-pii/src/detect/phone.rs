@@ -7,7 +7,7 @@
 mod plan;
 
 use super::checks::number;
-use super::context::{MINE, NEG, NUMBER, PHONE};
+use super::context::{ACCOUNT, MINE, NEG, NUMBER, PHONE};
 use super::entity::Entity;
 use super::group::{Group, Stretch};
 use super::numeric::extension;
@@ -89,13 +89,19 @@ impl Scanner<'_> {
             end = extension(self.s, end);
             self.put(start, end, Entity::Phone, 92, true);
         } else {
+            let near = self.context(start, end).near;
+            let own = if near & NUMBER != 0 && near & MINE != 0 {
+                NUMBER
+            } else {
+                0
+            };
             self.weigh(
                 (start, end),
                 Entity::Phone,
                 if g.n == 1 { 45 } else { 65 },
                 true,
                 PHONE,
-                0,
+                own,
             );
             if g.n == 1 {
                 return None;
@@ -139,6 +145,9 @@ impl Scanner<'_> {
             {
                 20
             }
+            // Bahrain's fixed lines begin with 1; elsewhere that is a date or an order.
+            8 if d[0] == b'1' && (st.solid() || st.shape(&[4, 4])) => 8,
+            8 if st.shape(&[3, 5]) && !zero => 10,
             9 if zero
                 && (st.shape(&[2, 3, 4])
                     || st.shape(&[2, 3, 2, 2])
@@ -147,7 +156,7 @@ impl Scanner<'_> {
             {
                 52
             }
-            9 if zero && (st.solid() || st.shape(&[3, 3, 3])) => 15,
+            9 if zero && (st.solid() || st.runs <= 3) => 15,
             9 if matches!(d[0], b'5'..=b'9')
                 && (st.shape(&[3, 3, 3])
                     || st.shape(&[3, 2, 2, 2])
@@ -231,7 +240,7 @@ impl Scanner<'_> {
             _ => return,
         };
         let c = self.context(st.span.0, st.span.1);
-        if c.near & NEG != 0 && c.near & PHONE == 0 && base < 60 && st.solid() {
+        if c.near & (NEG | ACCOUNT) != 0 && c.near & PHONE == 0 && base < 60 && st.solid() {
             return;
         }
         let start = if bracket && self.s[st.span.0..st.span.1].contains(&b')') {

@@ -248,7 +248,7 @@ impl<'a> Scanner<'a> {
 /// specific words) make a general word mean that country's scheme.
 pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
     let neg = c.near & context::NEG != 0;
-    let foreign = (c.near | c.far) & context::COUNTRIES & !specific != 0;
+    let foreign = c.near & context::COUNTRIES & !specific != 0;
     let gain = if c.near & specific != 0 {
         45
     } else if c.far & specific != 0 && !neg {

@@ -108,7 +108,10 @@ impl Scanner<'_> {
         if a == at || self.before(a).is_ascii_alphanumeric() && !self.view.gap_at(a) {
             return at + 1;
         }
-        self.secret(a).unwrap_or(at + 1)
+        // `ca-83-b1-...`, whose first pair has no digit to stop at.
+        self.secret(a)
+            .or_else(|| self.mac_dashed(a, at))
+            .unwrap_or(at + 1)
     }
 
     /// From `-----BEGIN ... PRIVATE KEY-----` to its end line, or as far as base64 goes.

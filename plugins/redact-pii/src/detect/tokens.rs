@@ -156,12 +156,37 @@ impl Scanner<'_> {
         self.digit_first(a, end, &c)
     }
 
+    /// The end of `D448-1209-3182`, one letter and groups of digits, from its first group `a..b`.
+    fn hyphenated(&self, a: usize, b: usize) -> usize {
+        let mut end = b;
+        let [first, digits @ ..] = &self.s[a..b] else {
+            return b;
+        };
+        if !first.is_ascii_uppercase() || !digits.iter().all(u8::is_ascii_digit) {
+            return b;
+        }
+        while self.at(end) == b'-' && self.at(end + 1).is_ascii_digit() {
+            let next = self.word_end(end + 1);
+            if !self.s[end + 1..next].iter().all(u8::is_ascii_digit) {
+                return b;
+            }
+            end = next;
+        }
+        end
+    }
+
     /// A word that a passport, licence or account label stands right before.
     fn document(&mut self, a: usize, b: usize) {
+        let b = self.hyphenated(a, b);
         let w = &self.s[a..b];
         let digits = w.iter().filter(|c| c.is_ascii_digit()).count();
-        if !(6..=13).contains(&w.len())
+        // `2026-11`, the beginning of a time stamp.
+        let year = matches!(w, [b'1' | b'2', b'0' | b'9', _, _, b'-', ..]);
+        if !(6..=18).contains(&w.len())
+            || w.len() > 13 && !w.contains(&b'-')
             || digits < 4
+            || w.iter().any(|b| matches!(b, b'.' | b'|'))
+            || year
             || w.iter().any(u8::is_ascii_lowercase) && w[0].is_ascii_lowercase()
         {
             return;
@@ -174,7 +199,7 @@ impl Scanner<'_> {
         let said = |what: Bits| c.near & what != 0 || c.near == 0 && c.far & what != 0;
         if said(PASSPORT) && (7..=9).contains(&w.len()) {
             self.put(a, b, Entity::Passport, 60, false);
-        } else if said(LICENSE) && c.near & DEA == 0 {
+        } else if said(LICENSE) && super::numeric::driving(&c) && c.near & DEA == 0 {
             self.put(a, b, Entity::DriverLicense, 52, false);
         } else if c.near & NATIONAL != 0 && c.near & ID != 0 {
             self.put(a, b, Entity::NationalId, 51, false);

@@ -78,10 +78,10 @@ impl Scanner<'_> {
             );
         }
         if st.solid() && checks::verhoeff(d) {
-            self.weigh(st.span, Entity::NgNin, 25, true, NIN | NG, 0);
+            self.weigh(st.span, Entity::NgNin, 25, true, NIN | NG, NATIONAL);
         }
         if st.solid() && matches!(d[0], b'2' | b'3') && regions::iso_numeric(number(&d[3..6])) {
-            self.weigh(st.span, Entity::QaQid, 40, true, QID | QA, 0);
+            self.weigh(st.span, Entity::QaQid, 45, true, QID | QA, 0);
         }
         if matches!(d[0], b'2'..=b'6')
             && st.shape(&[4, 5, 1, 1])
@@ -261,7 +261,15 @@ impl Scanner<'_> {
         if matches!(d[0], b'1' | b'2') && loose && nir_body(d) {
             let n = number(&d[..13]);
             if 97 - n % 97 == number(&d[13..]) {
-                self.weigh(st.span, Entity::FrNir, 92, true, NIR, ID);
+                // Months beyond twelve stand for unknown ones: rare enough to ask for a word.
+                let near = self.context(st.span.0, st.span.1).near;
+                let other = near & NIR == 0 && near & (TRN | IMSI | IMEI | VAT | TAX) != 0;
+                let base = if (1..=12).contains(&number(&d[3..5])) && !other {
+                    92
+                } else {
+                    45
+                };
+                self.weigh(st.span, Entity::FrNir, base, true, NIR, ID);
             }
         }
         if !loose {
@@ -270,7 +278,9 @@ impl Scanner<'_> {
         if (st.solid() || st.shape(&[9, 4, 2]) || st.even())
             && checks::mod97(d.iter().copied()) == Some(0)
         {
+            let near = self.context(st.span.0, st.span.1).near;
             let base = match (d.starts_with(b"00"), &d[9..11] == b"00") {
+                _ if near & NIF != 0 && near & (ICE | MA) == 0 => 20,
                 (true, true) => 92,
                 (true, false) => 70,
                 _ => 35,
@@ -294,16 +304,29 @@ impl Scanner<'_> {
                 Entity::DzNif,
                 15,
                 false,
-                NIF | self.both_with(st, DZ, TAX),
+                NIF | self.both_with(st, DZ, TAX) | self.algerian_tax(st),
                 0,
             );
+        }
+    }
+
+    /// Words for a tax identification of no country: `الرقم الجبائي` (Tunisia says so too, but its number
+    /// has letters), `identification fiscale`.
+    fn algerian_tax(&self, st: &Stretch<'_>) -> Bits {
+        let c = self.context(st.span.0, st.span.1);
+        let words = c.near & TAX != 0
+            && (c.near & MATRICULE != 0 || c.near & ID != 0 && matches!(st.d[0], b'0' | b'1'));
+        if words && c.near & COUNTRIES & !(DZ | TN) == 0 {
+            TAX
+        } else {
+            0
         }
     }
 
     pub(super) fn eighteen(&mut self, st: &Stretch<'_>) {
         if st.solid() || st.even() || st.runs <= 6 {
             let c = self.context(st.span.0, st.span.1);
-            let named = if (c.near | c.far) & COUNTRIES == 0 {
+            let named = if c.near & COUNTRIES == 0 {
                 NATIONAL
             } else {
                 self.both(st, DZ)

@@ -25,9 +25,8 @@ impl Scanner<'_> {
         }
         if st.d[0] <= b'1' {
             let c = self.context(st.span.0, st.span.1);
-            let all = c.near | c.far;
             // `carte d'identité nationale` of no other country: its card has eight digits nowhere else.
-            let card = all & COUNTRIES == 0 && c.near & CARD != 0 && c.near & ID != 0;
+            let card = c.near & COUNTRIES == 0 && c.near & CARD != 0 && c.near & ID != 0;
             let named = if card { NATIONAL } else { self.both(st, TN) };
             self.weigh(st.span, Entity::TnCin, 15, false, CIN | named, 0);
         }
@@ -60,7 +59,14 @@ impl Scanner<'_> {
             return;
         }
         if luhn(d) && !matches!(d[0], b'0' | b'8') {
-            let base = if threes && st.sep == b'-' { 60 } else { 25 };
+            let c = self.context(st.span.0, st.span.1);
+            let all = c.near | c.far;
+            let tax = all & TAX != 0 && all & (SIN | CA) == 0;
+            let base = if threes && st.sep == b'-' && !tax {
+                60
+            } else {
+                25
+            };
             self.weigh(st.span, Entity::CaSin, base, true, SIN, CA);
         }
         if (luhn(d) || &d[..9] == b"356000000") && (solid || threes) {
@@ -106,8 +112,8 @@ impl Scanner<'_> {
                 Entity::AuAcn,
                 25,
                 true,
-                ACN,
-                self.both_with(st, AU, COMPANY),
+                ACN | self.both_with(st, AU, COMPANY),
+                0,
             );
         }
         if weighted(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11) {
@@ -121,12 +127,19 @@ impl Scanner<'_> {
             );
         }
         if threes || solid {
+            // `رقم التسجيل الضريبي` of no other country: nine digits are Egypt's, the Gulf has fifteen.
+            let c = self.context(st.span.0, st.span.1);
+            let arabic = if c.near & COUNTRIES & !EG == 0 {
+                ARTAX
+            } else {
+                0
+            };
             self.weigh(
                 st.span,
                 Entity::EgTax,
                 15,
                 false,
-                self.both_with(st, EG, TAX),
+                arabic | self.both_with(st, EG, TAX),
                 0,
             );
             self.weigh(
@@ -182,7 +195,8 @@ impl Scanner<'_> {
             }
         }
         if solid {
-            if d[0] == b'7' || matches!(&d[..2], b"10" | b"20" | b"40") {
+            // The first digit is the region's, or 7 for the unified number.
+            if matches!(d[0], b'1'..=b'5' | b'7') {
                 self.weigh(st.span, Entity::SaCr, 15, false, CR, 0);
             }
             if matches!(d[0], b'1' | b'2') && {
@@ -192,12 +206,19 @@ impl Scanner<'_> {
             } {
                 self.weigh(st.span, Entity::UsNpi, 25, true, NPI, 0);
             }
+            // `الرقم الوطني` of no other country; others have other lengths.
+            let c = self.context(st.span.0, st.span.1);
+            let named = if c.near & (COUNTRIES | KSAID) & !JO == 0 {
+                WATANI
+            } else {
+                0
+            };
             self.weigh(
                 st.span,
                 Entity::JoNationalNo,
                 15,
                 false,
-                self.both(st, JO),
+                named | self.both(st, JO),
                 0,
             );
         }
@@ -222,7 +243,7 @@ impl Scanner<'_> {
                     Entity::SeOrgnr,
                     if hyphen { 55 } else { 25 },
                     true,
-                    COMPANY | SE,
+                    COMPANY | SE | self.both_with(st, NUMBER, ORG),
                     0,
                 );
             }

@@ -37,7 +37,6 @@ const KEYWORDS: &[&[u8]] = &[
     b"authorization",
     b"x-amz-signature",
     b"sharedaccesskey",
-    b"sig",
     b"master_key",
     b"service_key",
     b"session_key",
@@ -47,10 +46,16 @@ const KEYWORDS: &[&[u8]] = &[
     b"api key",
     b"access key",
     b"secret key",
+    b"mot_de_passe",
+    b"mot-de-passe",
+    b"motdepasse",
+    b"passwort",
+    b"kennwort",
+    b"contrasena",
 ];
 
 /// Short words that count only as the end of a key: `db_pass`, and no `passport`.
-const ENDINGS: &[&[u8]] = &[b"key", b"pass", b"pw", b"_pat"];
+const ENDINGS: &[&[u8]] = &[b"key", b"pass", b"pw", b"_pat", b"_sig"];
 
 /// The same in French and Arabic prose, before a colon.
 const PHRASES: &[&str] = &[
@@ -84,7 +89,6 @@ impl Scanner<'_> {
         // `==`, `!=`, `=>`, `::` compare, map or qualify.
         if matches!(self.at(next), b'=' | b':' | b'~')
             || matches!(self.before(at), b'=' | b'!' | b'<' | b'>' | b':')
-                && self.before(at) != b':'
         {
             return next;
         }
@@ -118,7 +122,8 @@ impl Scanner<'_> {
                 .any(|w| contains_ci(phrase, w))
                 || PHRASES.iter().any(|w| ends_ci(phrase, w.as_bytes()))
         };
-        let named = ENDINGS[1..].iter().any(|w| ends_ci(key, w)) && !ends_ci(key, b"compass");
+        let named = ENDINGS[1..].iter().any(|w| ends_ci(key, w)) && !ends_ci(key, b"compass")
+            || key.eq_ignore_ascii_case(b"sig");
         let keyword = keyword || named;
         if !keyword && !ends_ci(key, ENDINGS[0]) {
             return next;
@@ -151,6 +156,10 @@ impl Scanner<'_> {
                 _ => e += 1,
             }
         }
+        // `**token: abc**` is emphasised.
+        while e > v + 2 && !quoted && s[..e].ends_with(b"**") {
+            e -= 2;
+        }
         while e > v && !quoted && matches!(s[e - 1], b'.' | b',' | b'?' | b':') {
             e -= 1;
         }
@@ -182,11 +191,14 @@ impl Scanner<'_> {
     /// Forty characters of base64 at `a` beside words about AWS: its secret keys have no prefix.
     pub(in super::super) fn aws_secret(&mut self, a: usize) -> Option<usize> {
         let s = self.s;
-        let run = s[a..].iter().take(41);
-        let n = run.take_while(|&&b| Set::Base64.has(b)).count();
+        let part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+        // The word may have begun behind a `+` or `/` of the value.
+        let back = s[self.floor..a].iter().rev().take(40);
+        let a = a - back.take_while(|&&b| part(b)).count();
+        let n = s[a..].iter().take(41).take_while(|&&b| part(b)).count();
         let value = s.get(a..a + n)?;
         let mixed = n == 40
-            && !Set::Base64.has(self.before(a))
+            && !part(self.before(a))
             && value.iter().any(u8::is_ascii_lowercase)
             && value.iter().any(u8::is_ascii_uppercase)
             && value.iter().any(u8::is_ascii_digit)
@@ -205,39 +217,62 @@ impl Scanner<'_> {
     /// `my password is Winter2024!`: the value at `a`, told in prose.
     pub(in super::super) fn told(&mut self, a: usize) -> Option<usize> {
         const VERBS: &[&str] = &["is", "was", "est", "هي", "هو", "كان"];
+        const PASSWORDS: &[&str] = &[
+            "password",
+            "passwd",
+            "credentials",
+            "mot de passe",
+            "كلمة المرور",
+            "كلمة السر",
+        ];
+        const NAMES: &[&[u8]] = &[
+            b"_key",
+            b"_secret",
+            b"_token",
+            b"password",
+            b"passwd",
+            b"passphrase",
+            b"passcode",
+            b"credentials",
+            b"api key",
+            b"secret key",
+        ];
         if !self.wants(Entity::GenericSecret) || self.before(a) != b' ' {
             return None;
         }
         let s = self.s;
         let verb_from = words_back(s, a, 1);
         let verb = s[verb_from..a].trim_ascii();
-        if !VERBS
+        let is = VERBS
             .iter()
-            .any(|v| verb.eq_ignore_ascii_case(v.as_bytes()))
-        {
-            return None;
-        }
-        let said = s[verb_from.saturating_sub(40)..verb_from].trim_ascii_end();
-        let keyword = [
-            &b"_key"[..],
-            b"_secret",
-            b"_token",
-            &b"password"[..],
-            b"passphrase",
-            b"passcode",
-            b"api key",
-            b"secret key",
-        ]
-        .iter()
-        .any(|w| ends_ci(said, w))
-            || PHRASES.iter().any(|w| ends_ci(said, w.as_bytes()));
-        if !keyword {
-            return None;
-        }
+            .any(|v| verb.eq_ignore_ascii_case(v.as_bytes()));
         let mut e = a;
         while e < s.len() && e - a < 300 && s[e].is_ascii_graphic() && !matches!(s[e], b'"' | b'`')
         {
             e += 1;
+        }
+        let made = machine_made(&s[a..e]);
+        if !is && !made {
+            return None;
+        }
+        let stop = if is { verb_from } else { a };
+        let said = s[stop.saturating_sub(48)..stop].trim_ascii_end();
+        // `password for the server is`: words between are fine if nobody would write the value as prose.
+        let phrases = PHRASES.iter().map(|w| w.as_bytes());
+        let names = NAMES.iter().copied().chain(phrases);
+        let keyword = is && names.into_iter().any(|w| ends_ci(said, w))
+            || made && PASSWORDS.iter().any(|w| contains_ci(said, w.as_bytes()));
+        if !keyword {
+            return None;
+        }
+        // A Telegram token has a rule of its own.
+        if let Some(colon) = s[a..e].iter().position(|&b| b == b':')
+            && let Some(end) = self.bot_token(a + colon)
+        {
+            return Some(end);
+        }
+        if s[..e].ends_with(b"**") {
+            e -= 2;
         }
         while e > a && matches!(s[e - 1], b'.' | b',' | b'?' | b':' | b';' | b')') {
             e -= 1;
@@ -248,6 +283,17 @@ impl Scanner<'_> {
         self.put(a, e, Entity::GenericSecret, 80, true);
         Some(e)
     }
+}
+
+/// Ten characters or more with both cases and a digit or sign: no word of prose.
+fn machine_made(w: &[u8]) -> bool {
+    let sign = |b: &u8| b.is_ascii_digit() || matches!(b, b'!' | b'#' | b'$' | b'^' | b'*' | b'%');
+    w.len() >= 10
+        && w.iter().any(sign)
+        && w.iter().any(u8::is_ascii_lowercase)
+        && w.iter().filter(|b| b.is_ascii_uppercase()).count() >= 2
+        && !w.contains(&b'/')
+        && checks::entropy(w) >= 3.0
 }
 
 /// A value of a URL's secret parameter without any digit: both cases, and not a word.
@@ -275,6 +321,9 @@ fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
         return false;
     }
     let digit = v.iter().any(u8::is_ascii_digit);
+    if source(v) {
+        return false;
+    }
     let lower = v.iter().any(u8::is_ascii_lowercase);
     let upper = v.iter().any(u8::is_ascii_uppercase);
     let symbol = v
@@ -293,6 +342,31 @@ fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
             || bits >= 3.0 && (digit || (kinds >= 2 && bits >= 3.6))
     };
     strong && (keyword || (marked && bits >= 3.5 && v.len() >= 20))
+}
+
+/// Whether a value is a name or an expression of source text: `settings.SECRET_KEY`, `crate::Token`,
+/// `&[u32`, `PreTrainedTokenizerFast`, `_bindgen_ty_3`.
+fn source(v: &[u8]) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let digit = v.iter().any(u8::is_ascii_digit);
+    if v.windows(2).any(|w| w == b"::")
+        || v.starts_with(b"&")
+        || v[0] == b'['
+        || v.contains(&b'[') && !digit
+    {
+        return true;
+    }
+    if !v.iter().all(|&b| word(b) || b == b'.') {
+        return false;
+    }
+    if digit {
+        // A constant, or a name that a tool made.
+        return v[0] == b'_' && v.len() < 20
+            || v.contains(&b'_') && !v.iter().any(u8::is_ascii_lowercase);
+    }
+    // Words of letters, with a capital at the beginning of each.
+    let upper = v.iter().filter(|b| b.is_ascii_uppercase()).count();
+    v.contains(&b'.') || v.contains(&b'_') || upper * 10 < v.len() * 3
 }
 
 fn words_back(s: &[u8], from: usize, n: usize) -> usize {

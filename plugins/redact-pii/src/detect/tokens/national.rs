@@ -330,14 +330,14 @@ impl Scanner<'_> {
                 && (c.breaks >> letters & 1 == 0 || letters + digits >= 7)
             {
                 let ctx = self.context(a, end);
-                let all = ctx.near | ctx.far;
+                let all = ctx.near;
                 // `البطاقة الوطنية` and `carte nationale` of no other country.
                 let moroccan = match all & COUNTRIES {
                     0 => NATIONAL,
                     MA => ID | NATIONAL,
                     _ => 0,
                 };
-                if all & COUNTRIES & !MA == 0 || all & MA != 0 {
+                if all & COUNTRIES & !MA == 0 || (all | ctx.far) & MA != 0 {
                     self.weigh((a, end), Entity::MaCin, 15, false, CIN | moroccan, 0);
                 }
             }

@@ -110,7 +110,27 @@ impl Scanner<'_> {
         done.then_some(b)
     }
 
-    /// A line of a machine-readable zone, found from its first `<`.
+    /// Where the one or two further lines of `n` characters end that follow a zone's line.
+    fn more_lines(&self, mut end: usize, n: usize, part: impl Fn(u8) -> bool) -> usize {
+        for _ in 1..3 {
+            let rest = &self.s[end..];
+            let gap = [&b"\r\n"[..], b"\n", b"\\n", b" "]
+                .iter()
+                .find(|gap| rest.starts_with(gap))
+                .map_or(0, |gap| gap.len());
+            let line = rest.get(gap..gap + n).unwrap_or_default();
+            let whole = line.contains(&b'<')
+                && line.iter().all(|&b| part(b))
+                && !rest.get(gap + n).is_some_and(|&b| part(b));
+            if gap == 0 || !whole {
+                break;
+            }
+            end += gap + n;
+        }
+        end
+    }
+
+    /// A machine-readable zone, found from its first `<`.
     pub(in super::super) fn mrz(&mut self, at: usize) -> usize {
         let s = self.s;
         let part = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'<';
@@ -125,8 +145,9 @@ impl Scanner<'_> {
         // What follows may be a tag's `<`.
         for n in [44, 36, 30] {
             if b - a >= n && machine_readable(&s[a..a + n]) {
-                self.put(a, a + n, Entity::Mrz, 92, true);
-                return a + n;
+                let end = self.more_lines(a + n, n, part);
+                self.put(a, end, Entity::Mrz, 92, true);
+                return end;
             }
         }
         at + 1
