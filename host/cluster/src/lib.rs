@@ -7,6 +7,7 @@
 //!
 //! - [`node`]: this machine in its cluster: found by others, measuring, holding stages, coordinating.
 //! - [`members`]: who is there. [`plan`]: which node runs which layers, and the one check of it.
+//!   [`placement`]: the strategies that make plans.
 //! - [`transport`]: Zenoh, narrowed. [`identity`]: ids and names.
 //! - [`wire`]: what nodes say to each other, in bytes; the only place that has wire types.
 //! - [`link`]: frames from one place to another.
@@ -26,6 +27,7 @@ pub mod link;
 pub mod members;
 pub mod node;
 pub mod pipeline;
+pub mod placement;
 pub mod plan;
 pub mod stage;
 pub mod transport;

@@ -108,6 +108,38 @@ pub enum PlanError {
         /// What there is.
         available: u64,
     },
+    /// A name that is no node's.
+    #[error("there is no node {0:?}")]
+    Unknown(String),
+    /// A node that must not be used.
+    #[error("node {0} is excluded")]
+    Excluded(String),
+    /// More stages than are allowed.
+    #[error("{stages} stages are more than are allowed")]
+    Stages {
+        /// How many.
+        stages: usize,
+    },
+    /// A stage that is not on exactly one node.
+    #[error(
+        "stage {stage} is on {nodes} nodes; this version runs each stage on one (no tensor parallelism yet)"
+    )]
+    Group {
+        /// Which, counted from 0.
+        stage: usize,
+        /// How many nodes it names.
+        nodes: usize,
+    },
+    /// An executor that the node does not have.
+    #[error("stage {stage} wants executor {executor:?}, which node {node} does not have")]
+    Executor {
+        /// Which, counted from 0.
+        stage: usize,
+        /// Its node.
+        node: String,
+        /// What it wants.
+        executor: String,
+    },
     /// The nodes together are too small, or too few.
     #[error(
         "the model needs {needed} bytes and the cluster has {available} on {nodes} nodes; add a node, or free memory"
