@@ -37,21 +37,29 @@ def free_port() -> int:
 class Server:
     """One running host with folders of its own."""
 
-    def __init__(self, *args: str, env: dict[str, str] | None = None):
+    def __init__(
+        self, *args: str, env: dict[str, str] | None = None, host: str = "127.0.0.1", prefix: tuple[str, ...] = (),
+        inside: bool = False,
+    ):
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.prefix = prefix
+        self.url = f"http://{host}:{self.port}"
         self.home = tempfile.TemporaryDirectory(prefix="atoll-e2e-")
         self.log_path = pathlib.Path(self.home.name) / "server.log"
         environment = {
             **os.environ,
             "XDG_CONFIG_HOME": f"{self.home.name}/config",
             "XDG_DATA_HOME": f"{self.home.name}/data",
+            "XDG_STATE_HOME": f"{self.home.name}/state",
             "XDG_CACHE_HOME": os.environ.get("ATOLL_E2E_CACHE", f"{self.home.name}/cache"),
+            # Hosts of one network find each other; these are alone unless a test says otherwise.
+            "ATOLL_CLUSTER": "off",
             **(env or {}),
         }
+        local = ["--listen", f"127.0.0.1:{self.port}"] if inside else []
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [str(binary()), "serve", "--listen", f"127.0.0.1:{self.port}", *args],
+                [*prefix, str(binary()), "serve", "--listen", f"{host}:{self.port}", *local, *args],
                 stdout=log, stderr=subprocess.STDOUT, env=environment,
             )
         self.wait_ready()

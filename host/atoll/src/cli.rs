@@ -3,6 +3,7 @@
 //! Nothing here does anything; see [`crate::config`] for how flags, environment, file and defaults
 //! become one configuration.
 
+mod cluster;
 mod plugin;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::cluster::{ClusterArgs, ClusterCommand, JoinArgs, LeaveArgs, StatusArgs, TokenArgs};
 pub use self::plugin::{
     AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NameArgs, NewArgs,
     PluginCommand, PluginTestArgs, UpdateArgs, WorldArg,
@@ -109,6 +111,17 @@ A key is shown once, when it is made; only its hash is kept. A running server no
 seconds. Clients send it as their API key (`Authorization: Bearer` or `x-api-key`).")]
     Keys(KeysArgs),
 
+    /// See the other machines, join them, leave them
+    #[command(after_help = "\
+Start `atoll serve` on several machines of one network and they are one pool: a model too big for one
+is spread over them, and every machine answers for all.
+
+Examples:
+  atoll cluster status
+  atoll cluster token --new                 on one machine: a secret, and what the others need
+  atoll cluster join atoll1-...             on the others")]
+    Cluster(ClusterArgs),
+
     /// Measure how fast this machine runs a model's shape, without any weights on disk
     #[command(after_help = "\
 Examples:
@@ -158,6 +171,31 @@ pub struct ServeArgs {
     /// Ask for a key on 127.0.0.1 too, because something in front of it lets others in
     #[arg(long)]
     pub require_key: bool,
+
+    /// Be part of this cluster [env: ATOLL_CLUSTER; default: atoll]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_cluster")]
+    pub cluster: Option<String>,
+
+    /// Be part of no cluster [env: ATOLL_CLUSTER=off]
+    #[arg(long)]
+    pub no_cluster: bool,
+
+    /// Reach this node of the cluster, where multicast does not; may be repeated [env: ATOLL_CLUSTER_PEERS]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub peer: Vec<String>,
+
+    /// Listen for other nodes here; may be repeated [env: ATOLL_CLUSTER_LISTEN; default: tcp/[::]:0]
+    #[arg(long, value_name = "ADDR")]
+    pub cluster_listen: Vec<String>,
+
+    /// Let in only nodes that have this file's secret, and encrypt everything between nodes
+    /// [env: ATOLL_CLUSTER_SECRET_FILE, or the secret itself in ATOLL_CLUSTER_SECRET]
+    #[arg(long, value_name = "FILE")]
+    pub cluster_secret_file: Option<PathBuf>,
+
+    /// Divide every model into exactly so many stages, each on a node of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub stages: Option<u32>,
 
     /// Options shared with other commands.
     #[command(flatten)]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use atoll_engine::engine::{ModelPool, PoolOptions};
 use atoll_gateway::audit::{Audit, AuditFile, LogAudit};
+use atoll_gateway::cluster::ClusterView;
 use atoll_gateway::keys::KeyRing;
 use atoll_gateway::models::Models;
 use atoll_gateway::pool::PoolModels;
@@ -25,6 +26,7 @@ pub use self::catalog::ModelCatalog;
 use self::library::FolderLibrary;
 pub use self::plugin_set::{library, plugin_runtime};
 
+use crate::cluster::{self, ClusterFactory, ClusterModels, ClusterPage};
 use crate::config::Config;
 use crate::embedded;
 use crate::error::CliError;
@@ -65,8 +67,13 @@ pub struct Parts {
 /// Puts a server together.
 pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     let catalog = Arc::new(catalog(config));
-    let models = pooled(Arc::clone(&catalog));
-    let shared: Arc<dyn Models> = Arc::new(models.clone());
+    let keys = Arc::new(KeyRing::open(&config.keys.value)?);
+    let Host {
+        models,
+        shared,
+        cluster,
+        keeper,
+    } = host(config, &catalog, !config.key_file().read()?.is_empty()).await?;
     let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
     let mut library = plugin_set::library(config, Some(tokenizer))?;
     library.refresh().await;
@@ -77,8 +84,8 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     options.access = config.access();
     let mut gateway = GatewayParts::new(options, Arc::clone(&plugins), shared);
     gateway.audit = audit(config)?;
-    let keys = Arc::new(KeyRing::open(&config.keys.value)?);
     gateway.keys = Arc::clone(&keys);
+    gateway.cluster = cluster;
     let follow = plugin_set::follow(config.clone(), library, plugins);
     gateway.library = Some(Arc::new(FolderLibrary {
         hub: Hub::new(config.hub.clone())?,
@@ -98,9 +105,47 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
         gateway,
         models: names,
         maintenance: async move {
-            tokio::join!(models.maintain(), follow, keys.watch());
+            tokio::join!(models.maintain(), follow, keys.watch(), keeper);
         }
         .boxed(),
+    })
+}
+
+/// The models of this host, and of its cluster if it is part of one.
+struct Host {
+    /// This machine's.
+    models: PoolModels,
+    /// All.
+    shared: Arc<dyn Models>,
+    cluster: Option<Arc<dyn ClusterView>>,
+    /// Brings models back that should run; to be run beside the server.
+    keeper: BoxFuture<'static, ()>,
+}
+
+async fn host(
+    config: &Config,
+    catalog: &Arc<ModelCatalog>,
+    has_keys: bool,
+) -> Result<Host, CliError> {
+    let Some(joined) = cluster::join(config, catalog, has_keys).await? else {
+        let models = pooled(Arc::clone(catalog));
+        return Ok(Host {
+            shared: Arc::new(models.clone()),
+            models,
+            cluster: None,
+            keeper: std::future::ready(()).boxed(),
+        });
+    };
+    let factory = ClusterFactory::new(&joined, Arc::clone(catalog), config.cluster.clone(), None);
+    let factory = Arc::new(factory);
+    let pool = ModelPool::new(Arc::clone(&factory) as _, PoolOptions::default());
+    let models = PoolModels::new(pool, Arc::clone(catalog) as _);
+    let shared = ClusterModels::new(models.clone(), &joined, Arc::clone(&factory));
+    Ok(Host {
+        keeper: cluster::keep(joined.cluster.clone(), models.clone()).boxed(),
+        models,
+        shared: Arc::new(shared),
+        cluster: Some(Arc::new(ClusterPage::new(&joined, factory))),
     })
 }
 

@@ -3,6 +3,7 @@
 //! Each value remembers where it came from, for `atoll config`. Unknown fields in the file are an
 //! error with a suggestion: a misspelt limit that is silently ignored is worse than a stop.
 
+mod cluster;
 mod hub;
 mod responses;
 
@@ -19,6 +20,8 @@ use atoll_gateway::{Access, Limits, OnFault};
 use atoll_hub::HubOptions;
 use serde::Deserialize;
 
+use self::cluster::ClusterFile;
+pub use self::cluster::{ClusterConfig, Mode, WirePrecision};
 use self::hub::HubFile;
 pub use self::responses::ResponsesConfig;
 use crate::cli::{CommonArgs, ServeArgs};
@@ -48,6 +51,8 @@ struct File {
     kv_memory: Option<Bytes>,
     allowed_origins: Option<Vec<String>>,
     allowed_hosts: Option<Vec<String>>,
+    #[serde(default)]
+    cluster: ClusterFile,
     #[serde(default)]
     hub: HubFile,
     #[serde(default)]
@@ -202,6 +207,8 @@ pub struct Config {
     pub allowed_origins: Setting<Vec<String>>,
     /// Names of this machine.
     pub allowed_hosts: Setting<Vec<String>>,
+    /// Other machines.
+    pub cluster: ClusterConfig,
     /// Where models are downloaded from.
     pub hub: HubOptions,
     /// Limits on requests, as the file changed them.
@@ -274,6 +281,7 @@ impl Config {
         );
         let downloads = models.value.first().unwrap_or(&paths.models);
         Ok(Self {
+            cluster: ClusterConfig::resolve(args, env, file.cluster, from_file, &paths.node)?,
             hub: hub::options(file.hub, env, downloads),
             listen: pick(
                 many(&args.listen),

@@ -1,8 +1,10 @@
 //! The `atoll` command: parse, dispatch, report. Everything else is in the modules below and the
 //! crates they put together.
 
+mod admin_client;
 mod bench;
 mod cli;
+mod cluster;
 mod compose;
 mod config;
 mod embedded;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Plugins(args) => plugins::list(&args),
         Command::Pull(args) => pull::command(&args),
         Command::Keys(args) => keys::command(&args),
+        Command::Cluster(args) => cluster::command::command(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Config(args) => show::command(&args),
     };

@@ -23,6 +23,8 @@ pub struct Paths {
     pub keys: PathBuf,
     /// What filters did.
     pub audit: PathBuf,
+    /// Who this host is in a cluster, and what it remembers of it.
+    pub node: PathBuf,
 }
 
 impl Paths {
@@ -42,6 +44,7 @@ impl Paths {
                     .state_dir()
                     .unwrap_or(dirs.data_dir())
                     .join("audit.jsonl"),
+                node: dirs.state_dir().unwrap_or(dirs.data_dir()).join("node"),
             },
             None => {
                 let base = PathBuf::from(".atoll");
@@ -54,6 +57,7 @@ impl Paths {
                     history: base.join("history"),
                     keys: base.join("keys.json"),
                     audit: base.join("audit.jsonl"),
+                    node: base.join("node"),
                 }
             }
         }

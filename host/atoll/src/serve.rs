@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use atoll_gateway::{Gateway, Server, Shutdown};
 
+use crate::admin_client::reachable;
 use crate::cli::ServeArgs;
 use crate::compose::{self, Parts};
 use crate::config::Config;
@@ -107,15 +108,5 @@ fn greet(addresses: &[SocketAddr], models: &[String], config: &Config) {
              -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'",
             reachable(*address)
         ));
-    }
-}
-
-/// An address somebody on this machine can use: the unspecified one is not.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
-        other => other,
     }
 }

@@ -10,7 +10,9 @@
 //!   [`placement`]: the strategies that make plans.
 //! - [`transport`]: Zenoh, narrowed. [`identity`]: ids and names.
 //! - [`wire`]: what nodes say to each other, in bytes; the only place that has wire types.
-//! - [`link`]: frames from one place to another.
+//! - [`desired`]: which models should run. [`route`]: which node answers.
+//!   [`sessions`]: a request that another node answers.
+//!   [`link`]: frames from one place to another.
 //! - [`stage`]: one stage at work. [`pipeline`]: the chain of them, seen from its coordinator.
 //!
 //! # What is promised
@@ -21,6 +23,7 @@
 //! - A stage that dies, freezes or is cut off ends the pipeline with a typed error in about a second.
 //! - What another node says is checked before it is believed.
 
+pub mod desired;
 pub mod error;
 pub mod identity;
 pub mod link;
@@ -29,6 +32,8 @@ pub mod node;
 pub mod pipeline;
 pub mod placement;
 pub mod plan;
+pub mod route;
+pub mod sessions;
 pub mod stage;
 pub mod transport;
 pub mod wire;

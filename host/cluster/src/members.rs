@@ -20,7 +20,7 @@ const MAX_MEMBERS: usize = 1024;
 /// Largest facts taken from a node.
 const MAX_FACTS: usize = 256 << 10;
 
-/// Weight of a new round trip in the average.
+/// Weight of a new measurement in the average.
 const SMOOTHING: f64 = 0.2;
 
 /// What a node says of itself.
@@ -29,6 +29,8 @@ const SMOOTHING: f64 = 0.2;
 pub struct NodeFacts {
     /// Its machine's name, for people.
     pub name: String,
+    /// The same for nodes of one machine.
+    pub machine: String,
     /// Its version of Atoll.
     pub version: String,
     /// Its version of the wire.
@@ -49,12 +51,19 @@ pub struct NodeFacts {
     pub models: Vec<String>,
     /// Stages it holds.
     pub stages: Vec<HeldStage>,
+    /// Models it answers for others: those in its memory, and those whose pipeline it coordinates.
+    pub serving: Vec<String>,
+    /// Tells its map of models that should run from another.
+    pub desired: u64,
+    /// What it measured of its ways to others.
+    pub links: Vec<LinkReport>,
 }
 
 impl Default for NodeFacts {
     fn default() -> Self {
         Self {
             name: String::new(),
+            machine: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: wire::VERSION,
             features: Vec::new(),
@@ -65,6 +74,9 @@ impl Default for NodeFacts {
             executors: Vec::new(),
             models: Vec::new(),
             stages: Vec::new(),
+            serving: Vec::new(),
+            desired: 0,
+            links: Vec::new(),
         }
     }
 }
@@ -99,12 +111,23 @@ pub struct HeldStage {
     pub bytes: u64,
 }
 
+/// One way, as the node at its beginning measured it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkReport {
+    /// To this node.
+    pub to: NodeId,
+    /// What was measured.
+    #[serde(flatten)]
+    pub facts: LinkFacts,
+}
+
 /// What was measured of the way to a node.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LinkFacts {
     /// Round trip in seconds, smoothed.
     pub round_trip: Option<f64>,
-    /// Bytes a second, one way, last measured.
+    /// Bytes a second, one way, smoothed.
     pub bytes_per_second: Option<f64>,
 }
 
@@ -121,9 +144,24 @@ pub struct Member {
     pub since: Instant,
     /// When it last said what it is.
     pub heard: Option<Instant>,
+    /// When a pipeline last failed by it.
+    pub suspected: Option<Instant>,
 }
 
 impl Member {
+    /// Whether it can be given work: it speaks this node's version, and has been heard since it was
+    /// last found silent. A frozen machine stays a member until the network closes its connections;
+    /// nothing is placed there meanwhile.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        let trusted = match (self.suspected, self.heard) {
+            (Some(suspected), Some(heard)) => heard > suspected,
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        trusted && self.facts.is_some() && self.incompatible().is_none()
+    }
+
     /// Why this node and the member cannot work together, if so.
     #[must_use]
     pub fn incompatible(&self) -> Option<String> {
@@ -158,6 +196,7 @@ impl Members {
             link: LinkFacts::default(),
             since: now,
             heard: None,
+            suspected: None,
         };
         self.all.insert(node, member);
         true
@@ -185,19 +224,24 @@ impl Members {
         Ok(())
     }
 
+    /// `node` was silent where it should not have been.
+    pub fn suspect(&mut self, node: NodeId, now: Instant) {
+        if let Some(member) = self.all.get_mut(&node) {
+            member.suspected = Some(now);
+        }
+    }
+
     /// A ping to `node` took so long.
     pub fn round_trip(&mut self, node: NodeId, took: Duration) {
         if let Some(member) = self.all.get_mut(&node) {
-            let new = took.as_secs_f64();
-            let old = member.link.round_trip.unwrap_or(new);
-            member.link.round_trip = Some(old + SMOOTHING * (new - old));
+            smooth(&mut member.link.round_trip, took.as_secs_f64());
         }
     }
 
     /// So many bytes a second go to `node`.
     pub fn bandwidth(&mut self, node: NodeId, bytes_per_second: f64) {
         if let Some(member) = self.all.get_mut(&node) {
-            member.link.bytes_per_second = Some(bytes_per_second);
+            smooth(&mut member.link.bytes_per_second, bytes_per_second);
         }
     }
 
@@ -211,6 +255,11 @@ impl Members {
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.all.values()
     }
+}
+
+fn smooth(value: &mut Option<f64>, new: f64) {
+    let old = value.unwrap_or(new);
+    *value = Some(old + SMOOTHING * (new - old));
 }
 
 #[cfg(test)]
@@ -273,6 +322,25 @@ mod tests {
             members.came(NodeId::random(), now);
         }
         assert_eq!(members.iter().count(), MAX_MEMBERS);
+    }
+
+    #[test]
+    fn a_silent_node_is_not_used_until_it_is_heard_again() {
+        let mut members = Members::default();
+        let (node, now) = (NodeId::random(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        members.came(node, now);
+        assert!(
+            !members.get(node).unwrap().usable(),
+            "nothing is known of it"
+        );
+        let facts = json(&NodeFacts::default());
+        members.heard(node, &facts, after(1)).unwrap();
+        assert!(members.get(node).unwrap().usable());
+        members.suspect(node, after(2));
+        assert!(!members.get(node).unwrap().usable());
+        members.heard(node, &facts, after(3)).unwrap();
+        assert!(members.get(node).unwrap().usable());
     }
 
     #[test]

@@ -9,12 +9,18 @@ mod host;
 mod instance;
 mod measure;
 mod status;
+mod topology;
+mod wishes;
 
 use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use atoll_engine::executor::StageExecutor;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -24,12 +30,15 @@ use uuid::Uuid;
 pub use instance::PipelineOrder;
 pub use status::{ClusterStatus, MemberStatus, PipelineStatus};
 
+use crate::desired::Desired;
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, Identity, NodeId};
-use crate::members::{ExecutorFacts, Member, Members, NodeFacts};
+use crate::members::{ExecutorFacts, LinkReport, Member, Members, NodeFacts};
 use crate::pipeline::Monitor;
 use crate::plan::Budget;
-use crate::transport::{Network, Question, Transport};
+use crate::route;
+use crate::sessions::{Service, Sessions};
+use crate::transport::{Network, Question, SessionWay, Transport};
 use crate::wire;
 use crate::wire::call::{Answer, Call, StageOrder};
 use host::StageHost;
@@ -39,6 +48,9 @@ const FACTS_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often pipelines and stages are looked at.
 const HEALTH_PERIOD: Duration = Duration::from_millis(50);
+
+/// The part of a machine's memory that stages leave to everything else.
+const RESERVE: u64 = 10;
 
 /// What this node loads stages from: its models and its executor. Called on blocking threads, but for
 /// [`offer`](StageLoader::offer).
@@ -62,16 +74,18 @@ pub trait StageLoader: Send + Sync + 'static {
 /// What a node has for stages.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Offer {
-    /// Bytes for stages, those it holds included.
-    pub bytes: u64,
+    /// Most bytes for stages, those it holds included; `None` is what the machine has free, but for a
+    /// reserve.
+    pub bytes: Option<u64>,
     /// Models it has.
     pub models: Vec<String>,
+    /// Models it answers for others.
+    pub serving: Vec<String>,
     /// What it computes with.
     pub executors: Vec<ExecutorFacts>,
 }
 
 /// How a node takes part.
-#[derive(Debug)]
 pub struct ClusterOptions {
     /// Which cluster.
     pub name: ClusterName,
@@ -81,8 +95,22 @@ pub struct ClusterOptions {
     pub network: Network,
     /// Where its API listens, for the others to see.
     pub api: Vec<String>,
-    /// Longest silence of a stage before it counts as lost.
+    /// Longest silence of a stage, or of a node that answers, before it counts as lost.
     pub silence: Duration,
+    /// Where the map of models that should run is kept; `None` keeps it in memory only.
+    pub desired: Option<PathBuf>,
+    /// Answers the requests that other nodes forward; `None` refuses them.
+    pub service: Option<Arc<dyn Service>>,
+}
+
+impl fmt::Debug for ClusterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterOptions")
+            .field("name", &self.name)
+            .field("identity", &self.identity)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ClusterOptions {
@@ -95,6 +123,8 @@ impl ClusterOptions {
             network,
             api: Vec::new(),
             silence: Duration::from_secs(1),
+            desired: None,
+            service: None,
         }
     }
 }
@@ -115,11 +145,14 @@ struct Inner {
     transport: Transport,
     loader: Arc<dyn StageLoader>,
     members: Mutex<Members>,
+    sessions: Arc<Sessions<Transport>>,
     host: StageHost,
     watched: Mutex<HashMap<(Uuid, u64), Watched>>,
     /// The id of each model's instance here, and the epoch of its latest plan.
     instances: Mutex<HashMap<String, (Uuid, u64)>>,
+    desired: Mutex<Desired>,
     changed: Notify,
+    tell_wishes: Notify,
     /// What was begun for others: loading, unloading.
     work: TaskTracker,
     runtime: Handle,
@@ -147,15 +180,23 @@ impl Cluster {
     ) -> Result<Self, ClusterError> {
         let transport = Transport::open(&options.name, &options.network).await?;
         let id = options.identity.id();
+        let desired = options
+            .desired
+            .as_deref()
+            .map(Desired::load)
+            .unwrap_or_default();
         let inner = Arc::new(Inner {
             options,
+            sessions: Sessions::new(id, transport.clone()),
             transport,
             loader,
             members: Mutex::default(),
             host: StageHost::default(),
             watched: Mutex::default(),
             instances: Mutex::default(),
+            desired: Mutex::new(desired),
             changed: Notify::new(),
+            tell_wishes: Notify::new(),
             work: TaskTracker::new(),
             runtime: Handle::current(),
         });
@@ -170,13 +211,18 @@ impl Cluster {
         let answering = transport.answer(id, answer).await?;
         let hearing = Arc::downgrade(&inner);
         let heard = move |node, facts: &[u8]| {
-            if let Some(inner) = hearing.upgrade()
-                && let Err(reason) = lock(&inner.members).heard(node, facts, Instant::now())
-            {
-                tracing::debug!(?node, reason, "facts that are none");
+            if let Some(inner) = hearing.upgrade() {
+                inner.facts_heard(node, facts);
             }
         };
         let listening = transport.listen_facts(heard).await?;
+        let wishing = Arc::downgrade(&inner);
+        let wished = move |map: &[u8]| {
+            if let Some(inner) = wishing.upgrade() {
+                inner.wishes_heard(map);
+            }
+        };
+        let wishes = transport.listen_wishes(wished).await?;
         let seeing = Arc::downgrade(&inner);
         let seen = move |node, here| {
             if let Some(inner) = seeing.upgrade() {
@@ -184,16 +230,34 @@ impl Cluster {
             }
         };
         let watching = transport.watch(seen).await?;
+        let begun = Arc::downgrade(&inner);
+        let asked = move |frame: Vec<u8>| {
+            if let Some(inner) = begun.upgrade() {
+                let spawn = |work| drop(inner.work.spawn_on(work, &inner.runtime));
+                let service = inner.options.service.as_ref();
+                inner.sessions.asked(&frame, service, spawn);
+            }
+        };
+        let asked = transport.sessions(id, SessionWay::Ask, asked).await?;
+        let answers = Arc::downgrade(&inner.sessions);
+        let told = move |frame: Vec<u8>| {
+            if let Some(sessions) = answers.upgrade() {
+                sessions.told(&frame);
+            }
+        };
+        let told = transport.sessions(id, SessionWay::Tell, told).await?;
         let token = transport.announce(id).await?;
         let mut tasks = JoinSet::new();
         let publisher = Arc::clone(&inner);
         tasks.spawn(async move {
             // Held for as long as the node takes part.
-            let _held = (answering, listening, watching, token);
+            let _held = (answering, listening, wishes, watching, asked, told, token);
             publisher.publish().await;
         });
         let health = Arc::clone(&inner);
         tasks.spawn(async move { health.look_after().await });
+        let teller = Arc::clone(&inner);
+        tasks.spawn(async move { teller.tell_wishes().await });
         let meter = Arc::clone(&inner);
         tasks.spawn(async move { meter.measure().await });
         tracing::info!(cluster = %inner.options.name, node = %id, "joined");
@@ -231,9 +295,7 @@ impl Cluster {
     #[must_use]
     pub fn budgets(&self, model: &str) -> Vec<Budget> {
         let members = lock(&self.inner.members);
-        let usable = members
-            .iter()
-            .filter(|member| member.incompatible().is_none());
+        let usable = members.iter().filter(|member| member.usable());
         usable
             .filter_map(|member| {
                 let facts = member.facts.as_ref()?;
@@ -244,6 +306,59 @@ impl Cluster {
                 })
             })
             .collect()
+    }
+
+    /// Asks another node something that its [`Service`] answers. Dropping the answer cancels it.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unreachable`]. The answer itself ends with an error if the node is lost, or
+    /// silent for longer than this node's patience.
+    pub async fn ask(
+        &self,
+        node: NodeId,
+        request: Vec<u8>,
+    ) -> Result<BoxStream<'static, Result<Vec<u8>, ClusterError>>, ClusterError> {
+        let silence = self.inner.options.silence;
+        let answer = self.inner.sessions.ask(node, request, silence).await?;
+        let inner = Arc::clone(&self.inner);
+        let watched = answer.inspect(move |part| {
+            if part.is_err() {
+                lock(&inner.members).suspect(node, Instant::now());
+            }
+        });
+        Ok(watched.boxed())
+    }
+
+    /// The node that answers requests for `model`, if it is not this one; see [`route`](crate::route).
+    #[must_use]
+    pub fn elsewhere(&self, model: &str, serving: bool, alone: bool) -> Option<NodeId> {
+        let asked = route::Asked {
+            node: self.id(),
+            serving,
+            alone,
+        };
+        route::elsewhere(model, asked, lock(&self.inner.members).iter())
+    }
+
+    /// Says what this node is now, rather than within a second.
+    pub fn refresh(&self) {
+        self.inner.changed.notify_one();
+    }
+
+    /// Bytes that this node has for stages now, if it may hold `limit` of them.
+    #[must_use]
+    pub fn memory_for_stages(&self, limit: Option<u64>) -> u64 {
+        budget(limit, self.inner.host.bytes())
+    }
+
+    /// Why the latest pipeline of `model` that this node coordinates does not work, if so.
+    #[must_use]
+    pub fn pipeline_failure(&self, model: &str) -> Option<ClusterError> {
+        let silence = self.inner.options.silence;
+        let watched = lock(&self.inner.watched);
+        let of_model = watched.iter().filter(|(_, watched)| watched.model == model);
+        let latest = of_model.max_by_key(|((_, epoch), _)| *epoch);
+        latest.and_then(|(_, watched)| watched.monitor.failure(silence))
     }
 
     /// Leaves: gives up the stages it holds, and tells everybody.
@@ -273,6 +388,9 @@ impl Inner {
                 tracing::info!(node = %node, "a node joined");
                 // It should know this one before the next second.
                 self.changed.notify_one();
+                if lock(&self.desired).wanted().next().is_some() {
+                    self.tell_wishes.notify_one();
+                }
             }
         } else if lock(&self.members).went(node) {
             tracing::info!(node = %node, "a node left");
@@ -281,9 +399,24 @@ impl Inner {
                     watched.monitor.fail(ClusterError::Lost { node });
                 }
             }
+            self.sessions.lost(node);
             let inner = Arc::clone(self);
             self.work
                 .spawn_blocking_on(move || inner.host.lost(node), &self.runtime);
+        }
+    }
+
+    /// A node said what it is. Runs on the transport's threads.
+    fn facts_heard(&self, node: NodeId, facts: &[u8]) {
+        let mut members = lock(&self.members);
+        if let Err(reason) = members.heard(node, facts, Instant::now()) {
+            return tracing::debug!(?node, reason, "facts that are none");
+        }
+        let facts = members.get(node).and_then(|member| member.facts.as_ref());
+        let theirs = facts.map(|facts| facts.desired);
+        drop(members);
+        if theirs.is_some_and(|theirs| theirs != lock(&self.desired).digest()) {
+            self.tell_wishes.notify_one();
         }
     }
 
@@ -324,15 +457,27 @@ impl Inner {
     fn facts(&self) -> NodeFacts {
         let offer = self.loader.offer();
         let stages = self.host.held();
-        let held: u64 = stages.iter().map(|stage| stage.bytes).sum();
+        let stage_budget = budget(offer.bytes, self.host.bytes());
         let mut system = sysinfo::System::new();
         system.refresh_memory();
+        let links = lock(&self.members)
+            .iter()
+            .filter(|member| member.link.round_trip.is_some())
+            .map(|member| LinkReport {
+                to: member.id,
+                facts: member.link,
+            })
+            .collect();
         NodeFacts {
-            name: sysinfo::System::host_name().unwrap_or_default(),
+            machine: machine(),
+            name: host_name(),
             api: self.options.api.clone(),
             memory_total: system.total_memory(),
             memory_free: system.available_memory(),
-            stage_budget: offer.bytes.saturating_sub(held),
+            stage_budget,
+            serving: offer.serving,
+            desired: lock(&self.desired).digest(),
+            links,
             executors: offer.executors,
             models: offer.models,
             stages,
@@ -386,11 +531,39 @@ impl Inner {
                 && let Some(error) = watched.monitor.failure(self.options.silence)
                 && let Some(failed) = watched.failed.take()
             {
+                if let ClusterError::Silent { stage, .. } = &error
+                    && let Some(&node) = watched.nodes.get(*stage)
+                {
+                    lock(&self.members).suspect(node, Instant::now());
+                }
                 failures.push((error, failed));
             }
         }
         failures
     }
+}
+
+/// What two nodes of one machine have in common, and others have not.
+fn machine() -> String {
+    format!("{}/{}", host_name(), sysinfo::System::boot_time())
+}
+
+/// Bytes for further stages beside those held: what is left of `limit`, or what the machine has free
+/// but for a reserve.
+fn budget(limit: Option<u64>, held: u64) -> u64 {
+    if let Some(limit) = limit {
+        return limit.saturating_sub(held);
+    }
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let reserve = system.total_memory() / RESERVE;
+    system.available_memory().saturating_sub(reserve)
+}
+
+/// This machine's name, or nothing if it has none.
+#[must_use]
+pub fn host_name() -> String {
+    sysinfo::System::host_name().unwrap_or_default()
 }
 
 /// Memory of this machine in bytes.

@@ -169,7 +169,12 @@ impl PipelineExecutor {
 }
 
 fn failed(error: &ClusterError) -> ExecutorError {
-    ExecutorError::Failed(error.to_string())
+    match error {
+        ClusterError::Mismatch(_) | ClusterError::Wire(_) => {
+            ExecutorError::Failed(error.to_string())
+        }
+        lost => ExecutorError::Lost(format!("a machine that ran this model is lost: {lost}")),
+    }
 }
 
 /// What a chain of stages can do together.

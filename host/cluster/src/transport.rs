@@ -23,6 +23,7 @@ use zenoh::sample::{Sample, SampleKind};
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, NodeId};
 use crate::link::{ChannelSender, FrameSender};
+use crate::sessions::Post;
 
 /// How a node is reached and finds others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,6 +243,26 @@ impl Transport {
         subscriber.await.map_err(transport("listening to nodes"))
     }
 
+    /// Tells all nodes which models should run.
+    pub(crate) async fn publish_wishes(&self, map: Vec<u8>) -> Result<(), ClusterError> {
+        let key = self.key(format_args!("wishes"));
+        let put = self.session.put(key, map);
+        let put = put.congestion_control(CongestionControl::Block);
+        put.await
+            .map_err(transport("publishing which models should run"))
+    }
+
+    /// Calls `heard` with every map that a node tells.
+    pub(crate) async fn listen_wishes(
+        &self,
+        heard: impl Fn(&[u8]) + Send + Sync + 'static,
+    ) -> Result<Subscriber<()>, ClusterError> {
+        let key = self.key(format_args!("wishes"));
+        let callback = move |sample: Sample| heard(&sample.payload().to_bytes());
+        let subscriber = self.session.declare_subscriber(key).callback(callback);
+        subscriber.await.map_err(transport("listening to nodes"))
+    }
+
     /// Calls `asked` with every question to `node`. It runs on the transport's threads and must not
     /// wait.
     pub(crate) async fn answer(
@@ -281,6 +302,41 @@ impl Transport {
                 String::from_utf8_lossy(&error.payload().to_bytes()).into_owned(),
             )),
         }
+    }
+
+    /// Sends a frame of a session to `node`.
+    async fn post(
+        &self,
+        node: NodeId,
+        way: SessionWay,
+        frame: Vec<u8>,
+    ) -> Result<(), ClusterError> {
+        let key = self.key(format_args!("{way}/{node}"));
+        let put = self
+            .session
+            .put(key, frame)
+            .congestion_control(CongestionControl::Block)
+            .priority(Priority::InteractiveLow)
+            .express(true);
+        put.await.map_err(|error| ClusterError::Unreachable {
+            to: format!("node {node:?}"),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Calls `take`, which must not wait, with every frame of a session that comes to `node`.
+    pub(crate) async fn sessions(
+        &self,
+        node: NodeId,
+        way: SessionWay,
+        take: impl Fn(Vec<u8>) + Send + Sync + 'static,
+    ) -> Result<Subscriber<()>, ClusterError> {
+        let key = self.key(format_args!("{way}/{node}"));
+        let callback = move |sample: Sample| take(sample.payload().to_bytes().into_owned());
+        let subscriber = self.session.declare_subscriber(key).callback(callback);
+        subscriber
+            .await
+            .map_err(transport("listening for requests"))
     }
 
     /// The sending end of a link of a pipeline.
@@ -339,6 +395,34 @@ fn transport(what: &'static str) -> impl Fn(zenoh::Error) -> ClusterError {
 
 fn last_part(key: &str) -> Option<NodeId> {
     key.rsplit('/').next()?.parse().ok()
+}
+
+/// Which way a session's frame goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionWay {
+    /// To the node that answers.
+    Ask,
+    /// To the node that asked.
+    Tell,
+}
+
+impl fmt::Display for SessionWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ask => "ask",
+            Self::Tell => "tell",
+        })
+    }
+}
+
+impl Post for Transport {
+    async fn up(&self, to: NodeId, frame: Vec<u8>) -> Result<(), ClusterError> {
+        self.post(to, SessionWay::Ask, frame).await
+    }
+
+    async fn down(&self, to: NodeId, frame: Vec<u8>) -> Result<(), ClusterError> {
+        self.post(to, SessionWay::Tell, frame).await
+    }
 }
 
 /// A link of a pipeline, by name. The epoch is part of it: links of different plans never meet.

@@ -12,6 +12,7 @@
 pub mod call;
 mod convert;
 mod hidden;
+pub mod session;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

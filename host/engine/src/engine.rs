@@ -186,6 +186,27 @@ struct Inner {
     stopped: watch::Receiver<bool>,
 }
 
+/// See [`Engine::ender`].
+#[derive(Debug)]
+pub struct EngineEnder {
+    shared: Arc<Shared>,
+    commands: mpsc::WeakSender<Command>,
+}
+
+impl EngineEnder {
+    /// Ends the engine with this failure: running requests get it, and the next one finds the model
+    /// to be loaded again. Does not wait.
+    pub fn fail(&self, error: EngineError) {
+        self.shared.failure.get_or_init(|| error);
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.stopping.store(true, Ordering::Release);
+        if let Some(commands) = self.commands.upgrade() {
+            // A full channel means that the loop is awake.
+            commands.try_send(Command::Wake).ok();
+        }
+    }
+}
+
 impl Engine {
     /// Starts the loop thread for a model folder that has been opened, on an executor that holds
     /// its weights.
@@ -444,6 +465,16 @@ impl Engine {
         self.inner.shared.stopping.store(true, Ordering::Release);
         self.wake().await;
         self.stopped().await;
+    }
+
+    /// A way to end this engine from outside, for whoever learns that its executor is lost while it
+    /// is idle. Does not keep the engine.
+    #[must_use]
+    pub fn ender(&self) -> EngineEnder {
+        EngineEnder {
+            shared: Arc::clone(&self.inner.shared),
+            commands: self.inner.commands.downgrade(),
+        }
     }
 
     /// Makes an idle loop look at its flags. A closed channel means that it has ended.

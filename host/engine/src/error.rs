@@ -52,6 +52,14 @@ pub enum EngineError {
         /// What the budget leaves once everything idle is unloaded.
         available: u64,
     },
+    /// The model cannot be loaded now, and perhaps later: machines are missing.
+    #[error("{reason}")]
+    Unavailable {
+        /// What is missing.
+        reason: String,
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
     /// The model folder cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -98,6 +106,7 @@ impl EngineError {
             Self::InvalidRequest { .. } => "invalid_request",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::OutOfMemory { .. } => "out_of_memory",
+            Self::Unavailable { .. } => "unavailable",
             Self::Model(_) => "model",
             Self::Text(_) => "text",
             Self::Row(_) => "row",

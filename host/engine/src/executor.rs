@@ -294,6 +294,10 @@ pub enum ExecutorError {
         /// What it cannot do.
         what: &'static str,
     },
+    /// A machine that ran a part of the model has gone; every sequence is lost. The model can be
+    /// loaded again on what is left.
+    #[error("{0}")]
+    Lost(String),
     /// The device, a peer or a kernel failed; every sequence it holds is lost.
     #[error("executor failed: {0}")]
     Failed(String),

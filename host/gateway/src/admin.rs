@@ -91,6 +91,26 @@ pub(crate) async fn models(State(gateway): State<Gateway>) -> Response {
     json(StatusCode::OK, &json!({ "models": models }))
 }
 
+/// The other machines as this one sees them.
+pub(crate) async fn cluster(State(gateway): State<Gateway>) -> Response {
+    let status = match &gateway.inner.cluster {
+        Some(cluster) => cluster.status(),
+        None => json!({ "cluster": null }),
+    };
+    json(StatusCode::OK, &status)
+}
+
+/// Leaves the cluster.
+pub(crate) async fn leave_cluster(State(gateway): State<Gateway>) -> Response {
+    if let Some(cluster) = &gateway.inner.cluster {
+        cluster.leave().await;
+    }
+    json(
+        StatusCode::OK,
+        &json!({ "left": gateway.inner.cluster.is_some() }),
+    )
+}
+
 /// A path under `/atoll` that does not exist.
 pub(crate) async fn unknown(request: Request) -> Response {
     let message = format!("there is no {}", request.uri().path());
@@ -98,7 +118,7 @@ pub(crate) async fn unknown(request: Request) -> Response {
         StatusCode::NOT_FOUND,
         &json!({
             "error": { "message": message, "type": "not_found", "param": null, "code": "unknown_route" },
-            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models"],
+            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models", "GET /atoll/v1/cluster"],
         }),
     )
 }
@@ -122,6 +142,7 @@ pub(crate) async fn index(State(gateway): State<Gateway>) -> Response {
         "/readyz            ready for requests",
         "/metrics           OpenMetrics",
         "/atoll/v1/models   models, as JSON",
+        "/atoll/v1/cluster  other machines, as JSON",
         "/atoll/v1/plugins  plugins, as JSON",
         "/atoll/v1/version  version, as JSON",
     ] {

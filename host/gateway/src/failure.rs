@@ -97,6 +97,14 @@ pub(crate) fn from_engine(failure: &EngineError) -> Error {
             let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
             overloaded(message, millis)
         }
+        EngineError::Unavailable { retry_after, .. } => {
+            let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+            overloaded(message, millis)
+        }
+        // What was begun is lost, but the next request finds the model on what is left.
+        EngineError::Executor(ExecutorError::Lost(_)) => {
+            overloaded(message, DEFAULT_RETRY_AFTER_MS)
+        }
         EngineError::ShuttingDown => overloaded(message, DEFAULT_RETRY_AFTER_MS),
         EngineError::InvalidRequest { param, .. } => invalid(client_name(param), message),
         EngineError::ModelNotFound { name } => {

@@ -13,13 +13,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::audit::{Audit, LogAudit};
 use crate::body::{self, BodyError};
+use crate::cluster::ClusterView;
 use crate::exchange::{self, Conversation};
 use crate::failure::{self, Failure};
 use crate::filters::Chain;
@@ -51,6 +52,8 @@ pub struct GatewayParts {
     pub keys: Arc<KeyRing>,
     /// Where answers are kept.
     pub responses: Option<Arc<ResponseStore>>,
+    /// The other machines; `None` for a host that is on its own.
+    pub cluster: Option<Arc<dyn ClusterView>>,
 }
 
 impl GatewayParts {
@@ -63,6 +66,7 @@ impl GatewayParts {
             plugins,
             models,
             library: None,
+            cluster: None,
             audit,
             keys: Arc::default(),
             responses: match ResponseStore::in_memory(IN_MEMORY) {
@@ -93,6 +97,7 @@ pub(crate) struct Inner {
     pub(crate) plugins: Arc<PluginSet>,
     pub(crate) models: Arc<dyn Models>,
     pub(crate) library: Option<Arc<dyn Library>>,
+    pub(crate) cluster: Option<Arc<dyn ClusterView>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) responses: Option<Responses>,
@@ -117,12 +122,14 @@ impl Gateway {
             audit,
             keys,
             responses,
+            cluster,
         } = parts;
         let inner = Inner {
             options,
             plugins,
             models,
             library,
+            cluster,
             audit,
             keys,
             responses: responses.map(Responses::new),
@@ -143,6 +150,8 @@ impl Gateway {
             .route("/atoll/v1/version", get(admin::version))
             .route("/atoll/v1/plugins", get(admin::plugins))
             .route("/atoll/v1/models", get(admin::models))
+            .route("/atoll/v1/cluster", get(admin::cluster))
+            .route("/atoll/v1/cluster/leave", post(admin::leave_cluster))
             .route("/atoll", get(admin::unknown))
             .route("/atoll/{*rest}", get(admin::unknown))
             .route_layer(axum::middleware::from_fn_with_state(

@@ -19,6 +19,7 @@
 //! | `generate`, `prompt`, `rules`, `inline_system` | canonical request to the engine's request |
 //! | `responses` | answers that are kept |
 //! | `source` | loading, tokenizing, queueing; the engine's events as they come |
+//! | `forward`, `cluster` | what another host of the pool answers |
 //! | `pull` | a download's progress, streamed |
 //! | `events`, `items` | engine events to canonical events |
 //! | `stream` | events to filters to dialect to client, with back-pressure |
@@ -54,6 +55,8 @@ mod source;
 mod stream;
 
 pub mod audit;
+pub mod cluster;
+pub mod forward;
 pub mod keys;
 pub mod library;
 pub mod models;

@@ -17,6 +17,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use crate::forward::Elsewhere;
+
 /// What the engine says about one generation, ending with `Failed` or `Done`. Dropping the stream
 /// cancels the generation within one step.
 pub type GenerationStream = BoxStream<'static, GenerationEvent>;
@@ -32,6 +34,16 @@ pub trait Models: Send + Sync + 'static {
         let find =
             move |models: Vec<types::ModelInfo>| models.into_iter().find(|model| model.id == name);
         self.list().map(find).boxed()
+    }
+
+    /// As [`show`](Self::show), without asking other hosts.
+    fn show_here<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<types::ModelInfo>> {
+        self.show(name)
+    }
+
+    /// The host that answers requests for that name, if it is not this one. Never waits.
+    fn elsewhere(&self, _name: &str) -> Option<Arc<dyn Elsewhere>> {
+        None
     }
 
     /// Says how long a loaded model stays after its last use. Called while an engine of it is held.

@@ -19,11 +19,12 @@ use crate::failure::{self, Failure};
 use crate::filters::Chain;
 use crate::gateway::{Gateway, Keeping, fail};
 use crate::metrics::Watch;
+use crate::models::Models;
 use crate::responses::Responses;
 use crate::responses::recorder::Recorder;
 use crate::source::{Feed, RequestFacts};
 use crate::stream::Answer;
-use crate::{embed, generate, library, pull, response, rules, source};
+use crate::{embed, forward, generate, library, pull, response, rules, source};
 
 /// Carries out an operation and answers.
 pub(crate) async fn execute(
@@ -80,13 +81,18 @@ async fn generate(
     let unconsumed = request.unconsumed.as_deref();
     let ignored = response::ignored_fields(unconsumed, rules::left_out(&request.tools));
     let limits = &gateway.inner.options.limits;
+    let there = gateway.inner.models.elsewhere(&request.model);
+    let forwarded = there.map(|there| (there, request.clone()));
     let plan = match generate::plan(request, limits) {
         Ok(plan) => plan,
         Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
     };
     let stream = plan.stream;
     watch.streamed(stream);
-    let mut feed = Feed::start(Arc::clone(&gateway.inner.models), plan, facts);
+    let mut feed = match forwarded {
+        Some((there, request)) => Feed::forward(there, request, facts),
+        None => Feed::start(Arc::clone(&gateway.inner.models), plan, facts),
+    };
     let recorder = match recorder {
         Some(recorder) if background && !stream => {
             let begun = recorder.response().clone();
@@ -180,8 +186,13 @@ async fn question(
         Operation::Generate(_) | Operation::PullModel(_) => Ok(OperationResult::None),
         Operation::None => Ok(OperationResult::None),
         Operation::CountTokens(request) => {
+            let there = models.elsewhere(&request.model);
+            let forwarded = there.map(|there| (there, request.clone()));
             let plan = generate::plan(request, &gateway.inner.options.limits)?;
-            let count = source::count(Arc::clone(models), plan).await?;
+            let count = match forwarded {
+                Some((there, request)) => forward::count(there.as_ref(), request).await?,
+                None => source::count(Arc::clone(models), plan).await?,
+            };
             Ok(OperationResult::TokenCount(count))
         }
         Operation::ListModels => {
@@ -195,7 +206,13 @@ async fn question(
                 .map(OperationResult::Model)
                 .ok_or_else(|| not_found(name))
         }
-        Operation::LoadModel(request) => load(gateway, request).await,
+        Operation::LoadModel(request) => {
+            match models.elsewhere(&request.model) {
+                Some(there) => forward::load(there.as_ref(), request).await?,
+                None => load(models, request).await?,
+            }
+            Ok(OperationResult::None)
+        }
         Operation::ListRunning => {
             let mut list = models.list().await;
             list.retain(|model: &ModelInfo| model.loaded.is_some());
@@ -214,9 +231,11 @@ async fn question(
             let stored = kept(gateway)?.cancel(owner, id).await?;
             Ok(OperationResult::Stored(stored))
         }
-        Operation::Embed(request) => embed::embed(models, request, arrived)
-            .await
-            .map(OperationResult::Embeddings),
+        Operation::Embed(request) => match models.elsewhere(&request.model) {
+            Some(there) => forward::embed(there.as_ref(), request).await,
+            None => embed::embed(models, request, arrived).await,
+        }
+        .map(OperationResult::Embeddings),
         Operation::DeleteModel(name) => {
             let library = library::of(gateway)?;
             library.delete(&name).await.map(|()| OperationResult::None)
@@ -233,14 +252,13 @@ async fn question(
 }
 
 /// Brings a model into memory, or out of it when it is to be kept for no time.
-async fn load(gateway: &Gateway, request: LoadRequest) -> Result<OperationResult, Error> {
-    let models = &gateway.inner.models;
+pub(crate) async fn load(models: &Arc<dyn Models>, request: LoadRequest) -> Result<(), Error> {
     if let Some(KeepAlive::ForMs(0)) = request.keep_alive {
         if models.show(&request.model).await.is_none() {
             return Err(not_found(request.model));
         }
         models.unload(&request.model).await;
-        return Ok(OperationResult::None);
+        return Ok(());
     }
     let engine = models.engine(&request.model).await;
     let engine = engine.map_err(|error| failure::from_engine(&error))?;
@@ -248,7 +266,7 @@ async fn load(gateway: &Gateway, request: LoadRequest) -> Result<OperationResult
         models.keep(&request.model, keep);
     }
     drop(engine);
-    Ok(OperationResult::None)
+    Ok(())
 }
 
 fn kept(gateway: &Gateway) -> Result<&Responses, Error> {

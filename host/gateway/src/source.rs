@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use atoll_engine::engine::{
     AnswerPlan, EngineError, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
 };
-use atoll_plugin_runtime::types::{Error, ErrorKind, Event, Started};
+use atoll_plugin_runtime::types::{self, Error, ErrorKind, Event, Started};
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, SelectAll};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryFutureExt as _};
 
 use crate::events::{Elapsed, Splitting, Translator};
+use crate::forward::{self, Elsewhere};
 use crate::generate::{self, Plan};
 use crate::models::{Models, TextEngine};
 use crate::{failure, inline_system, rules};
@@ -40,11 +41,21 @@ pub(crate) struct RequestFacts {
 /// Canonical events of one answer.
 pub(crate) enum Feed {
     /// The model is loading, the prompt is being tokenized, the queue is being entered.
-    Starting(BoxFuture<'static, Result<Running, Error>>),
+    Starting(BoxFuture<'static, Result<Begun, Error>>),
     /// Generations are running.
     Running(Box<Running>),
+    /// Another host answers.
+    There(BoxStream<'static, Vec<Event>>),
     /// The terminal event is out.
     Ended,
+}
+
+/// An answer that has begun.
+pub(crate) enum Begun {
+    /// On this host.
+    Here(Box<Running>),
+    /// On another.
+    There(BoxStream<'static, Vec<Event>>),
 }
 
 /// Generations behind one answer.
@@ -60,7 +71,22 @@ pub(crate) struct Running {
 impl Feed {
     /// Begins a planned request; nothing runs until the feed is polled.
     pub(crate) fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Self {
-        Self::Starting(start(models, plan, facts).boxed())
+        let running = start(models, plan, facts);
+        Self::Starting(
+            running
+                .map_ok(|running| Begun::Here(Box::new(running)))
+                .boxed(),
+        )
+    }
+
+    /// As [`start`](Self::start), on another host.
+    pub(crate) fn forward(
+        there: Arc<dyn Elsewhere>,
+        request: types::GenerateRequest,
+        facts: RequestFacts,
+    ) -> Self {
+        let events = forward::generate(there, request, facts);
+        Self::Starting(events.map_ok(Begun::There).boxed())
     }
 
     /// Waits until the request is queued in its engine.
@@ -70,7 +96,8 @@ impl Feed {
     pub(crate) async fn admitted(&mut self) -> Result<(), Error> {
         if let Self::Starting(starting) = self {
             match starting.await {
-                Ok(running) => *self = Self::Running(Box::new(running)),
+                Ok(Begun::Here(running)) => *self = Self::Running(running),
+                Ok(Begun::There(events)) => *self = Self::There(events),
                 Err(error) => {
                     *self = Self::Ended;
                     return Err(error);
@@ -86,8 +113,16 @@ impl Feed {
         if let Err(error) = self.admitted().await {
             return vec![Event::Failed(error)];
         }
-        let Self::Running(running) = self else {
-            return Vec::new();
+        let running = match self {
+            Self::Running(running) => running,
+            Self::There(events) => {
+                let batch = events.next().await;
+                if batch.is_none() {
+                    *self = Self::Ended;
+                }
+                return batch.unwrap_or_default();
+            }
+            Self::Starting(_) | Self::Ended => return Vec::new(),
         };
         let batch = running.next().await;
         if running.translator.ended() {

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use atoll_cluster::plan::Needs;
+use atoll_cluster::wire::call::StageOrder;
 use atoll_engine::engine::{Engine, EngineError, EngineFactory, EngineOptions};
+use atoll_engine::model::ModelSpec;
+use atoll_engine::model::checkpoint::Checkpoint;
 use atoll_engine::store::{EmbeddedModel, ModelFolder, ModelStore, StoreError, TextModel};
-use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvMemory, LoadError};
+use atoll_executor_cpu::{CpuExecutor, CpuOptions, CpuStage, KvMemory, LoadError};
 use atoll_gateway::models::{EngineFacts, SamplingDefaults};
 use atoll_gateway::pool::Catalog;
 use atoll_plugin_runtime::types::ModelInfo;
@@ -21,6 +25,20 @@ pub struct ModelCatalog {
     options: CpuOptions,
     /// What the gateway needs of each model that has been loaded. Grows with the models there are.
     facts: Mutex<HashMap<String, EngineFacts>>,
+    /// Fingerprints of weights, each with the state of the files it was made of.
+    weights: Mutex<HashMap<String, (String, String)>>,
+}
+
+/// The executor keeps keys and values in f16.
+const KV_VALUE_BYTES: usize = 2;
+
+/// KV memory of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KvBlocks {
+    /// Positions of a block.
+    pub size: u32,
+    /// Blocks.
+    pub count: u32,
 }
 
 impl ModelCatalog {
@@ -49,6 +67,7 @@ impl ModelCatalog {
             store,
             options,
             facts: Mutex::default(),
+            weights: Mutex::default(),
         }
     }
 
@@ -91,6 +110,99 @@ impl ModelCatalog {
 
     fn find(&self, name: &str) -> Result<ModelFolder, EngineError> {
         self.store.find(name).map_err(engine_error)
+    }
+
+    /// A model's text side and checkpoint, without its weights in memory.
+    ///
+    /// # Errors
+    /// What is wrong with its folder.
+    pub fn open_text(&self, name: &str) -> Result<TextModel, EngineError> {
+        let model = self.find(name)?.load_text().map_err(engine_error)?;
+        self.remember(&model);
+        Ok(model)
+    }
+
+    /// Its description and checkpoint.
+    fn open_checkpoint(&self, name: &str) -> Result<(ModelSpec, Checkpoint), EngineError> {
+        let folder = self.find(name)?;
+        let checkpoint = Checkpoint::open(folder.path())?;
+        let spec = ModelSpec::read(folder.path(), &checkpoint)?;
+        Ok((spec, checkpoint))
+    }
+
+    /// What a model needs on a cluster: as much KV memory as on one machine.
+    ///
+    /// # Errors
+    /// What is wrong with its folder.
+    pub fn needs(&self, name: &str) -> Result<Needs, EngineError> {
+        let (spec, _) = self.open_checkpoint(name)?;
+        let per_position = spec.kv_bytes_per_position(0..spec.layers.len(), KV_VALUE_BYTES);
+        Ok(Needs {
+            kv_positions: self.kv_bytes() / per_position.max(1),
+            kv_value_bytes: KV_VALUE_BYTES,
+            spec,
+        })
+    }
+
+    /// So many positions as blocks of this node's size.
+    pub fn kv_blocks(&self, positions: u64) -> KvBlocks {
+        let size = self.options.block_size.max(1);
+        let count = positions / size as u64;
+        KvBlocks {
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            // Block ids are 32 bits wide.
+            count: u32::try_from(count).unwrap_or(u32::MAX).max(1),
+        }
+    }
+
+    /// What tells a model's weights from others, in words for another node's log if there is none.
+    pub fn weights_fingerprint(&self, name: &str) -> Result<String, String> {
+        let folder = self.folder(name);
+        let folder = folder.ok_or_else(|| format!("this node has no model {name:?}"))?;
+        let state = details::fingerprint(&folder);
+        let known = || self.weights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((then, hash)) = known().get(name)
+            && *then == state
+        {
+            return Ok(hash.clone());
+        }
+        let hash = crate::cluster::fingerprint(&folder)
+            .map_err(|error| format!("the files of {name:?} cannot be read: {error}"))?;
+        known().insert(name.to_owned(), (state, hash.clone()));
+        Ok(hash)
+    }
+
+    /// A part of a model, as another node ordered it. Sizes are checked before anything is allocated.
+    pub fn load_stage(&self, order: &StageOrder) -> Result<CpuStage, String> {
+        let (spec, checkpoint) = self
+            .open_checkpoint(&order.model)
+            .map_err(|error| error.to_string())?;
+        let layers = order.first as usize..order.end as usize;
+        if layers.is_empty() || layers.end > spec.layers.len() {
+            return Err(format!(
+                "layers {layers:?} of a model that has {}",
+                spec.layers.len()
+            ));
+        }
+        let needs = Needs {
+            kv_positions: u64::from(order.num_blocks) * u64::from(order.block_size),
+            kv_value_bytes: KV_VALUE_BYTES,
+            spec,
+        };
+        let (needed, total) = (
+            needs.bytes(layers.clone()),
+            atoll_cluster::node::memory_total(),
+        );
+        if needed > total {
+            return Err(format!("{needed} bytes, but this machine has {total}"));
+        }
+        let options = CpuOptions {
+            kv: KvMemory::Blocks(order.num_blocks as usize),
+            block_size: order.block_size as usize,
+            ..self.options.clone()
+        };
+        CpuStage::load(&needs.spec, layers, &checkpoint, &options)
+            .map_err(|error| error.to_string())
     }
 
     fn kv_bytes(&self) -> u64 {
@@ -237,10 +349,9 @@ impl EngineFactory for ModelCatalog {
     }
 
     fn load(&self, name: &str) -> Result<Engine, EngineError> {
-        let model = self.find(name)?.load_text().map_err(engine_error)?;
+        let model = self.open_text(name)?;
         let executor = CpuExecutor::load(&model.spec, &model.checkpoint, &self.options)
             .map_err(|error| load_error(name, &error))?;
-        self.remember(&model);
         Engine::start(model, Box::new(executor), EngineOptions::default())
     }
 }

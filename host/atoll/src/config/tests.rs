@@ -16,6 +16,7 @@ fn paths(folder: &Path) -> Paths {
         history: folder.join("history"),
         keys: folder.join("keys.json"),
         audit: folder.join("audit.jsonl"),
+        node: folder.join("node"),
     }
 }
 

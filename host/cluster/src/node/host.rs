@@ -281,6 +281,11 @@ impl StageHost {
             .collect()
     }
 
+    /// Bytes that its stages hold.
+    pub fn bytes(&self) -> u64 {
+        lock(&self.stages).values().map(|held| held.bytes).sum()
+    }
+
     /// What it holds, for others to see.
     pub fn held(&self) -> Vec<HeldStage> {
         let stages = lock(&self.stages);

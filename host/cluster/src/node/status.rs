@@ -20,6 +20,10 @@ pub struct ClusterStatus {
     pub members: Vec<MemberStatus>,
     /// Pipelines that this node coordinates.
     pub pipelines: Vec<PipelineStatus>,
+    /// Requests of other nodes that this one answers now.
+    pub answering: usize,
+    /// Models that should run.
+    pub wanted: Vec<String>,
 }
 
 /// One member.
@@ -35,6 +39,8 @@ pub struct MemberStatus {
     pub seconds: u64,
     /// Seconds since it last said what it is.
     pub silent_seconds: Option<u64>,
+    /// Whether it can be given work now.
+    pub usable: bool,
     /// Why the two cannot work together, if so.
     pub problem: Option<String>,
 }
@@ -57,6 +63,7 @@ impl Cluster {
     #[must_use]
     pub fn status(&self) -> ClusterStatus {
         let members = self.members().into_iter().map(|member| MemberStatus {
+            usable: member.usable(),
             problem: member.incompatible(),
             id: member.id,
             link: member.link,
@@ -86,6 +93,8 @@ impl Cluster {
             protocol: wire::VERSION,
             members: members.collect(),
             pipelines,
+            answering: self.inner.sessions.answering(),
+            wanted: self.wanted(),
         }
     }
 }

@@ -102,7 +102,7 @@ fn step(id: u64, start: usize, tokens: &[u32]) -> Step {
 
 fn failure(chain: &mut Chain) -> String {
     match chain.executor.complete() {
-        Err(ExecutorError::Failed(reason)) => reason,
+        Err(ExecutorError::Failed(reason) | ExecutorError::Lost(reason)) => reason,
         other => panic!("{other:?}"),
     }
 }

@@ -30,8 +30,9 @@ struct Loader {
 impl StageLoader for Loader {
     fn offer(&self) -> Offer {
         Offer {
-            bytes: 1 << 30,
+            bytes: Some(1 << 30),
             models: vec![MODEL.to_owned()],
+            serving: Vec::new(),
             executors: vec![ExecutorFacts::default()],
         }
     }
@@ -257,7 +258,7 @@ async fn a_node_that_goes_ends_its_pipelines_even_while_nobody_uses_them() {
     );
     let refused = draw_on(pipeline).await;
     assert!(
-        matches!(refused, Err(ExecutorError::Failed(_))),
+        matches!(refused, Err(ExecutorError::Lost(_))),
         "{refused:?}"
     );
     // The survivors serve on.

@@ -96,6 +96,7 @@ impl Worker {
             self.shared.failure.get_or_init(|| error.clone());
         }
         self.shared.draining.store(true, Ordering::Release);
+        let failure = failure.or_else(|| self.shared.failure.get().cloned());
         let error = failure.unwrap_or(EngineError::ShuttingDown);
         for (_, active) in self.requests.drain() {
             active.sender.send(GenerationEvent::Failed(error.clone()));

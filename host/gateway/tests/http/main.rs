@@ -8,6 +8,7 @@ mod endings;
 mod engine;
 mod filter_faults;
 mod filtering;
+mod forwarding;
 mod keys;
 mod redaction;
 mod relay;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use atoll_engine::engine::EngineError;
 use atoll_gateway::audit::Audit;
 use atoll_gateway::keys::KeyRing;
+use atoll_gateway::models::Models;
 use atoll_gateway::{
     FilterEntry, Gateway, GatewayOptions, GatewayParts, Installed, PluginSet, Server, Shutdown,
 };
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::client::PATIENCE;
 use crate::engine::{MODEL, Script, scripted};
+use crate::forwarding::OnAnotherHost;
 
 pub struct TestServer {
     pub address: SocketAddr,
@@ -38,6 +40,8 @@ pub struct Setup {
     pub keys: Arc<KeyRing>,
     /// Listen where other machines could reach it.
     pub wide: bool,
+    /// The model runs on another host, which is lost after so many parts of its answers.
+    pub elsewhere: Option<usize>,
 }
 
 pub async fn start() -> TestServer {
@@ -46,6 +50,10 @@ pub async fn start() -> TestServer {
 
 pub async fn start_with(setup: Setup) -> TestServer {
     let (models, script) = scripted(setup.refusal);
+    let models: Arc<dyn Models> = match setup.elsewhere {
+        Some(parts) => Arc::new(OnAnotherHost { models, parts }),
+        None => models,
+    };
     let mut options = GatewayOptions::new("0.0.0-test");
     options.limits.drain_grace = Duration::from_secs(30);
     if let Some(change) = setup.change {

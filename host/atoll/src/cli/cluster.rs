@@ -1,0 +1,89 @@
+//! `atoll cluster`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Options of `cluster`.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ClusterCommand,
+}
+
+/// What can be done with the cluster.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ClusterCommand {
+    /// Show the machines, what they have, the ways between them, and what runs on them
+    Status(StatusArgs),
+    /// Be part of another cluster from the next start on
+    #[command(after_help = "\
+Examples:
+  atoll cluster join lab                        a cluster by its name, without a secret
+  atoll cluster join atoll1-...                 what `atoll cluster token` printed on another machine
+  atoll cluster join lab --peer 10.0.0.2:7447   where multicast does not reach")]
+    Join(JoinArgs),
+    /// Be part of no cluster: now, if a server runs, and from the next start on
+    Leave(LeaveArgs),
+    /// Print what another machine needs to join: the cluster's name and its secret
+    #[command(after_help = "\
+Examples:
+  atoll cluster token --new       make a secret for this machine's cluster first, if it has none
+  atoll cluster token | ssh other atoll cluster join
+
+Whoever has the token is let into the cluster: treat it like a password.")]
+    Token(TokenArgs),
+}
+
+/// Options of `cluster status`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StatusArgs {
+    /// One JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the server listens, if not where the configuration says
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Vec<SocketAddr>,
+
+    /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `cluster join`.
+#[derive(Debug, Clone, Args)]
+pub struct JoinArgs {
+    /// A cluster's name, or a token; read from standard input if left out
+    pub cluster: Option<String>,
+
+    /// Reach this node, where multicast does not; may be repeated
+    #[arg(long, value_name = "HOST:PORT")]
+    pub peer: Vec<String>,
+}
+
+/// Options of `cluster leave`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LeaveArgs {
+    /// Where the server listens, if not where the configuration says
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Vec<SocketAddr>,
+
+    /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `cluster token`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TokenArgs {
+    /// Make a secret for this machine's cluster if it has none
+    #[arg(long)]
+    pub new: bool,
+
+    /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}

@@ -1,0 +1,230 @@
+//! `atoll cluster`: seeing the cluster, joining and leaving it.
+
+use std::io::Read as _;
+
+use serde_json::Value;
+
+use super::saved::{self, Saved, Token};
+use crate::admin_client;
+use crate::cli::{
+    ClusterArgs, ClusterCommand, CommonArgs, JoinArgs, LeaveArgs, ServeArgs, StatusArgs, TokenArgs,
+};
+use crate::config::Config;
+use crate::error::CliError;
+use crate::output;
+use crate::units::Bytes;
+
+/// Runs the command.
+pub fn command(args: &ClusterArgs) -> Result<(), CliError> {
+    match &args.command {
+        ClusterCommand::Status(args) => status(args),
+        ClusterCommand::Join(args) => join(args),
+        ClusterCommand::Leave(args) => leave(args),
+        ClusterCommand::Token(args) => token(args),
+    }
+}
+
+fn config(
+    file: Option<std::path::PathBuf>,
+    listen: &[std::net::SocketAddr],
+) -> Result<Config, CliError> {
+    Config::load_serve(&ServeArgs {
+        listen: listen.to_vec(),
+        common: CommonArgs {
+            config: file,
+            ..CommonArgs::default()
+        },
+        ..ServeArgs::default()
+    })
+}
+
+fn join(args: &JoinArgs) -> Result<(), CliError> {
+    let text = match &args.cluster {
+        Some(text) => text.clone(),
+        None => {
+            let mut text = String::new();
+            // A token has a few hundred bytes.
+            let read = std::io::stdin().take(64 << 10).read_to_string(&mut text);
+            read.map_err(|error| CliError::Other(format!("no token was read: {error}")))?;
+            text
+        }
+    };
+    let text = text.trim();
+    let token = Token::parse(text).unwrap_or_else(|| Token {
+        name: text.to_owned(),
+        secret: None,
+    });
+    let name: Result<atoll_cluster::identity::ClusterName, _> = token.name.parse();
+    name.map_err(|error| CliError::Other(error.to_string()))?;
+    let config = config(None, &[])?;
+    let saved = Saved {
+        enabled: Some(true),
+        name: Some(token.name.clone()),
+        peers: args.peer.clone(),
+        secret: token.secret.is_some(),
+    };
+    saved::write(&config.paths.node, &saved, token.secret.as_deref())?;
+    output::note(format_args!(
+        "This machine is part of cluster {} from the next `atoll serve` on.",
+        token.name
+    ));
+    Ok(())
+}
+
+fn leave(args: &LeaveArgs) -> Result<(), CliError> {
+    let config = config(args.config.clone(), &args.listen)?;
+    let saved = Saved {
+        enabled: Some(false),
+        ..saved::read(&config.paths.node)
+    };
+    saved::write(&config.paths.node, &saved, None)?;
+    match admin_client::post(&config, "/atoll/v1/cluster/leave") {
+        Ok(_) => output::note(
+            "The running server has left the cluster, and joins none when it is started.",
+        ),
+        Err(error) => output::note(format_args!(
+            "This machine joins no cluster when it is started. ({error})"
+        )),
+    }
+    Ok(())
+}
+
+fn token(args: &TokenArgs) -> Result<(), CliError> {
+    let mut config = config(args.config.clone(), &[])?;
+    if args.new && !config.cluster.has_secret() {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| CliError::Other(format!("no random numbers: {error}")))?;
+        let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let saved = Saved {
+            secret: true,
+            ..saved::read(&config.paths.node)
+        };
+        saved::write(&config.paths.node, &saved, Some(&secret))?;
+        output::note("A secret was made. It is in force from the next `atoll serve` on.");
+        config = self::config(args.config.clone(), &[])?;
+    }
+    let secret = config.cluster.read_secret()?;
+    if secret.is_none() {
+        output::note(
+            "This cluster has no secret: every machine of the network can join it. --new makes one.",
+        );
+    }
+    let token = Token {
+        name: config.cluster.name.value.clone(),
+        secret: secret.map(|secret| secret.expose().to_owned()),
+    };
+    output::line(token.to_text()?)
+}
+
+fn status(args: &StatusArgs) -> Result<(), CliError> {
+    let config = config(args.config.clone(), &args.listen)?;
+    let status = admin_client::get(&config, "/atoll/v1/cluster")?;
+    if args.json {
+        return output::line(status);
+    }
+    let Some(name) = status["cluster"].as_str() else {
+        return output::line("This server is part of no cluster.");
+    };
+    let me = status["node"].as_str().unwrap_or_default();
+    output::line(format_args!("cluster {name}, seen from {}\n", short(me)))?;
+    let members = list(&status["members"]);
+    let rows: Vec<Vec<String>> = members.iter().map(|member| node(member, me)).collect();
+    let header = [
+        "NODE",
+        "NAME",
+        "FOR STAGES",
+        "MEMORY",
+        "READS",
+        "ROUND TRIP",
+        "SENDS",
+        "STATE",
+    ];
+    output::table(&header, &rows)?;
+    let stages: Vec<Vec<String>> = members.iter().flat_map(stages).collect();
+    if !stages.is_empty() {
+        output::line("")?;
+        output::table(
+            &["MODEL", "STAGE", "LAYERS", "NODE", "HOLDS", "EPOCH"],
+            &stages,
+        )?;
+    }
+    let serving: Vec<Vec<String>> = members.iter().flat_map(serving).collect();
+    if !serving.is_empty() {
+        output::line("")?;
+        output::table(&["ANSWERS", "NODE"], &serving)?;
+    }
+    for pipeline in list(&status["pipelines"]) {
+        if let Some(failure) = pipeline["failure"].as_str() {
+            output::line(format_args!(
+                "\n{}: {failure}",
+                pipeline["model"].as_str().unwrap_or_default()
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
+fn node(member: &Value, me: &str) -> Vec<String> {
+    let (facts, link) = (&member["facts"], &member["link"]);
+    let bytes = |value: &Value| {
+        value
+            .as_u64()
+            .map_or("?".to_owned(), |n| Bytes(n).to_string())
+    };
+    let rate = |value: &Value| match value.as_f64() {
+        Some(rate) if rate > 0.0 => format!("{:.1} GB/s", rate / 1e9),
+        _ => "-".to_owned(),
+    };
+    let id = member["id"].as_str().unwrap_or_default();
+    let trip = link["round_trip"].as_f64();
+    let state = member["problem"].as_str().map(str::to_owned);
+    let state = state.unwrap_or_else(|| match member["usable"].as_bool() {
+        Some(true) => "ready".to_owned(),
+        _ => "silent".to_owned(),
+    });
+    vec![
+        short(id),
+        facts["name"].as_str().unwrap_or("?").to_owned(),
+        bytes(&facts["stage_budget"]),
+        bytes(&facts["memory_total"]),
+        rate(&facts["executors"][0]["bytes_per_second"]),
+        trip.map_or("-".to_owned(), |trip| format!("{:.2} ms", trip * 1e3)),
+        rate(&link["bytes_per_second"]),
+        if id == me {
+            format!("{state} (this one)")
+        } else {
+            state
+        },
+    ]
+}
+
+fn stages(member: &Value) -> Vec<Vec<String>> {
+    let id = member["id"].as_str().unwrap_or_default();
+    let row = |stage: &Value| {
+        let number = |name: &str| stage[name].as_u64().unwrap_or_default();
+        vec![
+            stage["model"].as_str().unwrap_or_default().to_owned(),
+            number("index").to_string(),
+            format!("{}..{}", number("first"), number("end")),
+            short(id),
+            Bytes(number("bytes")).to_string(),
+            number("epoch").to_string(),
+        ]
+    };
+    list(&member["facts"]["stages"]).iter().map(row).collect()
+}
+
+fn serving(member: &Value) -> Vec<Vec<String>> {
+    let id = member["id"].as_str().unwrap_or_default();
+    let row = |model: &Value| vec![model.as_str().unwrap_or_default().to_owned(), short(id)];
+    list(&member["facts"]["serving"]).iter().map(row).collect()
+}

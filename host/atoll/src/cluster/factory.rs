@@ -1,0 +1,268 @@
+//! [`ClusterFactory`]: engines from this machine's models, over several nodes where it must be.
+//!
+//! A model that fits here alone is loaded here. Any other is placed by a strategy over the nodes that
+//! have it, loaded by each from its own folder, and driven from here. When a node of it is lost the
+//! engine ends with an error that says so; the next request for the model, or the keeper of what
+//! should run, loads it again on the nodes that are left.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use atoll_cluster::node::PipelineOrder;
+use atoll_cluster::placement::{
+    Options, Placement, PlacementRequest, PlacementStrategy, model_facts, place,
+};
+use atoll_cluster::plan::Needs;
+use atoll_cluster::wire::Precision;
+use atoll_cluster::{Cluster, ClusterError};
+use atoll_engine::engine::{Engine, EngineEnder, EngineError, EngineFactory, EngineOptions};
+use atoll_engine::executor::ExecutorError;
+use tokio::runtime::Handle;
+
+use super::Joined;
+use super::loader::FolderLoader;
+use crate::compose::ModelCatalog;
+use crate::config::{ClusterConfig, WirePrecision};
+
+/// How often a placement is tried on other nodes after some refused or went.
+const ATTEMPTS: usize = 4;
+
+/// How often, and after which wait, a model that was lost is placed again before there is no room.
+const TRIES_FOR_ROOM: usize = 5;
+const WAIT_FOR_ROOM: Duration = Duration::from_millis(500);
+
+/// When a model that does not fit is worth another try: a node may come back.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// See the [module documentation](self).
+pub struct ClusterFactory {
+    catalog: Arc<ModelCatalog>,
+    cluster: Cluster,
+    loader: Arc<FolderLoader>,
+    settings: ClusterConfig,
+    strategy: Option<Arc<dyn PlacementStrategy>>,
+    runtime: Handle,
+    /// The latest placement of each model that was placed.
+    placements: Mutex<BTreeMap<String, Placement>>,
+}
+
+impl ClusterFactory {
+    /// A factory on the runtime that calls this. Without a strategy the host's own decides.
+    pub fn new(
+        joined: &Joined,
+        catalog: Arc<ModelCatalog>,
+        settings: ClusterConfig,
+        strategy: Option<Arc<dyn PlacementStrategy>>,
+    ) -> Self {
+        Self {
+            catalog,
+            cluster: joined.cluster.clone(),
+            loader: Arc::clone(&joined.loader),
+            settings,
+            strategy,
+            runtime: Handle::current(),
+            placements: Mutex::default(),
+        }
+    }
+
+    /// Whether this node has the model and runs it without others. Looks at no disk.
+    pub fn alone(&self, name: &str) -> bool {
+        let bytes = self.loader.bytes_of(name);
+        self.settings.stages_of(name).is_none() && bytes.is_some_and(|bytes| self.fits(bytes))
+    }
+
+    fn fits(&self, bytes: u64) -> bool {
+        bytes <= self.cluster.memory_for_stages(self.loader.limit())
+    }
+
+    /// The latest placements, by model.
+    pub fn placements(&self) -> BTreeMap<String, Placement> {
+        let placements = self.placements.lock();
+        placements.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What a strategy is told about a model of this node's folder, and what the host checks its answer
+    /// with.
+    ///
+    /// # Errors
+    /// A model that is not here or cannot be read.
+    pub fn request(&self, name: &str) -> Result<(PlacementRequest, Needs), EngineError> {
+        let needs = self.catalog.needs(name)?;
+        let wanted = self.settings.stages_of(name);
+        let request = PlacementRequest {
+            topology: self.cluster.topology(name),
+            model: model_facts(name, &needs, self.precision().bytes() as u32),
+            options: Options {
+                kv_positions: needs.kv_positions,
+                max_stages: wanted.and_then(|stages| u32::try_from(stages).ok()),
+                ext: wanted.map(|stages| format!("{{\"stages\": {stages}}}")),
+                ..Options::default()
+            },
+            previous: None,
+        };
+        Ok((request, needs))
+    }
+
+    fn precision(&self) -> Precision {
+        match self.settings.wire {
+            WirePrecision::F32 => Precision::F32,
+            WirePrecision::Bf16 => Precision::Bf16,
+        }
+    }
+
+    /// Whether the machine could hold the model if nothing else ran: then a host that is on its own
+    /// does what it always did.
+    fn could_hold(&self, bytes: u64) -> bool {
+        let limit = self.loader.limit();
+        bytes <= limit.unwrap_or_else(atoll_cluster::node::memory_total)
+    }
+
+    async fn place(
+        &self,
+        name: &str,
+        request: &PlacementRequest,
+        needs: &Needs,
+    ) -> Result<Placement, EngineError> {
+        let wanted = self.settings.stages_of(name);
+        let strategy = self.strategy.as_deref();
+        let mut placement = place(strategy, request, needs).await;
+        if let (Some(wanted), Ok(placed)) = (wanted, &placement)
+            && placed.plan.stages.len() != wanted
+        {
+            // A strategy that does not know the wish; the host's own does.
+            placement = place(None, request, needs).await;
+        }
+        placement.map_err(|error| unavailable(name, &error))
+    }
+
+    /// As [`place`](Self::place). A model that ran until a moment ago may still hold the memory it is to
+    /// be placed in: its stages are being given up.
+    async fn place_again(
+        &self,
+        name: &str,
+        request: &mut PlacementRequest,
+        needs: &Needs,
+    ) -> Result<Placement, EngineError> {
+        let mut tries = if self.was_placed(name) {
+            TRIES_FOR_ROOM
+        } else {
+            1
+        };
+        loop {
+            tries -= 1;
+            match self.place(name, request, needs).await {
+                Err(_) if tries > 0 => tokio::time::sleep(WAIT_FOR_ROOM).await,
+                placed => return placed,
+            }
+            request.topology = self.cluster.topology(name);
+        }
+    }
+
+    fn was_placed(&self, name: &str) -> bool {
+        let placements = self.placements.lock();
+        placements
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(name)
+    }
+
+    async fn load_over_nodes(&self, name: &str) -> Result<Engine, EngineError> {
+        let (mut request, needs) = self.request(name)?;
+        let fingerprint = self
+            .catalog
+            .weights_fingerprint(name)
+            .map_err(EngineError::Internal)?;
+        let blocks = self.catalog.kv_blocks(needs.kv_positions);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let placement = self.place_again(name, &mut request, &needs).await?;
+            tracing::info!(
+                model = name,
+                strategy = placement.strategy,
+                plan = ?placement.plan,
+                "placed"
+            );
+            let order = PipelineOrder {
+                model: name.to_owned(),
+                fingerprint: fingerprint.clone(),
+                plan: placement.plan.clone(),
+                block_size: blocks.size,
+                num_blocks: blocks.count,
+                precision: self.precision(),
+            };
+            let engine: Arc<OnceLock<EngineEnder>> = Arc::default();
+            let ender = Arc::clone(&engine);
+            let failed = Box::new(move |error: ClusterError| {
+                if let Some(ender) = ender.get() {
+                    ender.fail(lost(&error));
+                }
+            });
+            match self.cluster.start(order, failed).await {
+                Ok(executor) => {
+                    let model = self.catalog.open_text(name)?;
+                    let options = EngineOptions::default();
+                    let started = Engine::start(model, Box::new(executor), options)?;
+                    engine.get_or_init(|| started.ender());
+                    // One that was lost in between has called nobody.
+                    if let Some(error) = self.cluster.pipeline_failure(name) {
+                        started.ender().fail(lost(&error));
+                    }
+                    let placements = self.placements.lock();
+                    let mut placements = placements.unwrap_or_else(PoisonError::into_inner);
+                    placements.insert(name.to_owned(), placement);
+                    self.cluster.want(name, true);
+                    return Ok(started);
+                }
+                Err(error) if attempt < ATTEMPTS => {
+                    tracing::warn!(model = name, %error, "placing it again");
+                    match node_of(&error) {
+                        Some(node) => request.options.excluded.push(node),
+                        None => request.topology = self.cluster.topology(name),
+                    }
+                }
+                Err(error) => return Err(unavailable(name, &error)),
+            }
+        }
+    }
+}
+
+/// The node that an error names, which another placement should do without.
+fn node_of(error: &ClusterError) -> Option<String> {
+    match error {
+        ClusterError::Refused { node, .. } | ClusterError::Lost { node } => Some(node.to_string()),
+        _ => None,
+    }
+}
+
+fn lost(error: &ClusterError) -> EngineError {
+    let reason = format!("a machine that ran this model is lost: {error}");
+    ExecutorError::Lost(reason).into()
+}
+
+fn unavailable(name: &str, error: &dyn std::fmt::Display) -> EngineError {
+    EngineError::Unavailable {
+        reason: format!("model `{name}` cannot be placed on this cluster now: {error}"),
+        retry_after: RETRY_AFTER,
+    }
+}
+
+impl EngineFactory for ClusterFactory {
+    fn known(&self) -> Vec<String> {
+        self.catalog.known()
+    }
+
+    fn bytes(&self, name: &str) -> Result<u64, EngineError> {
+        self.catalog.bytes(name)
+    }
+
+    fn load(&self, name: &str) -> Result<Engine, EngineError> {
+        let bytes = self.catalog.bytes(name)?;
+        let wanted = self.settings.stages_of(name);
+        let on_its_own = || self.cluster.budgets(name).len() <= 1 && self.could_hold(bytes);
+        if wanted.is_none() && (self.fits(bytes) || on_its_own()) {
+            return self.catalog.load(name);
+        }
+        self.runtime.block_on(self.load_over_nodes(name))
+    }
+}

@@ -1,0 +1,255 @@
+//! A model that runs on another host: every dialect answers as if it were here, filters run here and
+//! once, and a host that is lost ends the answer with an error in the client's own shape.
+
+use std::sync::Arc;
+
+use atoll_engine::engine::{EngineError, EngineLoad};
+use atoll_gateway::Limits;
+use atoll_gateway::forward::{self, Elsewhere};
+use atoll_gateway::models::{Models, TextEngine};
+use atoll_plugin_runtime::types::{Error, ErrorKind, KeepAlive, ModelInfo};
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
+use serde_json::{Value, json};
+
+use crate::client::{get, post, send};
+use crate::engine::{MISSING, MODEL, Scripted};
+use crate::redaction::redact;
+use crate::server::{Setup, chat, start_with};
+
+/// Models that only the other host has: whoever asks this one for an engine finds none.
+pub struct OnAnotherHost {
+    pub models: Arc<Scripted>,
+    /// Parts of an answer that arrive before the other host is lost.
+    pub parts: usize,
+}
+
+impl Elsewhere for There {
+    fn ask(&self, request: Vec<u8>) -> BoxStream<'static, Result<Vec<u8>, Error>> {
+        let models = Arc::clone(&self.models) as Arc<dyn Models>;
+        let lost = Error {
+            kind: ErrorKind::Overloaded,
+            message: "the machine is lost".to_owned(),
+            param: None,
+            retry_after_ms: Some(3000),
+            ext: None,
+        };
+        let answer = forward::answer(models, &Limits::default(), &request);
+        let parts = answer.take(self.parts).map(Ok);
+        if self.parts == usize::MAX {
+            parts.boxed()
+        } else {
+            parts.chain(stream::iter([Err(lost)])).boxed()
+        }
+    }
+}
+
+struct There {
+    models: Arc<Scripted>,
+    parts: usize,
+}
+
+impl Models for OnAnotherHost {
+    fn list(&self) -> BoxFuture<'_, Vec<ModelInfo>> {
+        self.models.list()
+    }
+
+    fn keep(&self, _: &str, _: KeepAlive) {}
+
+    fn unload<'a>(&'a self, _: &'a str) -> BoxFuture<'a, bool> {
+        async { true }.boxed()
+    }
+
+    fn elsewhere(&self, _: &str) -> Option<Arc<dyn Elsewhere>> {
+        Some(Arc::new(There {
+            models: Arc::clone(&self.models),
+            parts: self.parts,
+        }))
+    }
+
+    fn engine<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn TextEngine>, EngineError>> {
+        let name = name.to_owned();
+        async { Err(EngineError::ModelNotFound { name }) }.boxed()
+    }
+
+    fn loaded(&self, _: &str) -> Option<Arc<dyn TextEngine>> {
+        None
+    }
+
+    fn loads(&self) -> Vec<(String, EngineLoad)> {
+        Vec::new()
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+}
+
+fn elsewhere(parts: usize) -> Setup {
+    Setup {
+        every_dialect: true,
+        elsewhere: Some(parts),
+        ..Setup::default()
+    }
+}
+
+const ALL: usize = usize::MAX;
+
+/// Route, request, and where the text of the answer is.
+fn every_dialect() -> Vec<(&'static str, Value, &'static str)> {
+    let messages = json!([{ "role": "user", "content": "Hello" }]);
+    vec![
+        (
+            "/v1/chat/completions",
+            chat(false),
+            "/choices/0/message/content",
+        ),
+        (
+            "/v1/responses",
+            json!({ "model": MODEL, "input": "Hello" }),
+            "/output/0/content/0/text",
+        ),
+        (
+            "/v1/messages",
+            json!({ "model": MODEL, "max_tokens": 9, "messages": messages }),
+            "/content/0/text",
+        ),
+        (
+            "/api/chat",
+            json!({ "model": MODEL, "stream": false, "messages": messages }),
+            "/message/content",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_dialect_answers_as_if_the_model_were_here() {
+    let mut server = start_with(elsewhere(ALL)).await;
+    for (route, body, text) in every_dialect() {
+        let answer = send(server.address, post(route, &body));
+        let (answer, ()) = tokio::join!(answer, async {
+            server.script.next().await.answer("Hi!");
+        });
+        assert_eq!(answer.status, 200, "{route}");
+        let answer = answer.json().await;
+        assert_eq!(
+            answer.pointer(text),
+            Some(&json!("Hi!")),
+            "{route}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_other_host_refuses_is_refused_here() {
+    let server = start_with(elsewhere(ALL)).await;
+    let body = json!({ "model": MISSING, "messages": [{ "role": "user", "content": "Hello" }] });
+    let answer = send(server.address, post("/v1/chat/completions", &body)).await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(answer.json().await["error"]["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn a_host_that_is_lost_before_it_answers_is_an_honest_503() {
+    let server = start_with(elsewhere(0)).await;
+    for (route, body, _) in every_dialect() {
+        let answer = send(server.address, post(route, &body)).await;
+        // Claude's API has a status of its own for it.
+        assert!(
+            [503, 529].contains(&answer.status.as_u16()),
+            "{route}: {}",
+            answer.status
+        );
+        assert_eq!(answer.headers["retry-after"], "3", "{route}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_lost_in_the_middle_ends_the_stream_with_an_error() {
+    // Admitted, then the first batch of events.
+    let mut server = start_with(elsewhere(2)).await;
+    let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
+    let (answer, play) = tokio::join!(answer, async {
+        let play = server.script.next().await;
+        play.start().say(0, "Hi");
+        play
+    });
+    let text = answer.text().await.unwrap();
+    assert!(
+        text.contains("the machine is lost") && !text.contains("[DONE]"),
+        "{text}"
+    );
+    play.cancelled().await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_cancels_on_the_other_host() {
+    let mut server = start_with(elsewhere(ALL)).await;
+    let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
+    let (answer, play) = tokio::join!(answer, async {
+        let play = server.script.next().await;
+        play.start().say(0, "Hi");
+        play
+    });
+    drop(answer);
+    play.cancelled().await;
+}
+
+#[tokio::test]
+async fn filters_run_here_and_the_other_host_never_sees_what_they_took() {
+    let mut setup = redact(json!({})).await;
+    setup.elsewhere = Some(ALL);
+    let mut server = start_with(setup).await;
+    let mut body = chat(false);
+    body["messages"][0]["content"] = json!("Write to ana@example.org");
+    let answer = send(server.address, post("/v1/chat/completions", &body));
+    let (answer, ()) = tokio::join!(answer, async {
+        let play = server.script.next().await;
+        let prompt = play
+            .request
+            .prompt
+            .tokens()
+            .iter()
+            .map(|&token| token as u8);
+        let prompt = String::from_utf8(prompt.collect()).unwrap();
+        assert!(!prompt.contains("ana@example.org"), "{prompt}");
+        let token = prompt.split("Write to ").nth(1).unwrap();
+        let token = token.trim_end_matches(['"', ']', '}']);
+        play.answer(token);
+    });
+    let answer = answer.json().await;
+    assert_eq!(
+        answer["choices"][0]["message"]["content"], "ana@example.org",
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn tokens_are_counted_there() {
+    let server = start_with(elsewhere(ALL)).await;
+    let body = json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hello" }] });
+    let answer = send(server.address, post("/v1/messages/count_tokens", &body)).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.json().await["input_tokens"].as_u64().unwrap() > 5);
+}
+
+#[tokio::test]
+async fn what_is_unreadable_is_answered_with_an_error() {
+    let (models, _script) = crate::engine::scripted(None);
+    for garbage in [&b""[..], b"\xff\xff\xff\xff\xff", &[0; 64]] {
+        let models = Arc::clone(&models) as Arc<dyn Models>;
+        let told = forward::answer(models, &Limits::default(), garbage);
+        assert_eq!(told.collect::<Vec<_>>().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_host_on_its_own_says_that_it_is_in_no_cluster() {
+    let server = start_with(Setup::default()).await;
+    let answer = send(server.address, get("/atoll/v1/cluster")).await;
+    assert_eq!(answer.json().await, json!({ "cluster": null }));
+}

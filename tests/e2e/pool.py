@@ -1,0 +1,129 @@
+"""Several hosts as one pool: real processes on this machine, each with folders of its own."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.request
+
+from conftest import MODEL, ROOT, Server, binary, free_port, until
+
+#: Compiled plugins and the unpacked demo model, shared by all hosts of a run: each would make the same.
+CACHE = tempfile.TemporaryDirectory(prefix="atoll-e2e-pool-")
+
+#: How many tokens a stream needs to be caught in the middle.
+LONG = 1500
+
+
+def models(folder: pathlib.Path, **stages: int) -> str:
+    """Copies of the demo model by name, and the configuration that divides each into so many stages."""
+    text = ""
+    for name, count in stages.items():
+        shutil.copytree(ROOT / "models" / MODEL, folder / "models" / name)
+        if count > 1:
+            text += f"[cluster.model.{name}]\nstages = {count}\n"
+    return text
+
+
+class Pool:
+    """Hosts of one cluster that reach each other on loopback."""
+
+    def __init__(
+        self, count: int, stages: dict[str, int], *args: str, secret: str | None = None, patience_ms: int = 1000,
+    ):
+        self.folder = tempfile.TemporaryDirectory(prefix="atoll-pool-")
+        self.path = pathlib.Path(self.folder.name)
+        self.name = f"e2e-{free_port()}"
+        self.config = self.path / "config.toml"
+        own = models(self.path, **stages)
+        self.config.write_text(f"kv_memory = \"16MiB\"\n[cluster]\nmulticast = false\nprobe = false\npatience_ms = {patience_ms}\nmemory = \"1GiB\"\n{own}")
+        self.args = args
+        self.secret = secret
+        self.nodes: list[Server] = []
+        for _ in range(count):
+            self.add()
+        self.settle()
+
+    def add(self, models: str | None = None, **env: str) -> Server:
+        """One more host, with the pool's models or a folder of its own, which looks for those that are there."""
+        address = f"127.0.0.1:{free_port()}"
+        network = ["--cluster-listen", f"tcp/{address}"]
+        for other in self.nodes:
+            network += ["--peer", other.cluster_address]
+        secret = {"ATOLL_CLUSTER_SECRET": self.secret} if self.secret else {}
+        node = Server(
+            "--config", str(self.config), "--models", models or str(self.path / "models"), "--threads", "1",
+            "--cluster", self.name, *network, *self.args,
+            env={"ATOLL_CLUSTER": self.name, "XDG_CACHE_HOME": CACHE.name, **secret, **env},
+        )
+        node.cluster_address = address
+        self.nodes.append(node)
+        return node
+
+    def settle(self, nodes: list[Server] | None = None) -> None:
+        """Waits until every host sees every other, ready for work."""
+        nodes = nodes or self.nodes
+        for node in nodes:
+            until(lambda: len(ready(node)) == len(nodes), 60, f"{len(nodes)} nodes seen by {node.url}")
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            if node.process.poll() is None:
+                # One that a test has frozen hears nothing else.
+                node.process.send_signal(signal.SIGCONT)
+                node.process.kill()
+        for node in self.nodes:
+            node.process.wait()
+            node.home.cleanup()
+        self.folder.cleanup()
+
+
+def status(node: Server) -> dict:
+    if node.prefix:
+        # Another machine, to the host: it would ask for a key. Somebody who sits at it is not asked.
+        shown = subprocess.run(
+            [*node.prefix, str(binary()), "cluster", "status", "--json", "--listen", f"127.0.0.1:{node.port}"],
+            capture_output=True, text=True, timeout=60, check=True,
+        )
+        return json.loads(shown.stdout)
+    with urllib.request.urlopen(f"{node.url}/atoll/v1/cluster", timeout=10) as reply:
+        return json.load(reply)
+
+
+def ready(node: Server) -> list[str]:
+    """Ids of the nodes that this one can give work to."""
+    return [member["id"] for member in status(node)["members"] if member["usable"]]
+
+
+def id_of(node: Server) -> str:
+    return status(node)["node"]
+
+
+def stages_of(node: Server, model: str) -> dict[int, str]:
+    """Which node holds which stage of the model, as this node sees it; of the latest plan."""
+    held = [
+        (stage["epoch"], stage["index"], member["id"])
+        for member in status(node)["members"]
+        for stage in (member["facts"] or {}).get("stages", [])
+        if stage["model"] == model
+    ]
+    latest = max((epoch for epoch, _, _ in held), default=0)
+    return {index: node for epoch, index, node in held if epoch == latest}
+
+
+def roles(nodes: list[Server], model: str) -> tuple[Server, Server, Server]:
+    """A host that has no part in a model of two stages, the one that coordinates it, and one with another stage."""
+    nodes[0].openai().completions.create(model=model, prompt="Once", max_tokens=1)
+    until(lambda: all(len(stages_of(node, model)) == 2 for node in nodes), what="two stages are seen by all")
+    holders = set(stages_of(nodes[0], model).values())
+    (coordinator,) = [
+        node for node in nodes
+        if any(pipeline["model"] == model and not pipeline["failure"] for pipeline in status(node)["pipelines"])
+    ]
+    client = [node for node in nodes if id_of(node) not in holders and node is not coordinator][-1]
+    stage = [node for node in nodes if id_of(node) in holders and node is not coordinator][0]
+    return client, coordinator, stage

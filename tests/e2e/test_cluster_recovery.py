@@ -1,0 +1,123 @@
+"""A host of a pool is killed, frozen or stopped: its streams end with an error the client's API has, and the next
+request is answered by what is left, or refused honestly."""
+
+import signal
+import threading
+
+import openai
+import pytest
+
+from conftest import until
+from pool import LONG, Pool, id_of, stages_of
+from pool import roles as pool_roles
+from test_cluster import QUESTION, chat
+
+MODEL = "two"
+
+
+@pytest.fixture(scope="module")
+def pool():
+    pool = Pool(3, {"whole": 1, MODEL: 2})
+    yield pool
+    pool.stop()
+
+
+@pytest.fixture(scope="module")
+def expected(pool):
+    return chat(pool.nodes[0], "whole")
+
+
+def roles(pool):
+    return pool_roles(pool.nodes, MODEL)
+
+
+def long_stream(node):
+    """A stream that is on its way, and whose end is far."""
+    stream = node.openai().completions.create(
+        model=MODEL, prompt="Once upon a time", stream=True, max_tokens=LONG, temperature=0,
+        extra_body={"ignore_eos": True},
+    )
+    chunks = iter(stream)
+    for _ in range(3):
+        next(chunks)
+    return chunks
+
+
+def replace(pool, victim):
+    """Puts a new host in the place of one that is gone."""
+    victim.process.send_signal(signal.SIGCONT)
+    victim.process.kill()
+    victim.process.wait()
+    victim.home.cleanup()
+    pool.nodes.remove(victim)
+    pool.add()
+    pool.settle()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+@pytest.mark.parametrize("who", ["coordinator", "stage"])
+def test_a_stream_ends_with_an_error_and_the_next_request_is_answered(pool, expected, who, how):
+    client, coordinator, stage = roles(pool)
+    victim = {"coordinator": coordinator, "stage": stage}[who]
+    streams = [long_stream(client) for _ in range(3)]
+    ends = []
+
+    def read(chunks):
+        try:
+            ends.append(list(chunks))
+        except openai.APIError as error:
+            ends.append(error)
+
+    readers = [threading.Thread(target=read, args=(chunks,)) for chunks in streams]
+    for reader in readers:
+        reader.start()
+    victim.process.send_signal(how)
+    for reader in readers:
+        reader.join(60)
+    assert len(ends) == 3, "a stream hangs"
+    for end in ends:
+        assert isinstance(end, openai.APIError), "a stream ended as if it were complete"
+        assert "lost" in str(end)
+    assert chat(client, MODEL) == expected
+    # Nothing of the old plan is left on those that live, and nobody waits for blocks.
+    left = [node for node in pool.nodes if node is not victim]
+    for node in left:
+        until(lambda: set(stages_of(node, MODEL).values()) == {id_of(other) for other in left}, what="only the new plan")
+    replace(pool, victim)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_loss_while_nobody_asks_is_repaired_before_somebody_does(pool, expected, how):
+    client, coordinator, stage = roles(pool)
+    left = {id_of(client), id_of(coordinator)}
+    stage.process.send_signal(how)
+    # Nobody asks for the model: that it should run is enough.
+    until(lambda: set(stages_of(coordinator, MODEL).values()) == left, 60, "the model runs on those that are left")
+    assert chat(client, MODEL) == expected
+    replace(pool, stage)
+
+
+def test_a_model_that_fits_no_more_is_an_honest_503_until_a_host_comes_back(expected):
+    pair = Pool(2, {"whole": 1, MODEL: 2})
+    try:
+        assert chat(pair.nodes[0], MODEL) == expected
+        stays, goes = pair.nodes
+        goes.process.kill()
+        goes.process.wait()
+        with pytest.raises(openai.InternalServerError) as refused:
+            chat(stays, MODEL)
+            chat(stays, MODEL)
+        assert refused.value.status_code == 503
+        assert int(refused.value.response.headers["retry-after"]) >= 1
+        assert chat(stays, "whole") == expected, "other models are not concerned"
+        replace(pair, goes)
+        until(lambda: answers(stays, expected), 60, "the model is back")
+    finally:
+        pair.stop()
+
+
+def answers(node, expected):
+    try:
+        return chat(node, MODEL) == expected
+    except openai.InternalServerError:
+        return False
