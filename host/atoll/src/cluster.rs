@@ -20,10 +20,10 @@ mod view;
 use std::sync::{Arc, OnceLock};
 
 use atoll_cluster::Cluster;
-use atoll_cluster::identity::Identity;
+use atoll_cluster::identity::{ClusterName, Identity};
 use atoll_cluster::node::ClusterOptions;
 use atoll_cluster::sessions::Service;
-use atoll_cluster::transport::Network;
+use atoll_cluster::transport::{ClusterSecret, Network};
 use atoll_gateway::Limits;
 use atoll_gateway::forward;
 use atoll_gateway::models::Models;
@@ -75,19 +75,26 @@ pub async fn join(
         Mode::Auto | Mode::On => {}
     }
     let secret = settings.read_secret()?;
-    if secret.is_some() {
-        // Never a cluster that only looks protected.
-        return Err(CliError::Other(
-            "cluster secrets are not built yet: remove the secret, or use --no-cluster".to_owned(),
-        ));
-    }
-    let name = settings.name.value.parse().map_err(refused)?;
+    let name: ClusterName = settings.name.value.parse().map_err(refused)?;
+    let secret = match secret {
+        // It takes a tenth of a second, which others need not wait for.
+        Some(secret) => {
+            let name = name.clone();
+            let derive = move || ClusterSecret::new(secret.expose(), &name);
+            let derived = tokio::task::spawn_blocking(derive).await;
+            let derived = derived.map_err(|error| CliError::Other(error.to_string()))?;
+            Some(derived.map_err(refused)?)
+        }
+        None => None,
+    };
+    let open = secret.is_none();
     let network = Network {
         listen: settings.listen.value.iter().map(|at| address(at)).collect(),
         peers: settings.peers.value.iter().map(|at| address(at)).collect(),
         multicast: settings.multicast,
         // The connection outlives what is noticed by silence, so that it is named for what it is.
         lease: 2 * settings.patience,
+        secret,
     };
     let identity = Identity::keep(&config.paths.node.join("id")).unwrap_or_else(|error| {
         tracing::warn!(%error, "this node gets a new id");
@@ -117,7 +124,7 @@ pub async fn join(
         }
         Err(error) => return Err(refused(error)),
     };
-    if secret.is_none() {
+    if open {
         tracing::warn!(
             cluster = %cluster.name(),
             "the cluster has no secret: every machine of this network can join it; --no-cluster keeps this \

@@ -178,8 +178,8 @@ impl Cluster {
         options: ClusterOptions,
         loader: Arc<dyn StageLoader>,
     ) -> Result<Self, ClusterError> {
-        let transport = Transport::open(&options.name, &options.network).await?;
         let id = options.identity.id();
+        let transport = Transport::open(&options.name, &options.network, id).await?;
         let desired = options
             .desired
             .as_deref()

@@ -8,6 +8,8 @@
 //! Nothing here changes the system's network settings, and nothing opens a socket before
 //! [`Transport::open`].
 
+mod secret;
+
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,8 @@ use zenoh::pubsub::{Publisher, Subscriber};
 use zenoh::qos::{CongestionControl, Priority};
 use zenoh::query::{Query, Queryable};
 use zenoh::sample::{Sample, SampleKind};
+
+pub use secret::ClusterSecret;
 
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, NodeId};
@@ -36,6 +40,8 @@ pub struct Network {
     pub multicast: bool,
     /// A connection without a sign of life for so long is closed, and the node behind it is lost.
     pub lease: Duration,
+    /// Only nodes that have it are let in, and everything between them is encrypted.
+    pub secret: Option<ClusterSecret>,
 }
 
 impl Network {
@@ -47,6 +53,7 @@ impl Network {
             peers: Vec::new(),
             multicast: true,
             lease: Duration::from_secs(2),
+            secret: None,
         }
     }
 
@@ -57,6 +64,17 @@ impl Network {
             listen: vec!["tcp/127.0.0.1:0".to_owned()],
             multicast: false,
             ..Self::automatic()
+        }
+    }
+
+    /// The same addresses over TLS, if there is a secret.
+    fn over_tls(&mut self) {
+        if self.secret.is_some() {
+            for address in self.listen.iter_mut().chain(&mut self.peers) {
+                if let Some(rest) = address.strip_prefix("tcp/") {
+                    *address = format!("tls/{rest}");
+                }
+            }
         }
     }
 
@@ -78,7 +96,7 @@ impl Network {
             ("scouting/multicast/enabled", self.multicast.to_string()),
             (
                 "scouting/multicast/address",
-                text(&multicast_address(cluster)),
+                text(&multicast_address(cluster, self.secret.as_ref())),
             ),
             ("scouting/gossip/enabled", "true".to_owned()),
             ("open/return_conditions/connect_scouted", "false".to_owned()),
@@ -95,8 +113,32 @@ impl Network {
         ] {
             config.insert_json5(key, &value)?;
         }
+        // Only what was chosen is spoken: a node with a secret has no way in without TLS.
+        let protocol = if self.secret.is_some() { "tls" } else { "tcp" };
+        config.insert_json5("transport/link/protocols", &text(&[protocol]))?;
         Ok(config)
     }
+}
+
+/// The certificates of a node, for mutual TLS.
+fn use_certificates(
+    config: &mut zenoh::Config,
+    credentials: &secret::Credentials,
+) -> Result<(), zenoh::Error> {
+    let text = |value: &str| format!("{value:?}");
+    for (key, value) in [
+        ("root_ca_certificate_base64", text(&credentials.authority)),
+        ("listen_certificate_base64", text(&credentials.certificate)),
+        ("listen_private_key_base64", text(&credentials.key)),
+        ("connect_certificate_base64", text(&credentials.certificate)),
+        ("connect_private_key_base64", text(&credentials.key)),
+        ("enable_mtls", "true".to_owned()),
+        // Who has a certificate of this authority is a node, wherever it is.
+        ("verify_name_on_connect", "false".to_owned()),
+    ] {
+        config.insert_json5(&format!("transport/link/tls/{key}"), &value)?;
+    }
+    Ok(())
 }
 
 /// Largest message taken from another node. A step of 4096 tokens of a model 16384 wide has 256 MiB
@@ -104,11 +146,13 @@ impl Network {
 const MAX_MESSAGE: usize = 512 << 20;
 
 /// The multicast group in which a cluster's nodes look for each other: of its own, so that neither
-/// other clusters nor other programs that use Zenoh are bothered.
-fn multicast_address(cluster: &ClusterName) -> String {
+/// other clusters nor other programs that use Zenoh are bothered. One with a secret looks elsewhere than
+/// one of the same name without.
+fn multicast_address(cluster: &ClusterName, secret: Option<&ClusterSecret>) -> String {
     // FNV-1a; only has to spread names over ports.
     let fold = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     let hash = cluster.as_str().bytes().fold(0x811c_9dc5, fold);
+    let hash = hash ^ secret.map_or(0, ClusterSecret::salt);
     // 224.0.0.0/24 stays on the link; these ports are registered to nobody.
     let group = Ipv4Addr::new(224, 0, 0, 225);
     format!("{group}:{}", 27_000 + hash % 1000)
@@ -117,11 +161,12 @@ fn multicast_address(cluster: &ClusterName) -> String {
 /// `tcp/host:0` with a port that is free now, so that people and other nodes can be told; Zenoh would
 /// take one and keep it to itself. On a machine without IPv6, `[::]` becomes its IPv4 equivalent.
 fn with_port(address: &str) -> std::io::Result<String> {
-    let Some(mut socket) = address
-        .strip_prefix("tcp/")
-        .and_then(|socket| socket.parse::<SocketAddr>().ok())
-        .filter(|socket| socket.port() == 0)
-    else {
+    let parsed = address
+        .split_once('/')
+        .filter(|(protocol, _)| ["tcp", "tls"].contains(protocol))
+        .and_then(|(protocol, socket)| Some((protocol, socket.parse::<SocketAddr>().ok()?)))
+        .filter(|(_, socket)| socket.port() == 0);
+    let Some((protocol, mut socket)) = parsed else {
         return Ok(address.to_owned());
     };
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -133,7 +178,7 @@ fn with_port(address: &str) -> std::io::Result<String> {
         bound => bound?,
     };
     socket.set_port(listener.local_addr()?.port());
-    Ok(format!("tcp/{socket}"))
+    Ok(format!("{protocol}/{socket}"))
 }
 
 /// A session of one node in one cluster.
@@ -149,19 +194,27 @@ impl Transport {
     ///
     /// # Errors
     /// [`ClusterError::Transport`]: an address that cannot be used.
-    pub async fn open(cluster: &ClusterName, network: &Network) -> Result<Self, ClusterError> {
+    pub async fn open(
+        cluster: &ClusterName,
+        network: &Network,
+        node: NodeId,
+    ) -> Result<Self, ClusterError> {
         let fault = |error: zenoh::Error| ClusterError::Transport {
             what: format!("joining cluster {cluster}"),
             reason: error.to_string(),
         };
         let mut network = network.clone();
+        network.over_tls();
         for address in &mut network.listen {
             *address = with_port(address).map_err(|error| ClusterError::Transport {
                 what: format!("listening on {address}"),
                 reason: error.to_string(),
             })?;
         }
-        let config = network.config(cluster).map_err(fault)?;
+        let mut config = network.config(cluster).map_err(fault)?;
+        if let Some(secret) = &network.secret {
+            use_certificates(&mut config, &secret.credentials(node)?).map_err(fault)?;
+        }
         let session = zenoh::open(config).await.map_err(fault)?;
         Ok(Self {
             session,
