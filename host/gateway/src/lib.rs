@@ -16,7 +16,8 @@
 //! | `seen` | what the model is about to see, for whoever sets up filters |
 //! | `operation` | doing what the dialect asks for |
 //! | `embed` | texts to vectors |
-//! | `generate`, `prompt`, `rules`, `inline_system` | canonical request to the engine's request |
+//! | `generate`, `prompt`, `rules`, `inline_system`, `fit` | canonical request to the engine's request |
+//! | `remarks` | what a client should know beside its answer |
 //! | `responses` | answers that are kept |
 //! | `source` | loading, tokenizing, queueing; the engine's events as they come |
 //! | `forward`, `cluster` | what another host of the pool answers |
@@ -37,6 +38,7 @@ mod events;
 mod exchange;
 mod failure;
 mod filters;
+mod fit;
 mod gateway;
 mod generate;
 mod guard;
@@ -47,6 +49,7 @@ mod operation;
 mod plugins;
 mod prompt;
 mod pull;
+mod remarks;
 mod response;
 pub mod responses;
 mod rules;

@@ -35,6 +35,16 @@ pub(crate) async fn execute(
     (operation, keeping): (Operation, Keeping),
     mut watch: Watch,
 ) -> Response {
+    let ignored = match &operation {
+        Operation::Embed(request) => {
+            response::ignored_fields(request.ext.as_deref(), std::iter::empty())
+        }
+        Operation::CountTokens(request) => response::ignored_fields(
+            request.unconsumed.as_deref(),
+            rules::left_out(&request.tools),
+        ),
+        _ => None,
+    };
     let result = match operation {
         Operation::Generate(request) => {
             let asked = (request, keeping);
@@ -59,7 +69,11 @@ pub(crate) async fn execute(
     match replied {
         Ok(rendered) => {
             watch.finished();
-            watch.finish_response(response::whole(rendered))
+            let mut response = watch.finish_response(response::whole(rendered));
+            if let Some(ignored) = ignored {
+                response.headers_mut().insert("x-atoll-ignored", ignored);
+            }
+            response
         }
         Err(failure) => fail(conversation, failure, watch).await,
     }
@@ -88,6 +102,7 @@ async fn generate(
         Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
     };
     let stream = plan.stream;
+    let remarks = plan.remarks.clone();
     watch.streamed(stream);
     let mut feed = match forwarded {
         Some((there, request)) => Feed::forward(there, request, facts),
@@ -122,6 +137,7 @@ async fn generate(
     if let Some(ignored) = ignored {
         response.headers_mut().insert("x-atoll-ignored", ignored);
     }
+    remarks.write(response.headers_mut());
     response
 }
 

@@ -330,7 +330,7 @@ async fn how_answers_end() {
     (long.max_tokens, long.ignore_eos) = (None, true);
     let answer = run(&engine, long).await;
     assert_eq!(answer.finished[0], Some((FinishReason::ContextWindow, 253)));
-    // Nothing asked, nothing computed.
+    // Nothing asked: the prompt is read, and nothing said.
     let answer = run(&engine, request(&engine, "end", 1, 0)).await;
     assert_eq!(answer.finished[0], Some((FinishReason::Length, 0)));
     assert_eq!(
@@ -338,6 +338,7 @@ async fn how_answers_end() {
         Usage {
             prompt: 3,
             cached: 0,
+            written: 0,
             output: 0
         }
     );

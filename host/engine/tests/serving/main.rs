@@ -18,3 +18,4 @@ mod pool;
 mod rig;
 mod scheduler;
 mod schemas;
+mod window;
