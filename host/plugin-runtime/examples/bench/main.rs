@@ -4,17 +4,21 @@
 //! cargo run -p atoll-plugin-runtime --example bench
 //! ```
 //!
-//! Measures the shipped OpenAI dialect. Medians and 99th percentiles over many rounds, on one thread;
-//! run it on an idle machine.
+//! Measures the shipped OpenAI dialect step by step, then every shipped dialect beside the same code called
+//! directly. Medians and 99th percentiles over many rounds, on one thread; run it on an idle machine.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
+mod dialects;
+mod series;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use atoll_plugin_runtime::{
     Dialect, Grant, LoadPolicy, LoadedPlugin, PluginError, PluginRuntime, PluginSource,
     RuntimeOptions, types,
 };
+use series::Series;
 
 #[derive(Debug, thiserror::Error)]
 enum BenchError {
@@ -29,45 +33,6 @@ enum BenchError {
 impl From<types::Error> for BenchError {
     fn from(error: types::Error) -> Self {
         Self::Answer(error.message)
-    }
-}
-
-/// Times of one thing.
-struct Series {
-    name: &'static str,
-    times: Vec<Duration>,
-}
-
-impl Series {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            times: Vec::new(),
-        }
-    }
-
-    /// Adds the time since `since` and returns the time now.
-    fn lap(&mut self, since: Instant) -> Instant {
-        let now = Instant::now();
-        self.times.push(now - since);
-        now
-    }
-
-    fn print(mut self) {
-        self.times.sort();
-        let at = |part: usize| {
-            let index = (self.times.len() * part / 100).min(self.times.len().saturating_sub(1));
-            self.times
-                .get(index)
-                .map_or(0.0, |time| time.as_secs_f64() * 1e6)
-        };
-        println!(
-            "{:<44} {:>10.2} us {:>10.2} us  ({} rounds)",
-            self.name,
-            at(50),
-            at(99),
-            self.times.len()
-        );
     }
 }
 
@@ -120,7 +85,8 @@ async fn main() -> Result<(), BenchError> {
     };
     calls(&dialect).await?;
     events(&dialect).await?;
-    memory(&dialect).await
+    memory(&dialect).await?;
+    dialects::compare(&runtime).await
 }
 
 /// The calls of one request, each on its own and all together.
