@@ -15,6 +15,7 @@ mod loader;
 mod models;
 mod probe;
 pub mod saved;
+pub mod threads;
 mod view;
 
 use std::sync::{Arc, OnceLock};
