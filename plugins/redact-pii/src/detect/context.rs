@@ -150,7 +150,7 @@ fn exact(folded: &[u8]) -> Bits {
             let mut buf = [0u8; WORD];
             let same = word
                 .and_then(|word| fold_word(word, &mut buf))
-                .is_some_and(|n| &buf[..n] == folded);
+                .is_some_and(|n| buf[..n].eq_ignore_ascii_case(folded));
             if same {
                 bits |= b;
             }
@@ -163,6 +163,10 @@ fn exact(folded: &[u8]) -> Bits {
 /// What one word suggests. Words of a mixed script, or too long, suggest nothing.
 #[must_use]
 pub fn word(raw: &[u8]) -> Bits {
+    if raw.is_ascii() {
+        // Folding is hashing's lower case already.
+        return if raw.len() < WORD { exact(raw) } else { 0 };
+    }
     let mut buf = [0u8; WORD];
     let Some(n) = fold_word(raw, &mut buf) else {
         return 0;
@@ -233,6 +237,7 @@ pub struct Context {
 }
 
 /// Whether the byte at `i` belongs to a letter or digit: general, Latin and Arabic punctuation does not.
+#[inline]
 fn is_word(s: &[u8], i: usize) -> bool {
     let b = s[i];
     if b < 0x80 {
@@ -290,10 +295,10 @@ const NEAR_WORDS: usize = 6;
 const FAR_WORDS: usize = 12;
 const WINDOW: usize = 120;
 
-/// Reads the words around `start..end`. Another long number, or two line breaks, end the look back:
-/// what stands before them belongs to something else.
+/// Reads the words before `start`. Another long number, or two line breaks, end the look back: what
+/// stands before them belongs to something else.
 #[must_use]
-pub fn around(s: &[u8], start: usize, end: usize) -> Context {
+pub fn before(s: &[u8], start: usize) -> Context {
     let mut ctx = Context::default();
     let floor = start.saturating_sub(WINDOW);
     let (mut i, mut words, mut breaks, mut crossed) = (start, 0, 0, false);
@@ -344,14 +349,27 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
             ctx.far |= bits
         }
     }
-    // A few words after, on the same line and in the same sentence.
+    ctx
+}
+
+/// Whether words say something other than that a number is nobody's.
+#[must_use]
+pub fn speaks(ctx: Context) -> bool {
+    (ctx.near | ctx.far) & !NEG != 0
+}
+
+/// Reads a few words after `end`, on the same line and in the same sentence; `told` if words before
+/// [speak](speaks).
+#[must_use]
+pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
+    let mut far = 0;
     let ceiling = (end + 72).min(s.len());
     let (mut i, mut words) = (end, 0);
     while i < ceiling && words < 8 {
         if !is_word(s, i) {
             // What follows a comma belongs here only if nothing stood before.
             if matches!(s[i], b'\n' | b';')
-                || (s[i] == b',' && (ctx.near | ctx.far) & !NEG != 0)
+                || (s[i] == b',' && (told || far != 0))
                 || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| *b == b' ' || *b == b'\n'))
             {
                 break;
@@ -370,11 +388,11 @@ pub fn around(s: &[u8], start: usize, end: usize) -> Context {
         // What follows is weaker evidence, and never evidence against.
         let bits = token(&s[from..i]);
         if bits & CALL != 0 && prose(s, from, i) {
-            ctx.far |= PHONE;
+            far |= PHONE;
         }
-        ctx.far |= bits & !(NEG | VERSION);
+        far |= bits & !(NEG | VERSION);
     }
-    ctx
+    far
 }
 
 /// Whether the word `a..b` is written as prose, not as a part of a name in source text: `FILL_RING`,
@@ -404,11 +422,20 @@ fn latin(w: &[u8], i: usize) -> bool {
     w[lead] < 0x80 || matches!(w[lead], 0xC3..=0xC9)
 }
 
+/// Whether a stretch has no place to cut: a plain Latin word, or letters of one other script.
+fn single(w: &[u8]) -> bool {
+    let Some((first, rest)) = w.split_first() else {
+        return true;
+    };
+    first.is_ascii_alphabetic() && rest.iter().all(u8::is_ascii_lowercase)
+        || w.iter().all(|b| *b >= 0x80 && !matches!(b, 0xC3..=0xC9))
+}
+
 /// One stretch of letters and digits: Latin glued to Arabic counts as two words, `userPhone` as its
 /// parts, `phone2` without its digits.
 fn token(w: &[u8]) -> Bits {
     let whole = word(w);
-    if whole != 0 {
+    if whole != 0 || single(w) {
         return whole;
     }
     let mut bits = 0;
@@ -456,6 +483,21 @@ mod tests {
     }
 
     #[test]
+    fn plain_words_need_no_folding() {
+        for (_, words) in GROUPS {
+            for w in words.split(' ').filter(|w| w.is_ascii()) {
+                let mut buf = [0u8; WORD];
+                let n = fold_word(w.to_ascii_uppercase().as_bytes(), &mut buf).unwrap();
+                assert_eq!(
+                    word(w.to_ascii_uppercase().as_bytes()),
+                    exact(&buf[..n]),
+                    "{w}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn arabic_words_with_clitics() {
         for w in [
             "الهوية",
@@ -485,7 +527,7 @@ mod tests {
     #[test]
     fn a_number_before_ends_the_near_context() {
         let s = b"CIN 09876543, tel 20123456";
-        let c = around(s, 18, 26);
+        let c = before(s, 18);
         assert_ne!(c.near & PHONE, 0);
         assert_eq!(c.near & CIN, 0);
         assert_ne!(c.far & CIN, 0);
