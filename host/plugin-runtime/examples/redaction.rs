@@ -31,9 +31,20 @@ impl From<types::Error> for BenchError {
     }
 }
 
-const TEXT: &str = "Hello team, I wanted to follow up on the invoice that we discussed last week, because \
+/// Chat with an address and a card every 290 bytes.
+const CARDS: &str = "Hello team, I wanted to follow up on the invoice that we discussed last week, because \
 the customer asked again this morning. Could you please check whether alice.martin@example.com has received \
 the contract? My card 4111 1111 1111 1111 was charged twice, so please refund one of the payments. ";
+
+/// Chat with one identifier of six kinds every 150 bytes.
+const MIXED: &str = "I wanted to follow up on the invoice we discussed last week, because the customer asked again. \
+Could you please check whether alice.martin@example.com has received the contract and let me know before Friday? \
+The meeting is at 10:30 in the large room; bring the slides about the new release and the test results. \
+My card 4111 1111 1111 1111 was charged twice, so please refund one of the payments as soon as you can. \
+We looked at the logs and found nothing unusual, apart from a few slow requests in the afternoon of the same day. \
+You can reach me at +216 20 123 456 or at the office, and the IBAN is TN59 1000 6035 1835 9847 8831 as before. \
+In general the model works well, although the answers are sometimes longer than they would need to be for us. \
+The server at 203.0.113.7 answered slowly and my SSN 536-90-4399 was on the form that they sent by mistake. ";
 
 /// What was measured, over all rounds of one size.
 #[derive(Default)]
@@ -69,10 +80,12 @@ async fn main() -> Result<(), BenchError> {
         return Err(BenchError::Answer("redact-pii is not a filter".to_owned()));
     };
     println!(
-        "   bytes    open us  request us     MB/s  findings us  added us  event us  event p99 us"
+        "text     bytes    open us  request us     MB/s  findings us  added us  event us  event p99 us"
     );
-    for size in [1024, 2048, 65_536] {
-        let text: String = TEXT.chars().cycle().take(size).collect();
+    let sizes = [1024, 2048, 65_536];
+    let texts = [("cards", CARDS), ("mixed", MIXED)];
+    for ((name, text), size) in texts.iter().flat_map(|text| sizes.map(|size| (text, size))) {
+        let text: String = text.chars().cycle().take(size).collect();
         let mut times = Times::default();
         for round in 0..300 {
             one(&filter, &text, round, &mut times, false).await?;
@@ -87,7 +100,7 @@ async fn main() -> Result<(), BenchError> {
             quantile(&mut times.findings, 50),
         );
         println!(
-            "{size:>8} {open:>10.1} {request:>11.1} {:>8.1} {findings:>12.1} {:>9.1} {:>9.2} {:>13.2}",
+            "{name} {size:>8} {open:>10.1} {request:>11.1} {:>8.1} {findings:>12.1} {:>9.1} {:>9.2} {:>13.2}",
             size as f64 / request,
             open + request + findings,
             quantile(&mut times.events, 50),

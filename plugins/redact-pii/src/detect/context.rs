@@ -16,6 +16,7 @@ const fn fold_const(b: u8) -> u8 {
 }
 
 /// FNV-1a; the low bits choose a slot, the others tell entries of one chain apart.
+#[inline]
 const fn hash(bytes: &[u8], len: usize) -> usize {
     let mut h: u32 = 0x811c_9dc5;
     let mut i = 0;
@@ -243,6 +244,10 @@ fn is_word(s: &[u8], i: usize) -> bool {
     if b < 0x80 {
         return b.is_ascii_alphanumeric();
     }
+    is_word_beyond_ascii(s, i)
+}
+
+fn is_word_beyond_ascii(s: &[u8], i: usize) -> bool {
     let mut lead = i;
     while lead > 0 && s[lead] & 0xC0 == 0x80 {
         lead -= 1;
@@ -252,6 +257,31 @@ fn is_word(s: &[u8], i: usize) -> bool {
         (s[lead], second),
         (0xE2, _) | (0xC2, _) | (0xD8, 0x8C | 0x9B | 0x9F) | (0xD9, 0xAA..=0xAD) | (0xE3, 0x80)
     )
+}
+
+/// What is in a run of letters and digits besides small ASCII letters: [`DIGIT`], [`CAPITAL`], [`OTHER`].
+type Letters = u8;
+const DIGIT: Letters = 1;
+const CAPITAL: Letters = 2;
+const OTHER: Letters = 4;
+
+const fn letters(b: u8) -> Letters {
+    match b {
+        b'a'..=b'z' => 0,
+        b'0'..=b'9' => DIGIT,
+        b'A'..=b'Z' => CAPITAL,
+        _ => OTHER,
+    }
+}
+
+/// What a word of these letters suggests: most words are plain and need one look.
+#[inline]
+fn suggests(w: &[u8], of: Letters) -> Bits {
+    if of == 0 {
+        if w.len() < WORD { exact(w) } else { 0 }
+    } else {
+        token(w)
+    }
 }
 
 /// Where the run of letters and digits that ends before `stop` begins.
@@ -316,12 +346,20 @@ pub fn before(s: &[u8], start: usize) -> Context {
             continue;
         }
         let stop = i;
-        i = run_start(s, stop, floor);
+        let mut of = 0;
+        while i > floor && is_word(s, i - 1) {
+            i -= 1;
+            of |= letters(s[i]);
+        }
         if i == floor && floor > 0 {
             break;
         }
         let w = &s[i..stop];
-        let digits = w.iter().filter(|b| b.is_ascii_digit()).count();
+        let digits = if of & DIGIT == 0 {
+            0
+        } else {
+            w.iter().filter(|b| b.is_ascii_digit()).count()
+        };
         if digits >= 6 {
             crossed = true;
             words += 2;
@@ -335,8 +373,10 @@ pub fn before(s: &[u8], start: usize) -> Context {
         }
         grouped = 0;
         words += 1;
-        let mut bits = token(w);
-        if let Some((together, from)) = acronym(s, i, stop, floor) {
+        let mut bits = suggests(w, of);
+        if w.len() <= 2
+            && let Some((together, from)) = acronym(s, i, stop, floor)
+        {
             bits |= together;
             i = from;
         }
@@ -378,15 +418,17 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
             continue;
         }
         let from = i;
+        let mut of = 0;
         while i < ceiling && is_word(s, i) {
+            of |= letters(s[i]);
             i += 1;
         }
-        if s[from..i].iter().filter(|b| b.is_ascii_digit()).count() >= 5 {
+        if of & DIGIT != 0 && s[from..i].iter().filter(|b| b.is_ascii_digit()).count() >= 5 {
             break;
         }
         words += 1;
         // What follows is weaker evidence, and never evidence against.
-        let bits = token(&s[from..i]);
+        let bits = suggests(&s[from..i], of);
         if bits & CALL != 0 && prose(s, from, i) {
             far |= PHONE;
         }

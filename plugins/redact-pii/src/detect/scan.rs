@@ -29,13 +29,33 @@ static CLASS: [u8; 256] = {
     t
 };
 
+/// A byte in each of eight.
+const fn each(b: u8) -> u64 {
+    u64::from_le_bytes([b; 8])
+}
+
+/// For each of eight bytes its top bit, if a [`CLASS`] may be there: `%`, or from `-` to `_`, which has
+/// every trigger and few others. Arithmetic on seven bits a byte, so nothing is carried from one to the
+/// next (Anderson, "Bit Twiddling Hacks": a byte between two values).
+const fn marks(x: u64) -> u64 {
+    let low = x & each(0x7F);
+    let between = (each(0x7F + 0x60) - low) & !x & (low + each(0x7F - 0x2C));
+    let percent = x ^ each(b'%');
+    let other = ((percent & each(0x7F)) + each(0x7F)) | percent;
+    (between | !other) & each(0x80)
+}
+
 /// The next trigger at or after `i`.
 #[inline]
 fn next_trigger(s: &[u8], mut i: usize) -> Option<usize> {
     while let Some(chunk) = s.get(i..).and_then(<[u8]>::first_chunk::<8>) {
-        let any = chunk.iter().fold(0, |m, &b| m | CLASS[usize::from(b)]);
-        if any != 0 {
-            break;
+        let mut found = marks(u64::from_le_bytes(*chunk));
+        while found != 0 {
+            let at = i + found.trailing_zeros() as usize / 8;
+            if CLASS[usize::from(s[at])] != 0 {
+                return Some(at);
+            }
+            found &= found - 1;
         }
         i += 8;
     }
@@ -83,7 +103,8 @@ const AFTER: usize = 8;
 pub struct Scanner<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) s: &'a [u8],
-    enabled: u128,
+    /// A bit for each entity that is looked for, in two words: a shift of 128 bits is a call in WebAssembly.
+    enabled: [u64; 2],
     /// Whether shortcuts are taken; off only where a test compares.
     pub(super) quick: bool,
     out: &'a mut Vec<Candidate>,
@@ -99,7 +120,7 @@ impl<'a> Scanner<'a> {
         Scanner {
             view,
             s: view.bytes(),
-            enabled,
+            enabled: [enabled as u64, (enabled >> 64) as u64],
             quick: true,
             out,
             floor: 0,
@@ -258,7 +279,7 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn wants(&self, e: Entity) -> bool {
-        self.enabled >> (e as u8) & 1 == 1
+        self.enabled[usize::from(e as u8 >> 6)] >> (e as u8 & 63) & 1 == 1
     }
 
     /// Nominates a span as it is.
@@ -315,4 +336,34 @@ pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
         0
     };
     base.saturating_add(gain).min(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_trigger_is_marked() {
+        for b in 0..=255u8 {
+            let seen = marks(u64::from_le_bytes([b'a', b, b' ', 0, 0xFF, b, 0x80, b])) & each(0x80);
+            if CLASS[usize::from(b)] != 0 {
+                assert_eq!(
+                    seen,
+                    u64::from_le_bytes([0, 0x80, 0, 0, 0, 0x80, 0, 0x80]),
+                    "{b:x}"
+                );
+            } else if !(0x2D..0x60).contains(&b) {
+                assert_eq!(seen, 0, "{b:x}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_trigger_is_the_first(text in prop::collection::vec(any::<u8>(), 0..40), from in 0usize..42) {
+            let naive = (from..text.len()).find(|&i| CLASS[usize::from(text[i])] != 0);
+            prop_assert_eq!(next_trigger(&text, from), naive);
+        }
+    }
 }
