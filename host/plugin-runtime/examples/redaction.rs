@@ -47,7 +47,7 @@ In general the model works well, although the answers are sometimes longer than 
 The server at 203.0.113.7 answered slowly and my SSN 536-90-4399 was on the form that they sent by mistake. ";
 
 /// What was measured, over all rounds of one size.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Times {
     opens: Vec<Duration>,
     requests: Vec<Duration>,

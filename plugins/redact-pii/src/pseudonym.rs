@@ -245,7 +245,6 @@ pub fn has_sentinel(text: &str) -> bool {
 }
 
 /// ASCII case-insensitive search.
-
 fn find_ignore_case(t: &[u8], n: &[u8]) -> Option<usize> {
     let &first = n.first()?;
     let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
