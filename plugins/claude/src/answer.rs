@@ -313,6 +313,7 @@ impl Answer {
             "stop_reason": stop_reason,
             "stop_sequence": self.stop_sequence,
             "stop_details": null,
+            "container": null,
             "usage": self.usage_object(),
         })
     }
@@ -333,6 +334,8 @@ impl Answer {
             },
             "output_tokens": usage.output,
             "output_tokens_details": { "thinking_tokens": usage.thinking },
+            "server_tool_use": null,
+            "inference_geo": null,
             "service_tier": "standard",
         })
     }

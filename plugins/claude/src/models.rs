@@ -33,7 +33,12 @@ fn capabilities(model: &ModelInfo) -> Value {
         "batch": no,
         "citations": no,
         "code_execution": no,
-        "context_management": { "supported": false },
+        "context_management": {
+            "supported": false,
+            "clear_thinking_20251015": no,
+            "clear_tool_uses_20250919": no,
+            "compact_20260112": no,
+        },
         "effort": {
             "supported": thinks,
             "low": supported(thinks),
