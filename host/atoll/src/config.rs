@@ -6,6 +6,7 @@
 mod cluster;
 mod hub;
 mod responses;
+mod strategies;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,6 +25,9 @@ use self::cluster::ClusterFile;
 pub use self::cluster::{ClusterConfig, Mode, WirePrecision};
 use self::hub::HubFile;
 pub use self::responses::ResponsesConfig;
+pub use self::strategies::{
+    Pin, PinnedStage, PlacementConfig, SchedulingConfig, StrategiesConfig, StrategiesWatch,
+};
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::error::CliError;
 use crate::paths::Paths;
@@ -65,6 +69,10 @@ struct File {
     filter: Vec<FilterConfig>,
     #[serde(default)]
     plugin: BTreeMap<String, PluginConfig>,
+    #[serde(default)]
+    scheduling: SchedulingConfig,
+    #[serde(default)]
+    placement: PlacementConfig,
 }
 
 /// `[limits]`.
@@ -221,6 +229,8 @@ pub struct Config {
     pub filters: Vec<FilterConfig>,
     /// What single plugins get.
     pub plugin: BTreeMap<String, PluginConfig>,
+    /// Which strategies decide.
+    pub strategies: StrategiesConfig,
     /// The product's own folders.
     pub paths: Paths,
 }
@@ -335,6 +345,10 @@ impl Config {
             responses: file.responses,
             filters: file.filter,
             plugin: file.plugin,
+            strategies: StrategiesConfig {
+                scheduling: file.scheduling,
+                placement: file.placement,
+            },
             paths,
             file: path,
         })

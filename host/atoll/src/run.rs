@@ -157,6 +157,7 @@ impl Talk {
             shown_tokens: std::sync::Arc::new([]),
             cache_salt: None,
             priority: 0,
+            owner: "".into(),
         };
         let mut events = self.engine.generate(request).await?;
         let mut said = String::new();

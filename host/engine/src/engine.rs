@@ -220,9 +220,21 @@ impl Engine {
         executor: Box<dyn Executor>,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
+        Self::start_with_policy(model, executor, options, Box::new(FirstComeFirstServed))
+    }
+
+    /// As [`start`](Self::start), with a waiting order of one's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with_policy(
+        model: TextModel,
+        executor: Box<dyn Executor>,
+        options: EngineOptions,
+        policy: Box<dyn QueuePolicy>,
+    ) -> Result<Self, EngineError> {
         let model = Arc::new(model);
         let text: Arc<dyn ModelText> = Arc::clone(&model) as Arc<dyn ModelText>;
-        let policy = Box::new(FirstComeFirstServed);
         Self::assemble(text, Some(model), executor, options, policy)
     }
 

@@ -34,6 +34,7 @@ use crate::plugins::{Installed, PluginSet};
 use crate::responses::history::Splice;
 use crate::responses::{ResponseStore, Responses, StoreLimits};
 use crate::source::RequestFacts;
+use crate::strategies::Strategies;
 use crate::{admin, auth, operation, response};
 
 /// What a gateway is made of.
@@ -54,6 +55,8 @@ pub struct GatewayParts {
     pub responses: Option<Arc<ResponseStore>>,
     /// The other machines; `None` for a host that is on its own.
     pub cluster: Option<Arc<dyn ClusterView>>,
+    /// Scheduling and placement strategies, for people who look.
+    pub strategies: Option<Arc<dyn Strategies>>,
 }
 
 impl GatewayParts {
@@ -69,6 +72,7 @@ impl GatewayParts {
             cluster: None,
             audit,
             keys: Arc::default(),
+            strategies: None,
             responses: match ResponseStore::in_memory(IN_MEMORY) {
                 Ok(store) => Some(Arc::new(store)),
                 Err(error) => {
@@ -100,6 +104,7 @@ pub(crate) struct Inner {
     pub(crate) cluster: Option<Arc<dyn ClusterView>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) keys: Arc<KeyRing>,
+    pub(crate) strategies: Option<Arc<dyn Strategies>>,
     pub(crate) responses: Option<Responses>,
     pub(crate) metrics: Metrics,
     /// Requests under way; drained on shutdown.
@@ -123,6 +128,7 @@ impl Gateway {
             keys,
             responses,
             cluster,
+            strategies,
         } = parts;
         let inner = Inner {
             options,
@@ -132,6 +138,7 @@ impl Gateway {
             cluster,
             audit,
             keys,
+            strategies,
             responses: responses.map(Responses::new),
             metrics: Metrics::new(),
             requests: TaskTracker::new(),
@@ -152,6 +159,7 @@ impl Gateway {
             .route("/atoll/v1/models", get(admin::models))
             .route("/atoll/v1/cluster", get(admin::cluster))
             .route("/atoll/v1/cluster/leave", post(admin::leave_cluster))
+            .route("/atoll/v1/placements", get(admin::placements))
             .route("/atoll", get(admin::unknown))
             .route("/atoll/{*rest}", get(admin::unknown))
             .route_layer(axum::middleware::from_fn_with_state(
@@ -242,11 +250,12 @@ async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Re
 }
 
 async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
-    let facts = RequestFacts {
+    let mut facts = RequestFacts {
         answer_id: id.clone(),
         id,
         received_at: unix_seconds(),
         arrived: Instant::now(),
+        owner: "".into(),
     };
     let (parts, body) = request.into_parts();
     // One snapshot from here to the end: the route's dialect and the filters belong together.
@@ -271,6 +280,7 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
     match auth::admit(&gateway, &parts.headers, &parts.extensions) {
         Ok(caller) => {
             head.ext = caller.ext();
+            facts.owner = caller.name().unwrap_or_default().into();
             watch.caller(caller);
         }
         Err(refused) => {

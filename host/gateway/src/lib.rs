@@ -66,6 +66,7 @@ pub mod models;
 pub mod options;
 pub mod pool;
 pub mod server;
+mod strategies;
 pub mod tokenizer;
 
 pub use error::GatewayError;
@@ -74,3 +75,4 @@ pub use gateway::{Gateway, GatewayParts};
 pub use options::{Access, GatewayOptions, Limits};
 pub use plugins::{Installed, PluginSet, RefusedPlugin};
 pub use server::{Server, Shutdown};
+pub use strategies::Strategies;

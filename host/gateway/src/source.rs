@@ -38,6 +38,8 @@ pub(crate) struct RequestFacts {
     pub received_at: u64,
     /// The same moment on a clock that never goes back.
     pub arrived: Instant,
+    /// The name of the key it came with; empty without one.
+    pub owner: Arc<str>,
 }
 
 /// Canonical events of one answer.
@@ -246,6 +248,7 @@ async fn start(
             shown_tokens: answer.shown_tokens,
             cache_salt: None,
             priority: 0,
+            owner: facts.owner.clone(),
         };
         let stream = engine.generate(request).await.map_err(from_engine)?;
         let tagged = stream.map(Some).chain(futures::stream::iter([None]));

@@ -38,6 +38,12 @@ pub struct RuntimeOptions {
     pub instance: InstanceLimits,
     /// Limits of one call into an instance.
     pub call: CallLimits,
+    /// Limits of asking a placement strategy. Nobody waits for it but the loading of a model, which
+    /// takes longer; a search over a large cluster is real work.
+    pub placement: CallLimits,
+    /// Limits of asking a scheduling strategy. The engine waits for the answer, so every running
+    /// answer does: what is not decided in this time is decided first come, first served.
+    pub scheduling: CallLimits,
     /// Limits of `describe` at load time: it returns constants, so anything slow is a defect.
     pub describe: CallLimits,
     /// How often the engine looks whether a guest has used up its time, and how long a guest can keep
@@ -140,6 +146,21 @@ impl Default for RuntimeOptions {
                 host_calls: 10_000,
                 output_bytes: 16 * MIB,
                 output_per_input: 8,
+            },
+            placement: CallLimits {
+                cpu: Duration::from_secs(2),
+                wall: Duration::from_secs(10),
+                host_calls: 1000,
+                output_bytes: MIB,
+                output_per_input: 8,
+            },
+            scheduling: CallLimits {
+                // An order of 256 waiting requests takes well under a millisecond.
+                cpu: Duration::from_millis(20),
+                wall: Duration::from_millis(250),
+                host_calls: 100,
+                output_bytes: 256 * KIB,
+                output_per_input: 2,
             },
             describe: CallLimits {
                 cpu: Duration::from_millis(200),

@@ -163,6 +163,22 @@ impl Registry {
         })
     }
 
+    /// The placement strategies, in order.
+    pub fn placements(&self) -> impl Iterator<Item = &Arc<Placement>> {
+        self.plugins.iter().filter_map(|plugin| match plugin {
+            LoadedPlugin::Placement(placement) => Some(placement),
+            _ => None,
+        })
+    }
+
+    /// The scheduling strategies, in order.
+    pub fn schedulings(&self) -> impl Iterator<Item = &Arc<Scheduling>> {
+        self.plugins.iter().filter_map(|plugin| match plugin {
+            LoadedPlugin::Scheduling(scheduling) => Some(scheduling),
+            _ => None,
+        })
+    }
+
     /// Which dialect answers a request. `path` as the client sent it, without the query.
     ///
     /// # Errors

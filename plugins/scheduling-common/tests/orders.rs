@@ -1,5 +1,7 @@
 //! Each order is a permutation, does what it is for, and starves nobody whom it should not.
 
+#![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_plugin_scheduling_common::{fair, fcfs, priority, shortest_first};

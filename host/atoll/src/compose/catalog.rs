@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use atoll_cluster::plan::Needs;
 use atoll_cluster::wire::call::StageOrder;
 use atoll_engine::engine::{Engine, EngineError, EngineFactory, EngineOptions};
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
+use atoll_engine::scheduler::{FirstComeFirstServed, QueuePolicy};
 use atoll_engine::store::{
     Abilities, EmbeddedModel, ModelFolder, ModelStore, StoreError, TextModel,
 };
@@ -20,6 +21,7 @@ use atoll_plugin_runtime::types::ModelInfo;
 use super::details;
 use crate::config::Config;
 use crate::embedded;
+use crate::strategies::SchedulingSlot;
 
 /// The models of this machine, described by the store, run by the CPU executor.
 pub struct ModelCatalog {
@@ -31,6 +33,8 @@ pub struct ModelCatalog {
     weights: Mutex<HashMap<String, (String, String)>>,
     /// What models can do, by the fingerprint of their files. Grows with the models there were.
     abilities: Mutex<HashMap<String, Abilities>>,
+    /// Who decides in which order requests are let in; first come, first served without.
+    scheduling: Option<Arc<SchedulingSlot>>,
 }
 
 /// The executor keeps keys and values in f16.
@@ -73,7 +77,22 @@ impl ModelCatalog {
             facts: Mutex::default(),
             weights: Mutex::default(),
             abilities: Mutex::default(),
+            scheduling: None,
         }
+    }
+
+    /// The queue policy of one engine.
+    pub fn policy(&self) -> Box<dyn QueuePolicy> {
+        match &self.scheduling {
+            Some(slot) => slot.policy(),
+            None => Box::new(FirstComeFirstServed),
+        }
+    }
+
+    /// Engines loaded from now on let requests in as this strategy says.
+    pub fn scheduled_by(mut self, slot: Arc<SchedulingSlot>) -> Self {
+        self.scheduling = Some(slot);
+        self
     }
 
     /// For `atoll models`.
@@ -405,7 +424,8 @@ impl EngineFactory for ModelCatalog {
         let model = self.open_text(name)?;
         let executor = CpuExecutor::load(&model.spec, &model.checkpoint, &self.options)
             .map_err(|error| load_error(name, &error))?;
-        Engine::start(model, Box::new(executor), EngineOptions::default())
+        let options = EngineOptions::default();
+        Engine::start_with_policy(model, Box::new(executor), options, self.policy())
     }
 }
 

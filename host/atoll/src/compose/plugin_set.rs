@@ -15,8 +15,9 @@ use atoll_plugin_runtime::{
 };
 use serde_json::Value;
 
-use crate::config::{Config, FilterConfig, PluginConfig};
+use crate::config::{Config, FilterConfig, PluginConfig, StrategiesWatch};
 use crate::error::CliError;
+use crate::strategies::Strategies;
 
 /// How often the folder is looked at. A look costs a few system calls, works on every file system
 /// (network and container mounts report no events), and cannot miss anything.
@@ -104,18 +105,34 @@ pub fn installed(config: &Config, inventory: Inventory) -> Result<Installed, Cli
     })
 }
 
-/// Follows the folder for as long as it is polled.
-pub async fn follow(config: Config, mut library: Library, set: Arc<PluginSet>) {
+/// Follows the folder, and what the configuration file says about strategies, for as long as it is
+/// polled.
+pub async fn follow(
+    config: Config,
+    mut library: Library,
+    set: Arc<PluginSet>,
+    strategies: Arc<Strategies>,
+) {
+    let mut watch = StrategiesWatch::new(config.file.clone(), config.strategies.clone());
+    let mut wanted = config.strategies.clone();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if !library.refresh().await {
+        let asked = watch.look();
+        let news = asked.is_some();
+        wanted = asked.unwrap_or(wanted);
+        if library.refresh().await {
+            match installed(&config, library.inventory()) {
+                Ok(installed) => set.replace(installed),
+                // The library keeps every filter of the chain that it ever had.
+                Err(error) => {
+                    tracing::error!(%error, "the plugins in force stay as they are");
+                    continue;
+                }
+            }
+        } else if !news {
             continue;
         }
-        match installed(&config, library.inventory()) {
-            Ok(installed) => set.replace(installed),
-            // The library keeps every filter of the chain that it ever had.
-            Err(error) => tracing::error!(%error, "the plugins in force stay as they are"),
-        }
+        strategies.apply(&wanted, &set.snapshot().registry);
     }
 }
 

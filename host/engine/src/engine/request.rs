@@ -238,6 +238,8 @@ pub struct GenerateRequest {
     pub cache_salt: Option<String>,
     /// For the queue policy; higher is sooner. The built-in policy ignores it.
     pub priority: i32,
+    /// On whose behalf, for the queue policy: the name of a key. Empty for nobody in particular.
+    pub owner: Arc<str>,
 }
 
 /// What an engine says about a request, in order.

@@ -105,6 +105,7 @@ mod tests {
             stop_tokens: Arc::new([]),
             cache_salt: None,
             priority: 0,
+            owner: "".into(),
         }
     }
 

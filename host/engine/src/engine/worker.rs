@@ -256,6 +256,7 @@ impl Worker {
             stop_tokens: stop_tokens.into(),
             cache_salt: request.cache_salt,
             priority: request.priority,
+            owner: request.owner,
         };
         let asked = match request.prompt.window().filter(|_| !warms) {
             None => asked,
@@ -400,6 +401,14 @@ impl Worker {
             } => {
                 if let Some(active) = self.requests.get_mut(&request) {
                     active.start(u32::try_from(cached_tokens).unwrap_or(u32::MAX));
+                }
+            }
+            Event::Rejected { request } => {
+                let retry_after = self.retry_after(self.scheduler.load().waiting + 1);
+                if let Some(active) = self.requests.remove(&request) {
+                    tracing::debug!(request = active.name, "refused by the queue policy");
+                    let error = EngineError::Overloaded { retry_after };
+                    active.sender.send(GenerationEvent::Failed(error));
                 }
             }
             Event::Prefilled { request, done } => {

@@ -88,6 +88,7 @@ fn request(engine: &Engine, prompt: &str, seed: u64, max_tokens: u32) -> Generat
         shown_tokens: std::sync::Arc::new([]),
         cache_salt: None,
         priority: 0,
+        owner: "".into(),
     }
 }
 

@@ -14,6 +14,7 @@ mod embed;
 mod engine;
 mod kv;
 mod model;
+mod policy;
 mod pool;
 mod rig;
 mod scheduler;

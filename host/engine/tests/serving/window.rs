@@ -51,6 +51,7 @@ fn request(
         shown_tokens: Arc::new([]),
         cache_salt: None,
         priority: 0,
+        owner: "".into(),
     }
 }
 

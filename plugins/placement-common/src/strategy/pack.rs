@@ -25,8 +25,9 @@ pub fn propose(
         .collect();
     candidates.extend(fill(&problem, &largest));
     candidates.retain(|stages| stages.len() <= problem.max_stages);
-    let why = |prediction: &crate::predict::Prediction| {
-        format!("{} of the nodes are enough: ", prediction.stages.len())
+    let why = |prediction: &crate::predict::Prediction| match prediction.stages.len() {
+        1 => "One node is enough: ".to_owned(),
+        count => format!("{count} nodes are enough: "),
     };
     let found = plans(&problem, candidates, why);
     if found.is_empty() {

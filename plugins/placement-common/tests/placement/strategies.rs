@@ -1,10 +1,8 @@
 //! What each strategy is for.
 
-mod support;
-
+use crate::support::{full_mesh, layer, model, node, options};
 use atoll_plugin_placement_common::{Problem, strategy};
 use atoll_sdk::placement::{Objective, Options, Plan, Topology};
-use support::{full_mesh, layer, model, node, options};
 
 const GB: u64 = 1_000_000_000;
 
@@ -164,7 +162,7 @@ fn nonsense_is_left_out_or_refused() {
     machines.nodes[0].executors[0].memory_bandwidth = f64::NAN;
     machines
         .links
-        .push(support::link(9, 1, -1.0, f64::INFINITY));
+        .push(crate::support::link(9, 1, -1.0, f64::INFINITY));
     let wish = options(Objective::Latency, 0);
     let plans = strategy::auto(&machines, &gigabytes(6), &wish, None).unwrap();
     assert_eq!(nodes(&plans[0]), [("n1", 6)]);

@@ -1,12 +1,10 @@
 //! The searches against exhaustive enumeration, which shares no code with them, and against numbers of
 //! an independent implementation.
 
-mod support;
-
+use crate::support::{full_mesh, layer, link, model, node, options};
 use atoll_plugin_placement_common::{Problem, exact, ordered, strategy};
 use atoll_sdk::placement::{Link, ModelFacts, Objective, Options, Plan, Topology};
 use proptest::prelude::*;
-use support::{full_mesh, layer, link, model, node, options};
 
 /// Tries everything, straight from the contract's types.
 struct Brute<'a> {
