@@ -316,6 +316,7 @@ fn a_conversation_is_compacted_and_goes_on() {
         .unwrap();
     let compacted: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(compacted["object"], "response.compaction");
+    assert_eq!(compacted["output"][0]["id"], "msg_9_kept0");
     let request = decode(&json!({"model": "m", "input": compacted["output"]})).unwrap();
     let texts: Vec<&str> = conversation(&request)
         .iter()
