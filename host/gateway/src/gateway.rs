@@ -4,7 +4,6 @@
 //! the dialects' routes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use atoll_plugin_runtime::RouteError;
@@ -14,6 +13,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -31,11 +31,12 @@ use crate::metrics::{Metrics, Outcome, Watch};
 use crate::models::Models;
 use crate::options::GatewayOptions;
 use crate::plugins::{Installed, PluginSet};
-use crate::responses::history::Splice;
+use crate::responses::history::{self, Splice};
+use crate::responses::local::LocalAnswers;
 use crate::responses::{ResponseStore, Responses, StoreLimits};
 use crate::source::RequestFacts;
 use crate::strategies::Strategies;
-use crate::{admin, auth, operation, response};
+use crate::{admin, auth, operation, response, socket};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -109,8 +110,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// Requests under way; drained on shutdown.
     pub(crate) requests: TaskTracker,
-    /// Set once, when shutdown begins: new requests are refused.
-    pub(crate) draining: AtomicBool,
+    /// Cancelled when shutdown begins: new requests are refused, and sockets nobody waits on close.
+    pub(crate) draining: CancellationToken,
     /// Cancelled when the grace is over: answers under way end with an error.
     pub(crate) kill: CancellationToken,
 }
@@ -142,7 +143,7 @@ impl Gateway {
             responses: responses.map(Responses::new),
             metrics: Metrics::new(),
             requests: TaskTracker::new(),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             kill: CancellationToken::new(),
         };
         Self {
@@ -191,12 +192,12 @@ impl Gateway {
 
     /// Whether shutdown has begun.
     pub(crate) fn is_draining(&self) -> bool {
-        self.inner.draining.load(Ordering::Acquire)
+        self.inner.draining.is_cancelled()
     }
 
     /// Refuses new requests from now on.
     pub(crate) fn begin_drain(&self) {
-        self.inner.draining.store(true, Ordering::Release);
+        self.inner.draining.cancel();
         self.inner.requests.close();
     }
 
@@ -224,6 +225,11 @@ impl Gateway {
 
 /// How often what has expired or was deleted leaves the response store's file.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
+
+/// The answer to a message of a socket, which is a request like any other.
+pub(crate) fn message(gateway: &Gateway, request: Request) -> BoxFuture<'static, Response> {
+    Box::pin(dialect_request(State(gateway.clone()), request))
+}
 
 /// The fallback route: everything the host does not keep for itself.
 async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -268,6 +274,7 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
             return response::method_not_allowed(&parts, &allow);
         }
     };
+    let socket = parts.extensions.get::<socket::Message>().cloned();
     let dialect = route.dialect;
     let name = dialect.info().name.to_string();
     let mut watch = Watch::begin(&gateway, &name, facts.arrived);
@@ -277,6 +284,9 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
         return response::host_error(&response::draining());
     }
     let mut head = exchange::request_head(&parts, &facts.id, route.params, facts.received_at);
+    if route.socket && socket.is_none() {
+        return socket::open(gateway, parts, dialect, head, watch).await;
+    }
     match auth::admit(&gateway, &parts.headers, &parts.extensions) {
         Ok(caller) => {
             head.ext = caller.ext();
@@ -314,7 +324,16 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
             return watch.finish_response(response::host_error(&error));
         }
     };
-    let begun = begin(&gateway, &installed, &facts, &mut conversation, &mut watch).await;
+    let local = socket.map(|message| message.answers);
+    let begun = begin(
+        &gateway,
+        &installed,
+        &facts,
+        &mut conversation,
+        &mut watch,
+        local,
+    )
+    .await;
     // The exchange and its sessions keep what they need; an old version goes when they do.
     drop(installed);
     match begun {
@@ -342,18 +361,25 @@ async fn begin(
     facts: &RequestFacts,
     conversation: &mut Conversation,
     watch: &mut Watch,
+    local: Option<Arc<LocalAnswers>>,
 ) -> Result<(Chain, Operation, Keeping), Failure> {
     let mut operation = conversation.decode().await?;
     watch.operation(&operation);
     watch.who().check(&operation)?;
     let mut keeping = Keeping {
         owner: watch.who().name().map(str::to_owned),
+        local,
         ..Keeping::default()
     };
+    let continues = operation::continues(&operation).map(str::to_owned);
+    if let (Some(local), Some(previous)) = (&keeping.local, &continues) {
+        watch.continues(Arc::clone(local), previous.clone());
+    }
     if let Some(responses) = &gateway.inner.responses {
-        keeping.splice = responses
-            .splice(keeping.owner.clone(), &mut operation)
-            .await?;
+        let (owner, local) = (keeping.owner.clone(), keeping.local.clone());
+        keeping.splice = responses.splice(owner, local, &mut operation).await?;
+    } else if let Some(previous) = continues {
+        return Err(history::missing(&previous).into());
     }
     let context = FilterContext {
         request_id: facts.id.clone(),
@@ -373,6 +399,8 @@ async fn begin(
 pub(crate) struct Keeping {
     /// The key that may see it.
     pub owner: Option<String>,
+    /// What its socket remembers.
+    pub local: Option<Arc<LocalAnswers>>,
     /// Where its own messages are.
     pub splice: Splice,
 }
@@ -391,7 +419,23 @@ pub(crate) async fn fail(
     watch.finish_response(rendered_or_host(rendered))
 }
 
-fn rendered_or_host(rendered: Result<HttpResponse, Error>) -> Response {
+/// The words in which the dialect refuses a message of a socket that never became a request.
+pub(crate) async fn refuse_message(gateway: &Gateway, request: Request, error: Error) -> Response {
+    let (parts, _) = request.into_parts();
+    let installed = gateway.inner.plugins.snapshot();
+    let path = parts.uri.path();
+    let Ok(route) = installed
+        .registry
+        .route(parts.method.as_str(), path, &parts.headers)
+    else {
+        return response::host_error(&error);
+    };
+    let id = parts.extensions.get::<RequestId>().map(|id| id.0.as_str());
+    let head = exchange::request_head(&parts, id.unwrap_or_default(), route.params, unix_seconds());
+    rendered_or_host(exchange::fail_afresh(route.dialect, head, error).await)
+}
+
+pub(crate) fn rendered_or_host(rendered: Result<HttpResponse, Error>) -> Response {
     match rendered {
         Ok(rendered) => response::whole(rendered),
         Err(error) => response::host_error(&error),

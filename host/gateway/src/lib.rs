@@ -6,6 +6,7 @@
 //! | file | stage |
 //! |---|---|
 //! | `server` | listeners, connections, shutdown |
+//! | `socket` | WebSockets: each message a request of its own |
 //! | `guard` | request id, host name, origin, drain |
 //! | `auth`, `keys` | who asks, whether he may, and how much is left |
 //! | `gateway` | route, dialect, from arrival to answer |
@@ -54,6 +55,7 @@ mod response;
 pub mod responses;
 mod rules;
 mod seen;
+mod socket;
 mod source;
 mod stream;
 

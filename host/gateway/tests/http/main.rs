@@ -13,5 +13,7 @@ mod keys;
 mod redaction;
 mod relay;
 mod responses;
+mod resume;
 mod routing;
 mod server;
+mod socket;
