@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use atoll_plugin_runtime::RouteError;
 use atoll_plugin_runtime::types::{Error, ErrorKind, FilterContext, HttpResponse, Operation};
+use atoll_plugin_runtime::{PluginRuntime, RouteError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -57,6 +57,8 @@ pub struct GatewayParts {
     pub cluster: Option<Arc<dyn ClusterView>>,
     /// Scheduling and placement strategies, for people who look.
     pub strategies: Option<Arc<dyn Strategies>>,
+    /// Where plugins run, for what they report on `/metrics`.
+    pub plugin_runtime: Option<PluginRuntime>,
 }
 
 impl GatewayParts {
@@ -80,6 +82,7 @@ impl GatewayParts {
                     None
                 }
             },
+            plugin_runtime: None,
         }
     }
 }
@@ -129,6 +132,7 @@ impl Gateway {
             responses,
             cluster,
             strategies,
+            plugin_runtime,
         } = parts;
         let inner = Inner {
             options,
@@ -140,7 +144,7 @@ impl Gateway {
             keys,
             strategies,
             responses: responses.map(Responses::new),
-            metrics: Metrics::new(),
+            metrics: Metrics::new(plugin_runtime),
             requests: TaskTracker::new(),
             draining: AtomicBool::new(false),
             kill: CancellationToken::new(),
