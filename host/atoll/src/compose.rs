@@ -85,7 +85,9 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
         keeper,
     } = host(config, &catalog, has_keys, &strategies).await?;
     let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
-    let mut library = plugin_set::library(config, Some(tokenizer))?;
+    let runtime = plugin_set::plugin_runtime(config, Some(tokenizer))?;
+    plugin_set::keep_kv(config, &runtime);
+    let mut library = plugin_set::library(config, runtime.clone())?;
     library.refresh().await;
     let installed = plugin_set::installed(config, library.inventory())?;
     strategies.apply(&config.strategies, &installed.registry);
@@ -94,6 +96,7 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     options.limits = config.limits.clone();
     options.access = config.access();
     let mut gateway = GatewayParts::new(options, Arc::clone(&plugins), shared);
+    gateway.plugin_runtime = Some(runtime);
     gateway.audit = audit(config)?;
     gateway.keys = Arc::clone(&keys);
     gateway.cluster = cluster;

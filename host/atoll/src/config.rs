@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -51,6 +52,7 @@ struct File {
     plugin_keys: Vec<String>,
     #[serde(default)]
     pinned_plugins_only: bool,
+    plugin_compile_seconds: Option<NonZeroU32>,
     threads: Option<u32>,
     kv_memory: Option<Bytes>,
     allowed_origins: Option<Vec<String>>,
@@ -207,6 +209,9 @@ pub struct Config {
     pub plugin_keys: Vec<String>,
     /// Whether files of the plugins folder are used only after `atoll plugin add`.
     pub pinned_plugins_only: bool,
+    /// Processor time, and wall-clock time, that compiling one plugin may take; `None` leaves it to
+    /// the plugin runtime.
+    pub plugin_compile_seconds: Option<NonZeroU32>,
     /// Threads per model; `None` means all cores.
     pub threads: Setting<Option<u32>>,
     /// KV memory per model; `None` leaves it to the executor.
@@ -326,6 +331,7 @@ impl Config {
             ),
             plugin_keys: file.plugin_keys,
             pinned_plugins_only: file.pinned_plugins_only,
+            plugin_compile_seconds: file.plugin_compile_seconds,
             threads: optional(
                 common.threads,
                 parsed(env, "ATOLL_THREADS", |text| {

@@ -71,7 +71,8 @@ fn config_of(path: &Path) -> PathBuf {
 
 /// The strategies of these names; the shipped ones and those of the plugins folder if none are named.
 async fn strategies(config: &Config, named: &[String]) -> Result<Vec<Arc<Placement>>, CliError> {
-    let mut library = compose::library(config, None)?;
+    let runtime = compose::plugin_runtime(config, None)?;
+    let mut library = compose::library(config, runtime)?;
     library.refresh().await;
     let registry = library.inventory().registry;
     let find = |name: &str| {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use atoll_plugin_runtime::RouteError;
 use atoll_plugin_runtime::types::{Error, ErrorKind, FilterContext, HttpResponse, Operation};
+use atoll_plugin_runtime::{PluginRuntime, RouteError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -58,6 +58,8 @@ pub struct GatewayParts {
     pub cluster: Option<Arc<dyn ClusterView>>,
     /// Scheduling and placement strategies, for people who look.
     pub strategies: Option<Arc<dyn Strategies>>,
+    /// Where plugins run, for what they report on `/metrics`.
+    pub plugin_runtime: Option<PluginRuntime>,
 }
 
 impl GatewayParts {
@@ -81,6 +83,7 @@ impl GatewayParts {
                     None
                 }
             },
+            plugin_runtime: None,
         }
     }
 }
@@ -130,6 +133,7 @@ impl Gateway {
             responses,
             cluster,
             strategies,
+            plugin_runtime,
         } = parts;
         let inner = Inner {
             options,
@@ -141,7 +145,7 @@ impl Gateway {
             keys,
             strategies,
             responses: responses.map(Responses::new),
-            metrics: Metrics::new(),
+            metrics: Metrics::new(plugin_runtime),
             requests: TaskTracker::new(),
             draining: CancellationToken::new(),
             kill: CancellationToken::new(),

@@ -47,6 +47,7 @@ mod inline_system;
 mod items;
 mod metrics;
 mod operation;
+mod plugin_metrics;
 mod plugins;
 mod prompt;
 mod pull;

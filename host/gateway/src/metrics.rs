@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use atoll_plugin_runtime::PluginError;
 use atoll_plugin_runtime::types::{ErrorKind, Event, Operation, Usage};
+use atoll_plugin_runtime::{PluginError, PluginRuntime};
 use axum::response::Response;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -24,6 +24,7 @@ use crate::auth::Caller;
 use crate::failure::{self, Failure};
 use crate::gateway::{Gateway, Inner};
 use crate::operation;
+use crate::plugin_metrics::PluginMetrics;
 use crate::responses::local::LocalAnswers;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -109,8 +110,12 @@ fn inter_token_buckets() -> Histogram {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// Everything at zero; with `plugins`, what those report too.
+    pub(crate) fn new(plugins: Option<PluginRuntime>) -> Self {
         let mut registry = Registry::with_prefix("atoll");
+        if let Some(runtime) = plugins {
+            registry.register_collector(Box::new(PluginMetrics(runtime)));
+        }
         let requests = Family::default();
         registry.register("requests", "Requests that ended, by how", requests.clone());
         let in_flight = Gauge::default();
