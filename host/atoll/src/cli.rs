@@ -122,8 +122,8 @@ is spread over them, and every machine answers for all.
 
 Examples:
   atoll cluster status
-  atoll cluster token --new                 on one machine: a secret, and what the others need
-  atoll cluster join atoll1-...             on the others")]
+  atoll cluster join lab                    another cluster than the one called atoll
+  atoll cluster leave")]
     Cluster(ClusterArgs),
     /// Show where the running server would put a model, and why there
     #[command(after_help = "\
@@ -211,9 +211,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     pub cluster_listen: Vec<String>,
 
-    /// Let in only nodes that have this file's secret, and encrypt everything between nodes
-    /// [env: ATOLL_CLUSTER_SECRET_FILE, or the secret itself in ATOLL_CLUSTER_SECRET]
-    #[arg(long, value_name = "FILE")]
+    /// Not built yet, and refused: let in only nodes that have this file's secret
+    #[arg(long, value_name = "FILE", hide = true)]
     pub cluster_secret_file: Option<PathBuf>,
 
     /// Divide every model into exactly so many stages, each on a node of its own
