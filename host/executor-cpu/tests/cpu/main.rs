@@ -6,9 +6,8 @@
 )]
 
 mod embeddings;
-mod golden;
 mod hostile;
 mod invariance;
-mod sequences;
-mod stages;
+mod invented;
+mod suite;
 mod support;

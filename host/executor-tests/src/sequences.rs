@@ -1,9 +1,9 @@
 //! Forks, truncation, block copies, shared prefixes, histories, speculation.
 
-use crate::support::{draw, greedy, load, open, open_with, options, results, row, run, step};
+use crate::Rig;
+use crate::support::{draw, greedy, open, open_with, results, row, run, step};
 use atoll_engine::executor::{BlockCopy, BlockId, Executor, ExecutorError, SequenceId, TokenMask};
 use atoll_engine::sampling::SamplingParams;
-use atoll_executor_cpu::{CpuExecutor, CpuOptions};
 use std::sync::Arc;
 
 const MODEL: &str = "llama-bf16-sharded";
@@ -13,8 +13,8 @@ fn prompt(len: usize) -> Vec<u32> {
 }
 
 /// The greedy answer of a fresh executor.
-fn answer(prompt: &[u32], len: usize) -> Vec<u32> {
-    let mut executor = load(MODEL, &options());
+fn answer(rig: &impl Rig, prompt: &[u32], len: usize) -> Vec<u32> {
+    let mut executor = rig.load(MODEL);
     let blocks: Vec<u32> = (0..16).collect();
     open(&mut executor, 1, prompt);
     let first = draw(&mut executor, row(1, 0, prompt, &blocks, 1));
@@ -23,7 +23,7 @@ fn answer(prompt: &[u32], len: usize) -> Vec<u32> {
 
 /// Continues greedily from `first` at `position` until there are `len` tokens.
 fn extend(
-    executor: &mut CpuExecutor,
+    executor: &mut impl Executor,
     sequence: u64,
     position: usize,
     first: u32,
@@ -39,11 +39,11 @@ fn extend(
     tokens
 }
 
-#[test]
-fn a_fork_shares_its_parents_blocks_and_goes_its_own_way() {
+/// A fork shares its parents blocks and goes its own way.
+pub fn a_fork_shares_its_parents_blocks_and_goes_its_own_way(rig: &impl Rig) {
     let prompt = prompt(40);
-    let expected = answer(&prompt, 12);
-    let mut executor = load(MODEL, &options());
+    let expected = answer(rig, &prompt, 12);
+    let mut executor = rig.load(MODEL);
     open(&mut executor, 1, &prompt);
     // Blocks of 16: two full ones are shared, the third is copied before the child writes to it.
     let parent = [10, 11, 12, 13, 14];
@@ -75,14 +75,14 @@ fn a_fork_shares_its_parents_blocks_and_goes_its_own_way() {
     let mut other = prompt.clone();
     other.push(7);
     let rest = extend(&mut executor, 2, 41, tokens[0], &child, 8);
-    assert_eq!(rest, answer(&other, 8));
+    assert_eq!(rest, answer(rig, &other, 8));
 }
 
-#[test]
-fn truncation_forgets_a_rejected_continuation() {
+/// Truncation forgets a rejected continuation.
+pub fn truncation_forgets_a_rejected_continuation(rig: &impl Rig) {
     let prompt = prompt(30);
-    let expected = answer(&prompt, 6);
-    let mut executor = load(MODEL, &options());
+    let expected = answer(rig, &prompt, 6);
+    let mut executor = rig.load(MODEL);
     open(&mut executor, 1, &prompt);
     let blocks = [3, 4, 5, 6];
     draw(&mut executor, row(1, 0, &prompt, &blocks, 1));
@@ -95,11 +95,11 @@ fn truncation_forgets_a_rejected_continuation() {
     assert_eq!(rest, expected);
 }
 
-#[test]
-fn a_row_of_several_positions_verifies_a_speculation() {
+/// A row of several positions verifies a speculation.
+pub fn a_row_of_several_positions_verifies_a_speculation(rig: &impl Rig) {
     let prompt = prompt(20);
-    let expected = answer(&prompt, 5);
-    let mut executor = load(MODEL, &options());
+    let expected = answer(rig, &prompt, 5);
+    let mut executor = rig.load(MODEL);
     open(&mut executor, 1, &prompt);
     let blocks = [3, 4, 5, 6];
     draw(&mut executor, row(1, 0, &prompt, &blocks, 1));
@@ -114,11 +114,11 @@ fn a_row_of_several_positions_verifies_a_speculation() {
     assert_eq!(tokens, expected[1..]);
 }
 
-#[test]
-fn a_cached_prefix_can_be_skipped() {
+/// A cached prefix can be skipped.
+pub fn a_cached_prefix_can_be_skipped(rig: &impl Rig) {
     let prompt = prompt(45);
-    let expected = answer(&prompt, 4);
-    let mut executor = load(MODEL, &options());
+    let expected = answer(rig, &prompt, 4);
+    let mut executor = rig.load(MODEL);
     open(&mut executor, 1, &prompt);
     draw(&mut executor, row(1, 0, &prompt, &[1, 2, 3], 1));
     open(&mut executor, 2, &prompt);
@@ -127,8 +127,8 @@ fn a_cached_prefix_can_be_skipped() {
     assert_eq!(extend(&mut executor, 2, 45, first, &blocks, 4), expected);
 }
 
-#[test]
-fn penalties_see_the_prompt_even_where_rows_skipped_it() {
+/// Penalties see the prompt even where rows skipped it.
+pub fn penalties_see_the_prompt_even_where_rows_skipped_it(rig: &impl Rig) {
     // Everything but three tokens is forbidden; the prompt has one of them in the skipped part.
     let mut prompt = prompt(40);
     prompt[3] = 100;
@@ -143,10 +143,10 @@ fn penalties_see_the_prompt_even_where_rows_skipped_it() {
         logit_bias: bias,
         ..SamplingParams::default()
     };
-    let mut executor = load(MODEL, &options());
+    let mut executor = rig.load(MODEL);
     open_with(&mut executor, 1, &prompt, Arc::new(plain.clone()));
     let full = row(1, 0, &prompt, &[1, 2, 3], 1);
-    let logits = executor.logits(&full).unwrap();
+    let logits = rig.logits(&mut executor, &full).unwrap();
     // A penalty that makes token 100 the worst or the best, whatever its logit was.
     let (penalty, best) = if logits[100] > 0.0 {
         (100.0, false)
@@ -176,11 +176,11 @@ fn penalties_see_the_prompt_even_where_rows_skipped_it() {
     );
 }
 
-#[test]
-fn feeding_again_after_a_preemption_gives_the_same_answer() {
+/// Feeding again after a preemption gives the same answer.
+pub fn feeding_again_after_a_preemption_gives_the_same_answer(rig: &impl Rig) {
     let prompt = prompt(25);
-    let expected = answer(&prompt, 10);
-    let mut executor = load(MODEL, &options());
+    let expected = answer(rig, &prompt, 10);
+    let mut executor = rig.load(MODEL);
     open(&mut executor, 1, &prompt);
     let blocks = [1, 2, 3];
     let first = draw(&mut executor, row(1, 0, &prompt, &blocks, 1));
@@ -198,10 +198,10 @@ fn feeding_again_after_a_preemption_gives_the_same_answer() {
     );
 }
 
-#[test]
-fn a_mask_decides_and_an_empty_one_is_the_rows_own_error() {
+/// A mask decides and an empty one is the rows own error.
+pub fn a_mask_decides_and_an_empty_one_is_the_rows_own_error(rig: &impl Rig) {
     let prompt = prompt(10);
-    let mut executor = load(MODEL, &options());
+    let mut executor = rig.load(MODEL);
     for sequence in [1, 2] {
         open(&mut executor, sequence, &prompt);
     }
@@ -216,9 +216,9 @@ fn a_mask_decides_and_an_empty_one_is_the_rows_own_error() {
     assert_eq!(results[1], Err(atoll_engine::executor::RowError::EmptyMask));
 }
 
-#[test]
-fn calls_out_of_order_are_refused() {
-    let mut executor = load(MODEL, &options());
+/// Calls out of order are refused.
+pub fn calls_out_of_order_are_refused(rig: &impl Rig) {
+    let mut executor = rig.load(MODEL);
     open(&mut executor, 1, &[1]);
     let one = SequenceId(1);
     let nine = SequenceId(9);
@@ -231,28 +231,64 @@ fn calls_out_of_order_are_refused() {
         Err(ExecutorError::Sequence(one))
     );
     assert_eq!(executor.complete(), Err(ExecutorError::Idle));
-    executor.submit(step(vec![])).unwrap();
+    let limit = executor.capabilities().max_steps_in_flight;
+    for _ in 0..limit {
+        executor.submit(step(vec![])).unwrap();
+    }
     let again = executor.submit(step(vec![]));
-    assert_eq!(again, Err(ExecutorError::TooManySteps { limit: 1 }));
-    assert!(executor.complete().unwrap().rows.is_empty());
+    assert_eq!(again, Err(ExecutorError::TooManySteps { limit }));
+    for _ in 0..limit {
+        assert!(executor.complete().unwrap().rows.is_empty());
+    }
     executor.close(one).unwrap();
     assert_eq!(executor.close(one), Err(ExecutorError::Sequence(one)));
 }
 
-#[test]
-fn capabilities_say_what_was_loaded() {
-    let executor = load(MODEL, &options());
-    let capabilities = executor.capabilities();
-    assert_eq!(capabilities.block_size, 16);
-    assert_eq!(capabilities.num_blocks, 64);
-    assert_eq!(capabilities.vocab_size, 259);
-    assert_eq!(capabilities.max_positions, 512);
-    assert!(capabilities.batch_invariant);
-    // Two layers, two key/value heads of 16, keys and values, f32, 1024 positions.
-    assert_eq!(capabilities.kv_bytes, 2 * 2 * 16 * 2 * 4 * 1024);
-    let small = CpuOptions {
-        kv: atoll_executor_cpu::KvMemory::Blocks(3),
-        ..options()
-    };
-    assert_eq!(load(MODEL, &small).capabilities().max_positions, 48);
+/// Neighbours and chunks change no token.
+pub fn neighbours_and_chunks_change_no_token(rig: &impl Rig) {
+    for model in ["llama-bf16-sharded", "mistral-f16-window", "qwen3-q4-g32"] {
+        let prompts: Vec<Vec<u32>> = [50, 3, 33, 1].into_iter().map(prompt).collect();
+        let blocks = |sequence: usize| -> Vec<u32> {
+            (0..6).map(|block| (sequence * 6 + block) as u32).collect()
+        };
+        // Each alone, whole, then one by one.
+        let alone: Vec<Vec<u32>> = prompts
+            .iter()
+            .map(|prompt| {
+                let mut executor = rig.load(model);
+                open(&mut executor, 1, prompt);
+                let first = draw(&mut executor, row(1, 0, prompt, &blocks(3), 1));
+                extend(&mut executor, 1, prompt.len(), first, &blocks(3), 6)
+            })
+            .collect();
+        // All together, prompts in chunks of seven beside the others' single tokens.
+        let mut executor = rig.load(model);
+        for (sequence, prompt) in prompts.iter().enumerate() {
+            open(&mut executor, sequence as u64, prompt);
+        }
+        let mut done = vec![0; prompts.len()];
+        let mut drawn: Vec<Vec<u32>> = vec![Vec::new(); prompts.len()];
+        while drawn.iter().any(|tokens| tokens.len() < 6) {
+            let mut rows = Vec::new();
+            let mut of = Vec::new();
+            for (sequence, prompt) in prompts.iter().enumerate() {
+                let (at, tokens) = (done[sequence], &drawn[sequence]);
+                if tokens.len() == 6 {
+                    continue;
+                }
+                let end = (at + 7).min(prompt.len());
+                let (feed, sample) = match tokens.last() {
+                    Some(&last) => (vec![last], 1),
+                    None => (prompt[at..end].to_vec(), usize::from(end == prompt.len())),
+                };
+                done[sequence] += feed.len();
+                rows.push(row(sequence as u64, at, &feed, &blocks(sequence), sample));
+                of.push(sequence);
+            }
+            for (sequence, result) in of.into_iter().zip(results(&mut executor, rows)) {
+                drawn[sequence].extend(result.unwrap().iter().map(|token| token.token));
+            }
+        }
+        assert_eq!(drawn, alone, "{model}");
+    }
 }

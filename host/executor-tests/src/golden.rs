@@ -1,17 +1,8 @@
 //! Logits and greedy continuations against mlx-lm (`tests/fixtures/models/generate.py`).
-//!
-//! Dense weights are multiplied in `f32` as the reference does. Quantised models are compared with
-//! the exactly dequantised one, so their bound holds what the kernels' 16-bit activations add: half
-//! a step of 1/32767 of the group's largest value per activation, about 1e-5 of a product, carried
-//! through 14 to 21 products and the tiny models' steep random layers. The format's own rounding is
-//! some 1e-2 (4 bits) and 1e-3 (8 bits).
 
-use crate::support::{MODELS, draw, folder, load, open, options, relative_error, row};
-use atoll_executor_cpu::{CpuExecutor, CpuOptions};
+use crate::Rig;
+use crate::support::{draw, folder, open, relative_error, row};
 use serde_json::Value;
-
-const DENSE_TOLERANCE: f32 = 1e-4;
-const QUANTIZED_TOLERANCE: f32 = 3e-4;
 
 struct Golden {
     prompt: Vec<u32>,
@@ -48,20 +39,17 @@ fn golden(model: &str) -> Golden {
     }
 }
 
-fn check(model: &str, options: &CpuOptions) {
+/// Compares one model with the reference: every logit within the rig's tolerance of the largest, and the same
+/// greedy tokens up to the first near-tie that the tolerance cannot decide.
+pub fn check<R: Rig>(rig: &R, model: &str) {
     let golden = golden(model);
-    let tolerance = if model.contains("-q") {
-        QUANTIZED_TOLERANCE
-    } else {
-        DENSE_TOLERANCE
-    };
-    let mut executor = load(model, options);
+    let tolerance = rig.tolerance(model.contains("-q"));
+    let executor = &mut rig.load(model);
     let blocks: Vec<u32> = (0..8).map(|i| 63 - i * 3).collect();
     let prompt = &golden.prompt;
-    open(&mut executor, 1, prompt);
-    let all = executor
-        .logits(&row(1, 0, prompt, &blocks, prompt.len()))
-        .unwrap();
+    open(executor, 1, prompt);
+    let whole = row(1, 0, prompt, &blocks, prompt.len());
+    let all = rig.logits(executor, &whole).unwrap();
     let vocab = all.len() / prompt.len();
     let mut scale = 0.0_f32;
     for (&position, expected) in golden.positions.iter().zip(&golden.logits) {
@@ -72,7 +60,7 @@ fn check(model: &str, options: &CpuOptions) {
     }
 
     // Greedy, one token at a time, up to the first near-tie that the tolerance cannot decide.
-    let mut next = draw(&mut executor, row(1, 0, prompt, &blocks, 1));
+    let mut next = draw(executor, row(1, 0, prompt, &blocks, 1));
     let mut compared = 0;
     for (i, (&expected, margin)) in golden.greedy.iter().zip(&golden.margins).enumerate() {
         if next != expected {
@@ -84,25 +72,10 @@ fn check(model: &str, options: &CpuOptions) {
             break;
         }
         compared += 1;
-        next = draw(&mut executor, row(1, prompt.len() + i, &[next], &blocks, 1));
+        next = draw(executor, row(1, prompt.len() + i, &[next], &blocks, 1));
     }
     assert!(
         compared >= 8,
         "{model}: only {compared} tokens were comparable"
     );
-}
-
-#[test]
-fn every_instruction_set_of_this_machine_matches_the_reference() {
-    let names = CpuExecutor::kernel_names();
-    assert_eq!(names.last(), Some(&"portable"));
-    for kernels in names {
-        let options = CpuOptions {
-            kernels: Some(kernels.to_owned()),
-            ..options()
-        };
-        for model in MODELS {
-            check(model, &options);
-        }
-    }
 }

@@ -1,12 +1,14 @@
-//! Which rows of a step may run: every rule that kernels rely on, checked per row.
+//! Which rows of a step may run: every rule that an executor's memory safety relies on, checked per
+//! row, once for all executors.
 
-use atoll_engine::executor::{Capabilities, Row, RowError, SequenceId, Step};
+use super::{Capabilities, Row, RowError, SequenceId, Step};
 
 /// Positions whose token is known, of an open sequence.
 type Known<'a> = &'a dyn Fn(SequenceId) -> Option<usize>;
 
-/// Marks of who writes which block in the current step, reused between steps.
-pub(super) struct Plan {
+/// Checks rows; holds marks of who writes which block in the current step, reused between steps.
+#[derive(Debug)]
+pub struct RowCheck {
     /// By block: the mark of the last row that was allowed to write it.
     writers: Vec<u64>,
     /// Sequences seen in this step.
@@ -15,8 +17,10 @@ pub(super) struct Plan {
     mark: u64,
 }
 
-impl Plan {
-    pub(super) fn new(num_blocks: usize) -> Self {
+impl RowCheck {
+    /// For an executor of `num_blocks` blocks; takes 8 bytes for each.
+    #[must_use]
+    pub fn new(num_blocks: usize) -> Self {
         Self {
             writers: vec![0; num_blocks],
             seen: Vec::new(),
@@ -28,7 +32,7 @@ impl Plan {
     ///
     /// A row may run if its numbers are in range, its sequence is open and not in the step twice,
     /// and no earlier row writes a block that it writes.
-    pub(super) fn check(
+    pub fn check(
         &mut self,
         rows: &[Row],
         known: Known<'_>,
@@ -128,7 +132,8 @@ impl Plan {
 }
 
 /// Whether every block copy of `step` names blocks that exist.
-pub(super) fn copies_valid(step: &Step, num_blocks: usize) -> bool {
+#[must_use]
+pub fn copies_valid(step: &Step, num_blocks: usize) -> bool {
     step.block_copies
         .iter()
         .all(|copy| (copy.from.0 as usize) < num_blocks && (copy.to.0 as usize) < num_blocks)
