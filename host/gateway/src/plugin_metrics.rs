@@ -120,7 +120,7 @@ fn buckets(histogram: &HistogramSnapshot) -> Vec<(f64, u64)> {
             (*bound, count)
         })
         .collect();
-    own.push((f64::MAX, histogram.count.saturating_sub(below)));
+    own.push((f64::INFINITY, histogram.count.saturating_sub(below)));
     own
 }
 
