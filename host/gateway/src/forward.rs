@@ -237,7 +237,7 @@ fn events(feed: Feed) -> BoxStream<'static, Told> {
             return Some((told, (feed, true)));
         }
         let batch = feed.next().await;
-        (!batch.is_empty()).then(|| (Told::Events(batch), (feed, true)))
+        (!batch.is_empty()).then_some((Told::Events(batch), (feed, true)))
     };
     stream::unfold((feed, false), step).boxed()
 }

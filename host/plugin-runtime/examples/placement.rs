@@ -1,7 +1,7 @@
 //! How long the shipped placement strategy `auto` takes inside the sandbox.
 //!
 //! ```text
-//! cargo run --release -p atoll-plugin-runtime --example placement
+//! cargo run -p atoll-plugin-runtime --example placement
 //! ```
 //!
 //! Each call has an instance of its own, as in a running host; the topology goes in and the plans come

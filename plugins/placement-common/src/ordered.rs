@@ -224,16 +224,16 @@ fn arrivals(
 }
 
 fn go_on(problem: &Problem, unit: &Unit, arrivals: &[(f64, usize)], row: &mut [Best]) {
-    for end in 2..row.len() {
+    for (end, best) in row.iter_mut().enumerate().skip(2) {
         for start in (1..end).rev() {
             let seconds = unit.seconds(start..end);
-            if seconds >= row[end].cost || !unit.holds(&problem.shape, start..end) {
+            if seconds >= best.cost || !unit.holds(&problem.shape, start..end) {
                 break;
             }
             let (before, from) = arrivals[start];
             let cost = problem.join(before, seconds);
-            if cost < row[end].cost {
-                row[end] = Best {
+            if cost < best.cost {
+                *best = Best {
                     cost,
                     from: (from, start),
                 };

@@ -102,7 +102,7 @@ fn kinds(question: &Question) -> Vec<&Node> {
     for node in &question.topology.nodes {
         let same =
             |kind: &&Node| kind.executors == node.executors && kind.memory_free == node.memory_free;
-        if !kinds.iter().any(|kind| same(kind)) {
+        if !kinds.iter().any(same) {
             kinds.push(node);
         }
     }
