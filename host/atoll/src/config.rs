@@ -6,7 +6,7 @@
 mod cluster;
 mod hub;
 mod responses;
-mod strategies;
+pub mod strategies;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,7 +27,7 @@ pub use self::cluster::{ClusterConfig, Mode, WirePrecision};
 use self::hub::HubFile;
 pub use self::responses::ResponsesConfig;
 pub use self::strategies::{
-    Pin, PinnedStage, PlacementConfig, SchedulingConfig, StrategiesConfig, StrategiesWatch,
+    Pin, PlacementConfig, SchedulingConfig, StrategiesConfig, StrategiesWatch,
 };
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::error::CliError;

@@ -1,11 +1,7 @@
 //! `docs/models.md` says what the code does: it is made here, and this test fails when it is not current.
 //!
 //! `ATOLL_WRITE_DOCS=1 cargo test -p atoll-executor-tests --test models_doc` writes it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a broken fixture should stop the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a broken fixture should stop the test")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -11,7 +11,6 @@
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atoll_plugin_runtime::{

@@ -224,7 +224,8 @@ fn reason(status: ExitStatus, said: &[u8], limits: &CompileLimits) -> String {
     format!("compiling it failed ({status}): {said}")
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

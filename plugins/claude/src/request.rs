@@ -121,7 +121,12 @@ fn cache_mark(request: &GenerateRequest, tools: Option<String>) -> Option<CacheL
     };
     let parts = messages.iter().flat_map(|message| &message.parts);
     let marks = parts.filter_map(|part| part.cache_ttl.clone());
-    let last = request.cache.ttl.clone().or_else(|| marks.last()).or(tools);
+    let last = request
+        .cache
+        .ttl
+        .clone()
+        .or_else(|| marks.rev().next())
+        .or(tools);
     last.map(|ttl| match ttl.as_str() {
         "1h" => CacheLife::Hour,
         _ => CacheLife::Minutes,

@@ -83,17 +83,17 @@ pub async fn run(plugin: LoadedPlugin, file: &Path) -> Result<(), CliError> {
 /// What the host has to say to an operation.
 enum Canned {
     Events(Vec<Event>),
-    Result(OperationResult),
+    Result(Box<OperationResult>),
 }
 
 fn canned(operation: &Operation) -> Canned {
     match operation {
         Operation::Generate(request) => Canned::Events(events(&request.model)),
-        Operation::CountTokens(_) => Canned::Result(OperationResult::TokenCount(3)),
+        Operation::CountTokens(_) => Canned::Result(Box::new(OperationResult::TokenCount(3))),
         Operation::ListModels | Operation::ListRunning => {
-            Canned::Result(OperationResult::Models(Vec::new()))
+            Canned::Result(Box::new(OperationResult::Models(Vec::new())))
         }
-        _ => Canned::Result(OperationResult::None),
+        _ => Canned::Result(Box::new(OperationResult::None)),
     }
 }
 

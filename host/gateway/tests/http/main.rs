@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod elsewhere;
 mod endings;
 mod engine;
 mod filter_faults;

@@ -24,6 +24,10 @@ struct Server {
 }
 
 impl Server {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server owns the task and ends it when dropped"
+    )]
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

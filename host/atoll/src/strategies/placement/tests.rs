@@ -11,7 +11,7 @@ use atoll_plugin_runtime::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::PinnedStage;
+use crate::config::strategies::PinnedStage;
 
 const LAYERS: usize = 12;
 
