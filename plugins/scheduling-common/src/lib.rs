@@ -77,7 +77,8 @@ pub fn fair(mut waiting: Vec<WaitingRequest>, load: &Load) -> Vec<Decision> {
     }
     let mut given: BTreeMap<&str, u64> = BTreeMap::new();
     for (key, tokens) in &load.recent {
-        *given.entry(key).or_default() += tokens;
+        let sum = given.entry(key).or_default();
+        *sum = sum.saturating_add(*tokens);
     }
     let mut turns: Vec<(u64, Vec<WaitingRequest>)> = queues
         .into_iter()
