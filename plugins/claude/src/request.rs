@@ -120,12 +120,12 @@ fn cache_mark(request: &GenerateRequest, tools: Option<String>) -> Option<CacheL
         Prompt::Completion(_) => &[],
     };
     let parts = messages.iter().flat_map(|message| &message.parts);
-    let marks = parts.filter_map(|part| part.cache_ttl.clone());
+    let mut marks = parts.filter_map(|part| part.cache_ttl.clone());
     let last = request
         .cache
         .ttl
         .clone()
-        .or_else(|| marks.rev().next())
+        .or_else(|| marks.next_back())
         .or(tools);
     last.map(|ttl| match ttl.as_str() {
         "1h" => CacheLife::Hour,
