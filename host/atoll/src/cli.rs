@@ -207,7 +207,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub peer: Vec<String>,
 
-    /// Listen for other nodes here; may be repeated [env: ATOLL_CLUSTER_LISTEN; default: tcp/[::]:0]
+    /// Listen for other nodes here; may be repeated [env: ATOLL_CLUSTER_LISTEN; default: any free TCP port]
     #[arg(long, value_name = "ADDR")]
     pub cluster_listen: Vec<String>,
 

@@ -33,7 +33,7 @@ pub enum Grant {
     Tokenizer,
     /// Counters and histograms on `/metrics`.
     Metrics,
-    /// HTTP requests to these hosts, each as [`crate::host`]'s allow-list reads it: `api.example.com`,
+    /// HTTP requests to these hosts, each as `crate::host`'s allow-list reads it: `api.example.com`,
     /// `api.example.com:8443`, `10.0.0.7:80`, `models.lan:8080=10.0.0.7`.
     HttpOut(Vec<String>),
     /// Folders to read, each `NAME=FOLDER`: the name under which the plugin opens it, and the folder of

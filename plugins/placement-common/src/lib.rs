@@ -6,7 +6,7 @@
 //!
 //! - [`cluster`]: the machines and links of a topology that can be used at all.
 //! - [`shape`]: a model as prefix sums, so that any range of layers costs a subtraction.
-//! - [`unit`]: what can hold a stage: one node, or a tensor-parallel group; equal ones counted, not
+//! - [`unit`](mod@unit): what can hold a stage: one node, or a tensor-parallel group; equal ones counted, not
 //!   listed.
 //! - [`exact`]: the cheapest plan there is, by dynamic programming. [`ordered`]: the cheapest along
 //!   given orders of the nodes, for clusters too large for that.

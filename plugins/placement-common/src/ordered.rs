@@ -1,4 +1,4 @@
-//! Plans for clusters too large for [`exact`](crate::exact): the cheapest along given orders.
+//! Plans for clusters too large for [`exact`]: the cheapest along given orders.
 //!
 //! Where the order of the nodes is given, the rest is easy: which of them to use and where to divide
 //! the layers is a dynamic programme in `O(units^2 * layers + units * layers^2)`. So several sensible
