@@ -28,8 +28,8 @@ impl TensorBytes {
         let layout = Layout::from_size_align(pages, ALIGNMENT).ok()?;
         // SAFETY: the layout has at least one page.
         let data = NonNull::new(unsafe { alloc(layout) })?;
-        // SAFETY: just allocated with this size. Zeroing makes every byte readable whatever is written
-        // later; the pages are touched either way.
+        // Zeroing makes every byte readable whatever is written later; the pages are touched either way.
+        // SAFETY: just allocated with this size.
         unsafe { data.write_bytes(0, pages) };
         Some(Self { data, layout, len })
     }
