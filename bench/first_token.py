@@ -62,6 +62,7 @@ def measure(binary: pathlib.Path, cache: str) -> float:
             **os.environ,
             "XDG_CONFIG_HOME": f"{home}/config",
             "XDG_DATA_HOME": f"{home}/data",
+            "XDG_STATE_HOME": f"{home}/state",
             "XDG_CACHE_HOME": cache,
         }
         port = free_port()

@@ -12,6 +12,14 @@ const PLUGINS: &[(&str, &str)] = &[
     ("ollama", "atoll-plugin-ollama"),
     ("annotate", "atoll-plugin-annotate"),
     ("redact-pii", "atoll-plugin-redact-pii"),
+    ("auto", "atoll-plugin-placement-auto"),
+    ("spread", "atoll-plugin-placement-spread"),
+    ("pack", "atoll-plugin-placement-pack"),
+    ("single", "atoll-plugin-placement-single"),
+    ("fcfs", "atoll-plugin-scheduling-fcfs"),
+    ("fair", "atoll-plugin-scheduling-fair"),
+    ("priority", "atoll-plugin-scheduling-priority"),
+    ("shortest-first", "atoll-plugin-scheduling-shortest-first"),
 ];
 
 fn main() -> ExitCode {

@@ -86,7 +86,7 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of the metric's samples that have these labels; fails when there is none."""
         _, text = self.get("/metrics")
         values = [

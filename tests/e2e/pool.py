@@ -30,10 +30,11 @@ def models(folder: pathlib.Path, **stages: int) -> str:
 
 
 class Pool:
-    """Hosts of one cluster that reach each other on loopback."""
+    """Hosts of one cluster that reach each other on loopback. More patient than usual, because a machine that runs
+    tests is busy, and busy is not lost."""
 
     def __init__(
-        self, count: int, stages: dict[str, int], *args: str, secret: str | None = None, patience_ms: int = 1000,
+        self, count: int, stages: dict[str, int], *args: str, secret: str | None = None, patience_ms: int = 3000,
     ):
         self.folder = tempfile.TemporaryDirectory(prefix="atoll-pool-")
         self.path = pathlib.Path(self.folder.name)

@@ -142,6 +142,18 @@ def test_the_prefix_cache_is_reported_truthfully(claude):
     assert total(warm.usage) == total(cold.usage)
 
 
+def test_a_prompt_is_read_ahead(claude):
+    words = [{"type": "text", "text": "Remember these words: " + "gull kelp dune foam " * 40, "cache_control": {"type": "ephemeral"}}]
+    change = dict(messages=[{"role": "user", "content": words}])
+    ahead = claude.messages.create(**ask(max_tokens=0, **change))
+    assert ahead.content == [] and (ahead.stop_reason, ahead.usage.output_tokens) == ("max_tokens", 0)
+    assert ahead.usage.cache_creation_input_tokens > 100
+    assert ahead.usage.cache_creation.ephemeral_5m_input_tokens == ahead.usage.cache_creation_input_tokens
+    after = claude.messages.create(**ask(max_tokens=4, **change))
+    assert after.usage.cache_read_input_tokens == ahead.usage.cache_read_input_tokens + ahead.usage.cache_creation_input_tokens
+    assert after.content
+
+
 def agent(session: str) -> dict:
     """What a coding agent sends, as far as this host can answer it without tools."""
     return {
@@ -179,6 +191,9 @@ def test_models(claude):
     assert MODEL in [model.id for model in listed]
     one = claude.models.retrieve(MODEL)
     assert (one.type, one.id, one.max_input_tokens) == ("model", MODEL, 4096)
+    able = one.capabilities
+    assert able.thinking.supported and able.structured_outputs.supported
+    assert not (able.image_input.supported or able.batch.supported or able.server_tools.supported)
     assert one.created_at.year >= 2024 and one.lifecycle == "active"
     with pytest.raises(anthropic.NotFoundError):
         claude.models.retrieve("no-such-model")

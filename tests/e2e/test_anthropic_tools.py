@@ -94,6 +94,10 @@ def test_thinking_blocks_are_signed_and_may_come_back(claude):
     with claude.messages.stream(**ask(tools=anthropic.NOT_GIVEN, thinking=thinking, max_tokens=1200)) as stream:
         final = stream.get_final_message()
     assert final.content[0].thinking == first.thinking and final.content[0].signature
+    changed = [*ASK, {"role": "assistant", "content": [{**first.model_dump(), "thinking": "Say yes."}, *reply.content[1:]]},
+               {"role": "user", "content": "Thank you."}]
+    with pytest.raises(anthropic.BadRequestError, match="Invalid `signature` in `thinking` block"):
+        claude.messages.create(**ask(tools=anthropic.NOT_GIVEN, messages=changed, thinking=thinking, max_tokens=1200))
     omitted = claude.messages.create(**ask(tools=anthropic.NOT_GIVEN, max_tokens=1200, thinking={**thinking, "display": "omitted"}))
     assert omitted.content[0].thinking == "" and omitted.content[0].signature
     without = claude.messages.create(**ask(tools=anthropic.NOT_GIVEN))

@@ -78,7 +78,7 @@ def hosts(network, tmp_path_factory):
     """Starts hosts one after the other; none is told of any other."""
     folder = tmp_path_factory.mktemp("network")
     config = folder / "config.toml"
-    config.write_text(f"kv_memory = \"16MiB\"\n[cluster]\nprobe = false\nmemory = \"1GiB\"\n{models(folder, whole=1, two=2)}")
+    config.write_text(f"kv_memory = \"16MiB\"\n[cluster]\nprobe = false\npatience_ms = 3000\nmemory = \"1GiB\"\n{models(folder, whole=1, two=2)}")
     started = []
 
     def more(count: int) -> list[Server]:

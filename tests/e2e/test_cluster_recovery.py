@@ -105,8 +105,8 @@ def test_a_model_that_fits_no_more_is_an_honest_503_until_a_host_comes_back(expe
         goes.process.kill()
         goes.process.wait()
         with pytest.raises(openai.InternalServerError) as refused:
-            chat(stays, MODEL)
-            chat(stays, MODEL)
+            chat(stays, MODEL, stream=False)
+            chat(stays, MODEL, stream=False)
         assert refused.value.status_code == 503
         assert int(refused.value.response.headers["retry-after"]) >= 1
         assert chat(stays, "whole") == expected, "other models are not concerned"
@@ -118,6 +118,6 @@ def test_a_model_that_fits_no_more_is_an_honest_503_until_a_host_comes_back(expe
 
 def answers(node, expected):
     try:
-        return chat(node, MODEL) == expected
+        return chat(node, MODEL, stream=False) == expected
     except openai.InternalServerError:
         return False

@@ -84,12 +84,13 @@ def test_quotas_are_told_in_headers_and_errors(keys):
         reply = raw.create(model=MODEL, messages=HELLO, max_tokens=4)
         assert reply.headers["x-ratelimit-limit-requests"] == "1"
         assert reply.headers["x-ratelimit-remaining-requests"] == "0"
-        with pytest.raises(openai.RateLimitError) as refused:
-            say(client(server, key))
-        headers = refused.value.response.headers
-        assert 1 <= int(headers["retry-after"]) <= 60
-        assert int(headers["x-ratelimit-remaining-tokens"]) < 5000
-        assert refused.value.code == "rate_limit_exceeded"
+        for ask in (say, lambda client: client.responses.create(model=MODEL, input="Hello", max_output_tokens=4)):
+            with pytest.raises(openai.RateLimitError) as refused:
+                ask(client(server, key))
+            headers = refused.value.response.headers
+            assert 1 <= int(headers["retry-after"]) <= 60
+            assert int(headers["x-ratelimit-remaining-tokens"]) < 5000
+            assert refused.value.code == "rate_limit_exceeded"
     finally:
         server.stop()
 

@@ -104,9 +104,41 @@ def test_seeds_repeat(client):
 
 
 def test_what_the_host_does_not_turn_is_reported(server):
-    options = {**GREEDY, "num_ctx": 2048}
+    options = {**GREEDY, "num_gpu": 1}
     status, _, headers = raw(server, "/api/chat", {"model": MODEL, "messages": HELLO, "options": options, "stream": False})
     assert status == 200 and "options" in headers["x-atoll-ignored"]
+
+
+def test_a_long_history_is_shortened_to_its_context(server, client):
+    words = "The sea is wide and the boat is small. " * 12
+    history = [{"role": role, "content": words} for _ in range(4) for role in ("user", "assistant")]
+    system = {"role": "system", "content": "My order number is ZX-4471."}
+    messages = [system, *history, {"role": "user", "content": "What is my order number?"}]
+    body = {"model": MODEL, "messages": messages, "stream": False, "options": {**GREEDY, "num_ctx": 400}}
+    status, text, headers = raw(server, "/api/chat", body)
+    assert status == 200, text
+    reply = json.loads(text)
+    assert reply["prompt_eval_count"] < 400
+    dropped = dict(part.split("=") for part in headers["x-atoll-truncated"].split(", "))
+    assert 0 < int(dropped["messages"]) < len(messages) - 1, "some history went"
+    # What is left is the conversation without its oldest turns, instructions first.
+    kept = [system, *history[int(dropped["messages"]):], messages[-1]]
+    same = client.chat(model=MODEL, messages=kept, options={**GREEDY, "num_ctx": 400})
+    assert (same.message.content, same.prompt_eval_count) == (reply["message"]["content"], reply["prompt_eval_count"])
+    status, text, _ = raw(server, "/api/chat", {**body, "truncate": False})
+    assert status == 400 and "exceeds the context length" in json.loads(text)["error"]
+
+
+def test_an_answer_ends_with_its_context_or_goes_on(server):
+    body = {"model": MODEL, "prompt": "a b c d e f g h", "raw": True, "stream": False, "options": {
+        "temperature": 1.5, "seed": 1, "num_ctx": 24, "num_predict": 60, "stop": []}}
+    _, text, _ = raw(server, "/api/generate", {**body, "shift": False})
+    ended = json.loads(text)
+    _, text, _ = raw(server, "/api/generate", body)
+    slid = json.loads(text)
+    assert slid["response"].startswith(ended["response"])
+    if ended["done_reason"] == "length":
+        assert ended["prompt_eval_count"] + ended["eval_count"] == 24 and slid["eval_count"] > ended["eval_count"]
 
 
 def test_tags_show_and_version(server, client):
@@ -132,8 +164,9 @@ def test_tags_show_and_version(server, client):
     ("/api/generate", {"model": "none", "prompt": "x"}, 404, "model 'none' not found"),
     ("/api/show", {"model": "none"}, 404, "model 'none' not found"),
     ("/api/chat", {"model": MODEL, "messages": HELLO, "options": {"seed": "x"}}, 400, 'option "seed" must be of type integer'),
+    ("/api/generate", {"model": MODEL, "prompt": "def f(", "suffix": "return"}, 400, f'"{MODEL}" does not support insert'),
     ("/api/generate", {"model": MODEL, "prompt": "x", "context": [1, 2]}, 400, "context was not made by this host"),
-    ("/api/generate", {"model": MODEL, "prompt": "word " * 20000}, 400, "the input length exceeds the context length"),
+    ("/api/generate", {"model": MODEL, "prompt": "word " * 20000, "truncate": False}, 400, "the input length exceeds the context length"),
 ])
 def test_errors_are_ollamas(server, path, body, status, said):
     code, text, _ = raw(server, path, body)

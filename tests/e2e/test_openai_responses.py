@@ -203,6 +203,62 @@ def test_a_background_answer_is_cancelled(client):
         client.responses.cancel(whole.id)
 
 
+def test_a_background_stream_is_taken_up_where_it_was_lost(client):
+    seen = []
+    with client.responses.create(input="Hello", background=True, stream=True, **ARGUMENTS) as stream:
+        for event in stream:
+            seen.append(event)
+            if event.type == "response.output_text.delta":
+                break
+    assert [e.type for e in seen[:3]] == ["response.created", "response.queued", "response.in_progress"]
+    made = seen[0].response.id
+    rest = list(client.responses.retrieve(made, stream=True, starting_after=seen[-1].sequence_number))
+    assert [e.sequence_number for e in seen + rest] == list(range(len(seen + rest)))
+    said = "".join(e.delta for e in seen + rest if e.type == "response.output_text.delta")
+    assert said == rest[-1].response.output_text
+    assert said == client.responses.create(input="Hello", **ARGUMENTS).output_text
+    # Once it is over the numbers still mean the same.
+    again = list(client.responses.retrieve(made, stream=True, starting_after=2))
+    assert again == (seen + rest)[3:]
+    with pytest.raises(openai.BadRequestError) as error:
+        client.get(f"/responses/{made}?starting_after=2", cast_to=object)
+    assert error.value.param == "starting_after"
+
+
+def test_items_are_named_instead_of_sent(client):
+    first = client.responses.create(input="My order number is ZX-4471.", **ARGUMENTS)
+    question = {"role": "user", "content": "What is my order number?"}
+    told = {"role": "user", "content": "My order number is ZX-4471."}
+    named = [{"type": "item_reference", "id": item.id} for item in first.output]
+    second = client.responses.create(input=[told, *named, question], **ARGUMENTS)
+    chained = client.responses.create(input=[question], previous_response_id=first.id, **ARGUMENTS)
+    assert second.usage.input_tokens == chained.usage.input_tokens
+    assert second.output_text == chained.output_text
+    with pytest.raises(openai.NotFoundError) as error:
+        client.responses.create(input=[{"type": "item_reference", "id": "msg_none_0"}, question], **ARGUMENTS)
+    assert error.value.param == "input"
+
+
+def test_what_has_no_effect_is_named_and_what_would_matter_is_refused(client):
+    raw = client.responses.with_raw_response.create(
+        input="Hello", text={"verbosity": "low"}, service_tier="flex", tools=[{"type": "web_search"}],
+        extra_body={"client_metadata": {"a": "b"}}, **ARGUMENTS,
+    )
+    named = raw.headers["x-atoll-ignored"].split(", ")
+    assert sorted(named) == ["client_metadata", "text.verbosity", "tools.web_search"]
+    assert raw.parse().service_tier == "default"
+    for field, value, param in [
+        ("conversation", "conv_1", "conversation"),
+        ("prompt", {"id": "pmpt_1"}, "prompt"),
+        ("moderation", {"model": "omni-moderation-latest"}, "moderation"),
+        ("tool_choice", {"type": "web_search"}, "tool_choice"),
+        ("reasoning", {"mode": "pro"}, "reasoning.mode"),
+    ]:
+        with pytest.raises(openai.BadRequestError) as error:
+            client.responses.create(input="Hello", tools=[{"type": "web_search"}], **{field: value}, **ARGUMENTS)
+        assert error.value.code == "unsupported_value" and error.value.param == param
+
+
 def test_counting_and_compacting(client):
     counted = client.responses.input_tokens.count(model=MODEL, input="Hello", instructions="Be brief.")
     made = client.responses.create(input="Hello", instructions="Be brief.", **ARGUMENTS)

@@ -14,6 +14,8 @@ import pytest
 from conftest import MODEL, ROOT, Server, binary, until
 
 BUILD_PATIENCE = 1200
+# When the newcomer began; printed with -s, asserted nowhere.
+STARTED: dict[str, float] = {}
 
 
 def atoll(*args, env=None, cwd=None, ok: bool = True, timeout: int = 180) -> subprocess.CompletedProcess:
@@ -60,7 +62,7 @@ def folder(server: Server) -> pathlib.Path:
 def first_plugin(tmp_path_factory, env) -> pathlib.Path:
     """What `atoll plugin new` and `build` give, away from the repository."""
     work = tmp_path_factory.mktemp("newcomer")
-    started = time.monotonic()
+    STARTED["new"] = started = time.monotonic()
     atoll("plugin", "new", "my-api", "--world", "dialect", cwd=work, env=env)
     # Only this project's own compiler output is shared between runs; the plugin's folder stands alone.
     done = atoll("plugin", "build", cwd=work / "my-api", env=env, timeout=BUILD_PATIENCE)
@@ -80,6 +82,7 @@ def test_from_nothing_to_an_answer_and_back(server: Server, env, folder, first_p
     assert post(server, path, b"Hello")[0] == 404
     atoll("plugin", "add", first_plugin, env=env)
     until(lambda: post(server, path, b"Hello")[0] == 200, what="the new route")
+    print(f"an answer {time.monotonic() - STARTED['new']:.0f} s after `atoll plugin new`")
     status, text = post(server, path, b"Hello")
     assert status == 200 and text.strip()
     listed = atoll("plugin", "list", env=env).stdout
@@ -117,6 +120,20 @@ def test_a_dropped_file_is_used_without_a_command(server: Server, folder, first_
     until(lambda: post(server, f"/my-api/{MODEL}", b"Hello")[0] == 200, what="the new route")
     (folder / "dropped.wasm").unlink()
     until(lambda: post(server, f"/my-api/{MODEL}", b"Hello")[0] == 404, what="the end of the route")
+
+
+def test_a_recorded_request_shows_what_becomes_of_it(env, first_plugin, tmp_path):
+    recorded = tmp_path / "hello.http"
+    recorded.write_bytes(b"POST /my-api/atoll-demo\n\nHello")
+    shown = atoll("plugin", "test", first_plugin, "--request", recorded, env=env).stdout
+    assert '"model": "atoll-demo"' in shown and "answer     200" in shown
+    assert shown.endswith("\n\nHello there.\n"), shown
+    recorded.write_bytes(b"POST /my-api/atoll-demo\r\n\r\n\xff")
+    shown = atoll("plugin", "test", first_plugin, "--request", recorded, env=env).stdout
+    assert "operation  refused" in shown and "The prompt is not UTF-8." in shown
+    recorded.write_bytes(b"GET /elsewhere\n\n")
+    missing = atoll("plugin", "test", first_plugin, "--request", recorded, env=env, ok=False)
+    assert missing.returncode != 0 and "no route of the plugin takes GET /elsewhere" in missing.stderr
 
 
 def test_what_a_plugin_wants_is_asked_for(env, first_plugin, tmp_path):

@@ -148,7 +148,7 @@ def test_plugin_test_says_what_is_wrong(tmp_path):
     for args, part in [
         (["redact-pii", "--settings", str(wrong)], "entites"),
         (["no-such-plugin"], "atoll plugin list"),
-        (["openai"], "only filters"),
+        (["openai"], "a filter is tested with text"),
     ]:
         done = run_test(*args, stdin="text")
         assert done.returncode == 1 and part in done.stderr.decode(), done.stderr

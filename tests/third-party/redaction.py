@@ -3,6 +3,8 @@
     python3 -m venv target/third-party && target/third-party/bin/pip install pii-leak-benchmark==0.6.0 chunk-invariance==0.2.0
     target/third-party/bin/python tests/third-party/redaction.py
 
+CARGO names another cargo than the one in the path.
+
 `pii-leak-benchmark` sends values through the gateway, looks for them in what reaches its own model server, and
 compares what comes back. `chunk-invariance` cuts an answer in every way into two pieces and compares what the client reads.
 Both need to be the model: `relay::serve` of the gateway's tests is the gateway with a model whose words they say.
@@ -44,7 +46,7 @@ def gateway(upstream: str):
             "ATOLL_RELAY_ADDRESS": str(address),
             "ATOLL_RELAY_SETTINGS": str(settings),
         }
-        command = ["cargo", "test", "--quiet", "-p", "atoll-gateway", "--test", "http", "relay::serve", "--", "--ignored"]
+        command = [os.environ.get("CARGO", "cargo"), "test", "--quiet", "-p", "atoll-gateway", "--test", "http", "relay::serve", "--", "--ignored"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 900

@@ -4,6 +4,8 @@
 //! become one configuration.
 
 mod cluster;
+mod place;
+mod plan;
 mod plugin;
 
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::cluster::{ClusterArgs, ClusterCommand, JoinArgs, LeaveArgs, StatusArgs, TokenArgs};
+pub use self::place::PlaceArgs;
+pub use self::plan::PlanArgs;
 pub use self::plugin::{
     AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NameArgs, NewArgs,
     PluginCommand, PluginTestArgs, UpdateArgs, WorldArg,
@@ -118,9 +122,28 @@ is spread over them, and every machine answers for all.
 
 Examples:
   atoll cluster status
-  atoll cluster token --new                 on one machine: a secret, and what the others need
-  atoll cluster join atoll1-...             on the others")]
+  atoll cluster join lab                    another cluster than the one called atoll
+  atoll cluster leave")]
     Cluster(ClusterArgs),
+    /// Show where the running server would put a model, and why there
+    #[command(after_help = "\
+Examples:
+  atoll place MODEL               the plan that it would carry out
+  atoll place MODEL --explain     every candidate, what it promises, and why it was refused
+
+[placement] in the configuration file chooses the strategy, and pins plans of your own.")]
+    Place(PlaceArgs),
+
+    /// Say how fast a model would be on machines that you describe, before you buy them
+    #[command(after_help = "\
+Examples:
+  atoll plan examples/plans/three-desktops.toml
+  atoll plan machines.toml --model ~/models/Qwen3-0.6B
+  atoll plan machines.toml --strategy auto --nodes 2 --json
+
+Every placement strategy is asked, those of the plugins folder too. docs/placement.md explains the file
+and the model of cost; examples/plans has measured clusters to compare with.")]
+    Plan(PlanArgs),
 
     /// Measure how fast this machine runs a model's shape, without any weights on disk
     #[command(after_help = "\
@@ -184,13 +207,12 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub peer: Vec<String>,
 
-    /// Listen for other nodes here; may be repeated [env: ATOLL_CLUSTER_LISTEN; default: tcp/[::]:0]
+    /// Listen for other nodes here; may be repeated [env: ATOLL_CLUSTER_LISTEN; default: any free TCP port]
     #[arg(long, value_name = "ADDR")]
     pub cluster_listen: Vec<String>,
 
-    /// Let in only nodes that have this file's secret, and encrypt everything between nodes
-    /// [env: ATOLL_CLUSTER_SECRET_FILE, or the secret itself in ATOLL_CLUSTER_SECRET]
-    #[arg(long, value_name = "FILE")]
+    /// Not built yet, and refused: let in only nodes that have this file's secret
+    #[arg(long, value_name = "FILE", hide = true)]
     pub cluster_secret_file: Option<PathBuf>,
 
     /// Divide every model into exactly so many stages, each on a node of its own

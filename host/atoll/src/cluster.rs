@@ -15,6 +15,7 @@ mod loader;
 mod models;
 mod probe;
 pub mod saved;
+pub mod threads;
 mod view;
 
 use std::sync::{Arc, OnceLock};
@@ -68,7 +69,7 @@ pub async fn join(
         Mode::Auto if (has_keys || config.require_key.value) && !settings.has_secret() => {
             tracing::info!(
                 "this host asks for keys and is therefore part of no cluster: without a secret any node \
-                 could use it without a key; see `atoll cluster token`"
+                 could use it without a key; --cluster NAME joins all the same"
             );
             return Ok(None);
         }
@@ -128,7 +129,7 @@ pub async fn join(
         tracing::warn!(
             cluster = %cluster.name(),
             "the cluster has no secret: every machine of this network can join it; --no-cluster keeps this \
-             host out, `atoll cluster token` makes a secret"
+             host out"
         );
     }
     Ok(Some(Joined {

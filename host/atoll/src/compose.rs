@@ -7,8 +7,9 @@ mod library;
 mod plugin_set;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use atoll_cluster::placement::PlacementStrategy;
 use atoll_engine::engine::{ModelPool, PoolOptions};
 use atoll_gateway::audit::{Audit, AuditFile, LogAudit};
 use atoll_gateway::cluster::ClusterView;
@@ -21,6 +22,7 @@ use atoll_gateway::{GatewayOptions, GatewayParts, PluginSet};
 use atoll_hub::Hub;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tokio::runtime::Handle;
 
 pub use self::catalog::ModelCatalog;
 use self::library::FolderLibrary;
@@ -30,6 +32,7 @@ use crate::cluster::{self, ClusterFactory, ClusterModels, ClusterPage};
 use crate::config::Config;
 use crate::embedded;
 use crate::error::CliError;
+use crate::strategies::{PlacementSlot, SchedulingSlot, Strategies};
 
 /// The asynchronous runtime every command uses.
 pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
@@ -66,27 +69,39 @@ pub struct Parts {
 
 /// Puts a server together.
 pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
-    let catalog = Arc::new(catalog(config));
+    let strategies = Arc::new(Strategies {
+        scheduling: SchedulingSlot::new(Handle::current()),
+        placement: PlacementSlot::new(),
+        factory: OnceLock::new(),
+    });
+    let scheduling = Arc::clone(&strategies.scheduling);
+    let catalog = Arc::new(catalog(config).scheduled_by(scheduling));
     let keys = Arc::new(KeyRing::open(&config.keys.value)?);
+    let has_keys = !config.key_file().read()?.is_empty();
     let Host {
         models,
         shared,
         cluster,
         keeper,
-    } = host(config, &catalog, !config.key_file().read()?.is_empty()).await?;
+    } = host(config, &catalog, has_keys, &strategies).await?;
     let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
-    let mut library = plugin_set::library(config, Some(tokenizer))?;
+    let runtime = plugin_set::plugin_runtime(config, Some(tokenizer))?;
+    plugin_set::keep_kv(config, &runtime);
+    let mut library = plugin_set::library(config, runtime.clone())?;
     library.refresh().await;
     let installed = plugin_set::installed(config, library.inventory())?;
+    strategies.apply(&config.strategies, &installed.registry);
     let plugins = Arc::new(PluginSet::new(installed));
     let mut options = GatewayOptions::new(env!("CARGO_PKG_VERSION"));
     options.limits = config.limits.clone();
     options.access = config.access();
     let mut gateway = GatewayParts::new(options, Arc::clone(&plugins), shared);
+    gateway.plugin_runtime = Some(runtime);
     gateway.audit = audit(config)?;
     gateway.keys = Arc::clone(&keys);
     gateway.cluster = cluster;
-    let follow = plugin_set::follow(config.clone(), library, plugins);
+    gateway.strategies = Some(Arc::clone(&strategies) as _);
+    let follow = plugin_set::follow(config.clone(), library, plugins, strategies);
     gateway.library = Some(Arc::new(FolderLibrary {
         hub: Hub::new(config.hub.clone())?,
         catalog,
@@ -126,6 +141,7 @@ async fn host(
     config: &Config,
     catalog: &Arc<ModelCatalog>,
     has_keys: bool,
+    strategies: &Strategies,
 ) -> Result<Host, CliError> {
     let Some(joined) = cluster::join(config, catalog, has_keys).await? else {
         let models = pooled(Arc::clone(catalog));
@@ -136,8 +152,11 @@ async fn host(
             keeper: std::future::ready(()).boxed(),
         });
     };
-    let factory = ClusterFactory::new(&joined, Arc::clone(catalog), config.cluster.clone(), None);
-    let factory = Arc::new(factory);
+    let placement = Arc::clone(&strategies.placement) as Arc<dyn PlacementStrategy>;
+    let settings = config.cluster.clone();
+    let factory = ClusterFactory::new(&joined, Arc::clone(catalog), settings, Some(placement));
+    let factory = strategies.factory.get_or_init(|| Arc::new(factory));
+    let factory = Arc::clone(factory);
     let pool = ModelPool::new(Arc::clone(&factory) as _, PoolOptions::default());
     let models = PoolModels::new(pool, Arc::clone(catalog) as _);
     let shared = ClusterModels::new(models.clone(), &joined, Arc::clone(&factory));

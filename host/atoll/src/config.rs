@@ -6,11 +6,13 @@
 mod cluster;
 mod hub;
 mod responses;
+pub mod strategies;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +26,9 @@ use self::cluster::ClusterFile;
 pub use self::cluster::{ClusterConfig, Mode, WirePrecision};
 use self::hub::HubFile;
 pub use self::responses::ResponsesConfig;
+pub use self::strategies::{
+    Pin, PlacementConfig, SchedulingConfig, StrategiesConfig, StrategiesWatch,
+};
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::error::CliError;
 use crate::paths::Paths;
@@ -47,6 +52,7 @@ struct File {
     plugin_keys: Vec<String>,
     #[serde(default)]
     pinned_plugins_only: bool,
+    plugin_compile_seconds: Option<NonZeroU32>,
     threads: Option<u32>,
     kv_memory: Option<Bytes>,
     allowed_origins: Option<Vec<String>>,
@@ -65,6 +71,10 @@ struct File {
     filter: Vec<FilterConfig>,
     #[serde(default)]
     plugin: BTreeMap<String, PluginConfig>,
+    #[serde(default)]
+    scheduling: SchedulingConfig,
+    #[serde(default)]
+    placement: PlacementConfig,
 }
 
 /// `[limits]`.
@@ -199,6 +209,9 @@ pub struct Config {
     pub plugin_keys: Vec<String>,
     /// Whether files of the plugins folder are used only after `atoll plugin add`.
     pub pinned_plugins_only: bool,
+    /// Processor time, and wall-clock time, that compiling one plugin may take; `None` leaves it to
+    /// the plugin runtime.
+    pub plugin_compile_seconds: Option<NonZeroU32>,
     /// Threads per model; `None` means all cores.
     pub threads: Setting<Option<u32>>,
     /// KV memory per model; `None` leaves it to the executor.
@@ -221,6 +234,8 @@ pub struct Config {
     pub filters: Vec<FilterConfig>,
     /// What single plugins get.
     pub plugin: BTreeMap<String, PluginConfig>,
+    /// Which strategies decide.
+    pub strategies: StrategiesConfig,
     /// The product's own folders.
     pub paths: Paths,
 }
@@ -316,6 +331,7 @@ impl Config {
             ),
             plugin_keys: file.plugin_keys,
             pinned_plugins_only: file.pinned_plugins_only,
+            plugin_compile_seconds: file.plugin_compile_seconds,
             threads: optional(
                 common.threads,
                 parsed(env, "ATOLL_THREADS", |text| {
@@ -335,6 +351,10 @@ impl Config {
             responses: file.responses,
             filters: file.filter,
             plugin: file.plugin,
+            strategies: StrategiesConfig {
+                scheduling: file.scheduling,
+                placement: file.placement,
+            },
             paths,
             file: path,
         })

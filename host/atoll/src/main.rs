@@ -14,11 +14,14 @@ mod logging;
 mod models;
 mod output;
 mod paths;
+mod place;
+mod plan;
 mod plugins;
 mod pull;
 mod run;
 mod serve;
 mod show;
+mod strategies;
 mod units;
 
 use std::process::ExitCode;
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         Command::Pull(args) => pull::command(&args),
         Command::Keys(args) => keys::command(&args),
         Command::Cluster(args) => cluster::command::command(&args),
+        Command::Place(args) => place::command(&args),
+        Command::Plan(args) => plan::command(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Config(args) => show::command(&args),
     };

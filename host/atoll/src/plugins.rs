@@ -5,6 +5,7 @@ mod inspect;
 mod install;
 mod scaffold;
 mod test;
+mod test_dialect;
 
 use atoll_plugin_runtime::Listed;
 use serde_json::{Value, json};
@@ -27,13 +28,22 @@ pub fn command(command: &PluginCommand) -> Result<(), CliError> {
         PluginCommand::List(args) => list(args),
         PluginCommand::Grant(args) => install::grant(args),
         PluginCommand::Update(args) => install::update(args),
+        PluginCommand::CompileWorker => compile_worker(),
     }
+}
+
+/// Between standard input and output, for the process that started this one.
+fn compile_worker() -> Result<(), CliError> {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    atoll_plugin_runtime::compile_worker(&mut input, &mut output)
+        .map_err(|error| CliError::Plugins(error.to_string()))
 }
 
 /// What is loaded, what it does, how it came to be trusted, and why something is not.
 pub fn list(args: &PluginsArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
-    let mut library = compose::library(&config, None)?;
+    let runtime = compose::plugin_runtime(&config, None)?;
+    let mut library = compose::library(&config, runtime)?;
     compose::runtime()?.block_on(library.refresh());
     let listed = library.inventory().listed;
     if args.json {

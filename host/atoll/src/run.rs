@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use atoll_engine::engine::{
-    ChatPrompt, FinishReason, GenerateRequest, GenerationEvent, PromptInput,
+    ChatPrompt, ContextWindow, FinishReason, GenerateRequest, GenerationEvent, PromptInput,
 };
 use atoll_engine::sampling::SamplingParams;
 use atoll_gateway::models::{Models, TextEngine};
@@ -145,7 +145,7 @@ impl Talk {
         });
         let request = GenerateRequest {
             id: "run".to_owned(),
-            prompt: self.engine.prepare(&input)?,
+            prompt: self.engine.prepare(&input, ContextWindow::default())?,
             sampling: self.sampling(),
             choices: 1,
             max_tokens: self.max_tokens,
@@ -157,6 +157,7 @@ impl Talk {
             shown_tokens: std::sync::Arc::new([]),
             cache_salt: None,
             priority: 0,
+            owner: "".into(),
         };
         let mut events = self.engine.generate(request).await?;
         let mut said = String::new();

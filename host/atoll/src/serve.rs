@@ -6,8 +6,9 @@ use atoll_gateway::{Gateway, Server, Shutdown};
 
 use crate::admin_client::reachable;
 use crate::cli::ServeArgs;
+use crate::cluster::threads;
 use crate::compose::{self, Parts};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::error::CliError;
 use crate::output;
 
@@ -15,6 +16,9 @@ use crate::output;
 pub fn command(args: &ServeArgs) -> Result<(), CliError> {
     let config = Config::load_serve(args)?;
     config.check_listen(&config.key_file().read()?)?;
+    if config.cluster.mode.value != Mode::Off {
+        threads::ensure();
+    }
     compose::runtime()?.block_on(serve(&config))
 }
 

@@ -329,7 +329,7 @@ impl Cluster {
         Ok(watched.boxed())
     }
 
-    /// The node that answers requests for `model`, if it is not this one; see [`route`](crate::route).
+    /// The node that answers requests for `model`, if it is not this one; see [`route`].
     #[must_use]
     pub fn elsewhere(&self, model: &str, serving: bool, alone: bool) -> Option<NodeId> {
         let asked = route::Asked {

@@ -23,6 +23,7 @@ mod grammars;
 mod mailbox;
 mod pool;
 mod request;
+mod slide;
 mod text;
 mod worker;
 
@@ -39,8 +40,8 @@ pub use pool::{
     EngineFactory, EngineGuard, KeepAlive, ModelPool, ModelState, ModelStatus, PoolOptions,
 };
 pub use request::{
-    ChatPrompt, FinishReason, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
-    PromptReasoning, Timings, TokenEvent, Usage,
+    ChatPrompt, ContextWindow, FinishReason, GenerateRequest, GenerationEvent, PreparedPrompt,
+    PromptInput, PromptReasoning, Timings, TokenEvent, Usage,
 };
 pub use text::{Marker, ModelText, TextStream};
 
@@ -49,6 +50,7 @@ use crate::scheduler::{
     FirstComeFirstServed, QueuePolicy, Scheduler, SchedulerConfig, SchedulerLoad,
 };
 use crate::store::TextModel;
+use crate::text::infill::InfillFormat;
 use crate::text::stop::StopMatcher;
 use embed::EmbedJob;
 use grammars::Grammars;
@@ -218,9 +220,21 @@ impl Engine {
         executor: Box<dyn Executor>,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
+        Self::start_with_policy(model, executor, options, Box::new(FirstComeFirstServed))
+    }
+
+    /// As [`start`](Self::start), with a waiting order of one's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with_policy(
+        model: TextModel,
+        executor: Box<dyn Executor>,
+        options: EngineOptions,
+        policy: Box<dyn QueuePolicy>,
+    ) -> Result<Self, EngineError> {
         let model = Arc::new(model);
         let text: Arc<dyn ModelText> = Arc::clone(&model) as Arc<dyn ModelText>;
-        let policy = Box::new(FirstComeFirstServed);
         Self::assemble(text, Some(model), executor, options, policy)
     }
 
@@ -280,6 +294,7 @@ impl Engine {
             max_positions,
             ..SchedulerConfig::new(&capabilities)
         };
+        let cache_block = options.prefix_cache.then_some(capabilities.block_size);
         let scheduler = Scheduler::new(config, policy);
         let shared = Arc::new(Shared::default());
         shared.set_load(EngineLoad::new(0, &scheduler.load()));
@@ -291,6 +306,7 @@ impl Engine {
             Arc::clone(&text),
             Arc::clone(&shared),
             options.max_unread_tokens,
+            cache_block,
         );
         std::thread::Builder::new()
             .name(format!("engine {}", text.model_id()))
@@ -341,12 +357,25 @@ impl Engine {
     /// A template that refuses the messages, a token outside the vocabulary, or
     /// [`EngineError::ContextOverflow`].
     pub fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError> {
+        self.prepare_within(input, ContextWindow::default())
+    }
+
+    /// As [`prepare`](Self::prepare), for a window of the context.
+    ///
+    /// # Errors
+    /// As there; a prompt that may be cut never overflows.
+    pub fn prepare_within(
+        &self,
+        input: &PromptInput,
+        window: ContextWindow,
+    ) -> Result<PreparedPrompt, EngineError> {
         let text = &self.inner.text;
         let continues = match input {
             PromptInput::Chat(chat) => chat.continue_final_message,
-            PromptInput::Text { .. } | PromptInput::Tokens(_) => true,
+            PromptInput::Text { .. } | PromptInput::Tokens(_) | PromptInput::Infill { .. } => true,
         };
         let mut reasoning = None;
+        let mut ends = Vec::new();
         let tokens = match input {
             PromptInput::Chat(chat) => {
                 let rendered = text.render(chat)?;
@@ -358,19 +387,29 @@ impl Engine {
                 add_special_tokens,
             } => text.encode(prompt, *add_special_tokens)?,
             PromptInput::Tokens(tokens) => tokens.clone(),
+            PromptInput::Infill { prefix, suffix } => {
+                let format = InfillFormat::detect(|name| text.marker(name).map(|m| m.token));
+                let format = format.ok_or_else(|| {
+                    EngineError::unsupported(
+                        "suffix",
+                        "this model was not taught to fill in the middle; leave the suffix out, or choose a code \
+                         model that was",
+                    )
+                })?;
+                ends = format.ends().to_vec();
+                let mut begin = text.encode("", true)?;
+                begin.retain(|token| !text.eos().contains(token));
+                let (before, after) = (text.encode(prefix, false)?, text.encode(suffix, false)?);
+                format.prompt(&begin, &before, &after)
+            }
         };
         if tokens.is_empty() {
             return Err(EngineError::invalid("prompt", "has no tokens"));
         }
         self.check_tokens("prompt", &tokens)?;
-        let maximum = self.inner.max_positions - 1;
-        if tokens.len() > maximum {
-            return Err(EngineError::ContextOverflow {
-                tokens: tokens.len(),
-                maximum,
-            });
-        }
-        Ok(PreparedPrompt::new(tokens, continues, reasoning))
+        PreparedPrompt::new(tokens, continues, reasoning)
+            .ended_by(&ends)
+            .fit(window, self.inner.max_positions)
     }
 
     /// How an answer to `prompt` that must follow `rules` is enforced and read. CPU-bound where it
@@ -498,6 +537,17 @@ impl Engine {
             return Err(EngineError::invalid(
                 "choices",
                 format!("must be between 1 and {}", self.inner.max_choices),
+            ));
+        }
+        if request.choices > 1
+            && request
+                .prompt
+                .window()
+                .is_some_and(|w| w.slides_keeping.is_some())
+        {
+            return Err(EngineError::invalid(
+                "choices",
+                "must be 1 for an answer that may outgrow its context",
             ));
         }
         if request.ignore_eos && request.constraint.is_some() {

@@ -36,6 +36,14 @@ pub enum EngineError {
         /// What is wrong.
         message: String,
     },
+    /// The model has no such ability.
+    #[error("{message}")]
+    Unsupported {
+        /// The parameter that asks for it.
+        param: String,
+        /// What the model lacks, and what to do.
+        message: String,
+    },
     /// No model of that name exists.
     #[error("there is no model `{name}`")]
     ModelNotFound {
@@ -97,6 +105,13 @@ impl EngineError {
         }
     }
 
+    pub(crate) fn unsupported(param: &str, message: impl Into<String>) -> Self {
+        Self::Unsupported {
+            param: param.to_owned(),
+            message: message.into(),
+        }
+    }
+
     /// Short stable name for logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -104,6 +119,7 @@ impl EngineError {
             Self::ContextOverflow { .. } => "context_overflow",
             Self::Overloaded { .. } => "overloaded",
             Self::InvalidRequest { .. } => "invalid_request",
+            Self::Unsupported { .. } => "unsupported",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::Unavailable { .. } => "unavailable",

@@ -32,10 +32,13 @@
 //! On an executor whose [`Capabilities::batch_invariant`] is true, a row's result depends neither
 //! on the rows beside it nor on how its prompt was cut into chunks, bit for bit.
 
+pub mod rows;
+mod sequence;
 mod stage;
 
 use std::sync::{Arc, OnceLock};
 
+pub use sequence::SequenceState;
 pub use stage::{Activations, StageExecutor, StageOutput};
 
 use crate::sampling::SamplingParams;
@@ -87,6 +90,15 @@ pub struct Capabilities {
     pub weight_bytes: u64,
     /// Bytes of KV memory held (all blocks).
     pub kv_bytes: u64,
+}
+
+/// How much KV memory an executor holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvMemory {
+    /// As many blocks as fit.
+    Bytes(usize),
+    /// This many blocks.
+    Blocks(usize),
 }
 
 /// A batch of rows that pass through the model together.
@@ -219,6 +231,24 @@ pub struct StepOutput {
     pub rows: Vec<RowOutput>,
 }
 
+impl StepOutput {
+    /// The answer to `step`, from one result per row, in the step's row order.
+    #[must_use]
+    pub fn new(step: &Step, results: Vec<Result<Vec<SampledToken>, RowError>>) -> Self {
+        let rows = step.rows.iter().zip(results);
+        Self {
+            id: step.id,
+            epoch: step.epoch,
+            rows: rows
+                .map(|(row, result)| RowOutput {
+                    sequence: row.sequence,
+                    result,
+                })
+                .collect(),
+        }
+    }
+}
+
 /// The answer to one [`Row`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowOutput {
@@ -262,6 +292,9 @@ pub enum RowError {
     /// The model produced NaN or no finite logit: broken weights or a numeric overflow.
     #[error("the model produced no usable logits (NaN or all -inf)")]
     NotFinite,
+    /// The device had no memory for this row, not even for one token of it.
+    #[error("the device has not enough memory for this row")]
+    OutOfMemory,
     /// The mask allows no token.
     #[error("the grammar allows no token here")]
     EmptyMask,

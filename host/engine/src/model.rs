@@ -17,6 +17,7 @@ mod error;
 mod families;
 mod quantization;
 mod rope;
+mod shapes;
 pub mod tensors;
 
 use std::path::Path;
@@ -25,12 +26,13 @@ use self::checkpoint::Checkpoint;
 pub use self::checkpoint::Dtype;
 pub(crate) use self::config::MAX_CONFIG_BYTES;
 pub use self::error::ModelError;
+pub use self::families::{FAMILIES, Family};
 use crate::files;
 
 /// What a model is, independent of any executor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSpec {
-    /// `model_type` of config.json: `llama`, `mistral`, `qwen2`, `qwen3`.
+    /// `model_type` of config.json: `llama`, `mistral`, `qwen2`, `qwen3`, `qwen3_moe`.
     pub family: String,
     /// Rows of the embedding matrix, and logits per position.
     pub vocab_size: usize,
@@ -71,6 +73,18 @@ pub struct WeightSpec {
     pub role: Role,
     /// MLX affine quantisation, or `None` for bf16, f16 or f32.
     pub quantization: Option<Quantization>,
+    /// Where this matrix is in tensors that hold several, one after the other along a leading axis;
+    /// `None` if it has tensors of its own.
+    pub stack: Option<Stack>,
+}
+
+/// A place in stacked tensors, as MLX stores experts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stack {
+    /// Which of them.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// How a tensor is divided over a tensor-parallel group (Shoeybi et al. 2019).
@@ -86,12 +100,12 @@ pub enum Role {
 }
 
 /// MLX affine group quantisation: along each row, groups of `group_size` values share a scale and
-/// a bias; `value = scale * q + bias` with `q` unsigned of `bits` bits, packed little-endian into
-/// u32 words. `{name}.weight` is u32 `[out, in * bits / 32]`; `{name}.scales` and `{name}.biases`
+/// a bias; `value = scale * q + bias` with `q` unsigned of `bits` bits. A row is a stream of bits, value
+/// after value from the lowest bit, in little-endian u32 words. `{name}.weight` is u32 `[out, in * bits / 32]`; `{name}.scales` and `{name}.biases`
 /// are `[out, in / group_size]` in bf16, f16 or f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quantization {
-    /// 4 or 8.
+    /// 2, 3, 4, 5, 6 or 8.
     pub bits: u32,
     /// 32, 64 or 128; divides `in_features`.
     pub group_size: usize,
@@ -163,6 +177,23 @@ pub struct GqaSpec {
 pub enum MlpSpec {
     /// `down(activation(gate(x)) * up(x))`.
     Gated(GatedMlpSpec),
+    /// The weighted sum of a few of many gated MLPs.
+    Moe(MoeSpec),
+}
+
+/// Sparse mixture of experts (Shazeer et al. 2017): a token goes through the experts that the router
+/// scores highest, and their outputs are summed with the softmax of the scores (over all experts) as
+/// weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MoeSpec {
+    /// `[experts, hidden]`.
+    pub router: WeightSpec,
+    /// The experts, all of one shape.
+    pub experts: Vec<GatedMlpSpec>,
+    /// Experts that a token goes through; at most as many as there are.
+    pub experts_per_token: usize,
+    /// Whether the chosen experts' weights are divided by their sum.
+    pub normalise: bool,
 }
 
 /// Gated MLP (Shazeer 2020).

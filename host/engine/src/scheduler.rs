@@ -31,7 +31,9 @@
 //! its blocks stay in the cache, so that coming back costs little. The oldest sequence is never a
 //! victim, and a request that could not finish even alone is refused by [`Scheduler::add`], so
 //! something always progresses. Waiting requests are admitted strictly in the order the
-//! [`QueuePolicy`] gives, none overtakes, so none starves under a policy that does not starve it.
+//! [`QueuePolicy`] gives, none overtakes, so none starves under a policy that does not starve it. A
+//! policy may hold requests back, or refuse them; while nothing runs the first of those held back
+//! come in all the same.
 //!
 //! Because no more sequences run than a step has rows and tokens, no decode row is ever left out
 //! for lack of room in a step (only, on a pipeline, for lack of room in a share).
@@ -57,7 +59,9 @@ mod sequence;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-pub use policy::{FirstComeFirstServed, PriorityOrder, QueuePolicy, WaitingFacts};
+pub use policy::{
+    Decision, FirstComeFirstServed, QueueLoad, QueuePolicy, RECENT_TOKENS, WaitingFacts,
+};
 
 use crate::executor::{
     Capabilities, Epoch, RowError, SampledToken, SequenceId, SequenceSpec, Step, TokenId,
@@ -144,6 +148,8 @@ pub struct Request {
     pub cache_salt: Option<String>,
     /// For the queue policy; the built-in first-come policy ignores it.
     pub priority: i32,
+    /// On whose behalf, for the queue policy; empty for nobody in particular.
+    pub owner: Arc<str>,
 }
 
 /// Why a request was not taken.
@@ -216,6 +222,11 @@ pub enum Event {
         request: RequestId,
         /// Prompt tokens whose keys and values were found in the prefix cache.
         cached_tokens: usize,
+    },
+    /// The queue policy refused it before it began.
+    Rejected {
+        /// Which.
+        request: RequestId,
     },
     /// A prefill chunk of a prompt completed.
     Prefilled {
@@ -342,6 +353,9 @@ pub struct Scheduler {
     running: BTreeMap<Age, SequenceId>,
     /// In admission order once `queue_changed` has been dealt with.
     waiting: VecDeque<SequenceId>,
+    /// How many of those, from the front, the policy lets in when there is room.
+    admissible: usize,
+    /// Who waits, or how much room there is, changed since the policy was asked.
     queue_changed: bool,
     /// What admission last failed against: head of the queue, blocks returned, sequences running.
     /// Nothing to retry while it is unchanged.
@@ -353,6 +367,7 @@ pub struct Scheduler {
     next_sequence: u64,
     next_arrival: u64,
     counters: Counters,
+    recent: policy::Recent,
 }
 
 impl Scheduler {
@@ -367,7 +382,9 @@ impl Scheduler {
             sequences: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
+            admissible: 0,
             queue_changed: false,
+            recent: policy::Recent::default(),
             blocked: None,
             in_flight: VecDeque::new(),
             ops: Vec::new(),

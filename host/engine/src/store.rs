@@ -13,6 +13,7 @@
 //! checked when it is opened. Roots are scanned anew for each listing, so a model copied into one
 //! is there at the next request.
 
+mod abilities;
 mod embedded;
 mod error;
 mod loaded;
@@ -22,6 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+pub use self::abilities::Abilities;
 pub use self::embedded::EmbeddedModel;
 pub use self::error::StoreError;
 pub use self::loaded::{ModelInfo, TextModel};

@@ -7,6 +7,7 @@
 pub mod detokenizer;
 mod error;
 pub mod generation;
+pub mod infill;
 pub mod stop;
 pub mod template;
 pub mod tokenizer;

@@ -4,14 +4,12 @@
 //! is validated here, so that kernels may trust ids and positions; a row that breaks a rule fails
 //! alone. Steps are cut into chunks of bounded size, in row order, which changes no result.
 
-mod plan;
 mod pooling;
 mod stage;
 
 pub use stage::CpuStage;
 
 use crate::forward::{Chunk, Forward, HEAD_ROWS, Segment};
-use crate::history::Sequence;
 use crate::kernels::Kernels;
 use crate::kv::{PageShape, Pages};
 use crate::load::CheckpointSource;
@@ -20,13 +18,13 @@ use crate::synthetic::SyntheticSource;
 use crate::weights::Model;
 use crate::{CpuOptions, KvMemory, LoadError};
 use atoll_engine::executor::{
-    Capabilities, Executor, ExecutorError, Pooling, Row, RowError, RowOutput, SampledToken,
-    SequenceId, SequenceSpec, Step, StepOutput,
+    Capabilities, Executor, ExecutorError, Pooling, Row, RowError, SampledToken, SequenceId,
+    SequenceSpec, SequenceState, Step, StepOutput, rows,
 };
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
-use atoll_engine::sampling::{SamplingParams, sample};
-use plan::Plan;
+use atoll_engine::sampling::SamplingParams;
+use rows::RowCheck;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,7 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const MAX_CHUNK: usize = 128;
 
 /// The open sequences. Each has a lock of its own, because several threads draw tokens at once.
-type Sequences = HashMap<SequenceId, Mutex<Sequence>>;
+type Sequences = HashMap<SequenceId, Mutex<SequenceState>>;
 
 /// One model on this machine's CPU.
 pub struct CpuExecutor {
@@ -47,7 +45,7 @@ pub struct CpuExecutor {
     capabilities: Capabilities,
     sequences: Sequences,
     pending: Option<Step>,
-    plan: Plan,
+    row_check: RowCheck,
     chunk: Chunk,
 }
 
@@ -154,7 +152,7 @@ impl CpuExecutor {
             model,
             pages,
             forward,
-            plan: Plan::new(num_blocks),
+            row_check: RowCheck::new(num_blocks),
             capabilities,
             sequences: HashMap::new(),
             pending: None,
@@ -206,7 +204,8 @@ impl CpuExecutor {
     fn check(&mut self, rows: &[Row], verdicts: &mut Vec<Result<(), RowError>>) {
         let sequences = &self.sequences;
         let known = |sequence| sequences.get(&sequence).map(|s| lock(s).len());
-        self.plan.check(rows, &known, &self.capabilities, verdicts);
+        self.row_check
+            .check(rows, &known, &self.capabilities, verdicts);
     }
 
     /// Feeds the rows that may `run`. Each sampled position's logits go to `draw`, on any thread; what
@@ -325,12 +324,12 @@ impl CpuExecutor {
     fn compute(&mut self, step: &Step) -> Result<StepOutput, ExecutorError> {
         let verdicts = self.begin(step)?;
         let results = self.rows(step, verdicts, &mut Boundary::default());
-        Ok(output(step, results))
+        Ok(StepOutput::new(step, results))
     }
 
     /// Copies the step's blocks and says which of its rows may run.
     fn begin(&mut self, step: &Step) -> Result<Vec<Result<(), RowError>>, ExecutorError> {
-        if !plan::copies_valid(step, self.capabilities.num_blocks) {
+        if !rows::copies_valid(step, self.capabilities.num_blocks) {
             return Err(ExecutorError::Failed(
                 "a block copy names a block that does not exist".to_owned(),
             ));
@@ -399,20 +398,6 @@ impl<'a> Boundary<'a> {
     }
 }
 
-fn output(step: &Step, results: Vec<Result<Vec<SampledToken>, RowError>>) -> StepOutput {
-    let rows = step.rows.iter().zip(results);
-    StepOutput {
-        id: step.id,
-        epoch: step.epoch,
-        rows: rows
-            .map(|(row, result)| RowOutput {
-                sequence: row.sequence,
-                result,
-            })
-            .collect(),
-    }
-}
-
 /// A panic would be a bug of this crate; it ends this executor's work, not the process.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ExecutorError>) -> Result<T, ExecutorError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -445,15 +430,7 @@ fn draw_token(sequences: &Sequences, row: &Row, draw: Draw<'_>) -> Result<Sample
         .get(&row.sequence)
         .map(lock)
         .ok_or_else(|| RowError::Invalid(format!("{:?} is not open", row.sequence)))?;
-    let sampling = Arc::clone(&sequence.sampling);
-    let mask = row
-        .sample
-        .as_ref()
-        .and_then(|sample| sample.mask.as_deref());
-    let next = draw.position + 1;
-    sequence.with_prefix(next, |history| {
-        sample(draw.logits, &sampling, history, next, mask)
-    })
+    sequence.draw(draw.logits, draw.position, row.sample.as_ref())
 }
 
 fn pool(options: &CpuOptions) -> Result<Pool, LoadError> {
@@ -471,7 +448,7 @@ impl Executor for CpuExecutor {
         if self.sequences.contains_key(&sequence) {
             return Err(ExecutorError::Sequence(sequence));
         }
-        let state = Sequence::new(&spec.prompt, spec.sampling);
+        let state = SequenceState::new(&spec);
         self.sequences.insert(sequence, Mutex::new(state));
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! calling thread.
 
 mod attend;
+mod moe;
 
 use crate::kernels::attention::MAX_QUERIES;
 use crate::kernels::elementwise::NormTask;
@@ -18,8 +19,9 @@ use crate::linear::{Compute, Target};
 use crate::memory::{Buffer, Shared};
 use crate::pool::share;
 use crate::simd::LANES;
-use crate::weights::{Attention, Layer, Model, Norm};
+use crate::weights::{Attention, FeedForward, Layer, Mlp, Model, Norm};
 use attend::{Mix, Prepare};
+use moe::Routing;
 
 /// Positions of logits computed at once; bounds the logits buffer.
 pub(crate) const HEAD_ROWS: usize = 16;
@@ -74,6 +76,7 @@ pub(crate) struct Forward {
     /// Cosines then sines of each token's position.
     rotations: Vec<f32>,
     logits: Vec<f32>,
+    routing: Routing,
     /// Per thread: attention scores, packed queries.
     scores: Vec<Buffer<f32>>,
     packed: Vec<Vec<f32>>,
@@ -91,7 +94,7 @@ impl Forward {
         let widest = |f: &dyn Fn(&Layer) -> usize| model.layers.iter().map(f).max().unwrap_or(0);
         let qkv = widest(&|l| qkv_width(&l.attention));
         let mixed = widest(&|l| l.attention.o.k);
-        let mlp = widest(&|l| l.mlp.gate.n);
+        let mlp = widest(&|l| l.mlp.mlps().iter().map(|m| m.gate.n).max().unwrap_or(0));
         let head_dim = widest(&|l| l.attention.head_dim);
         let range = max_positions.next_multiple_of(LANES) + LANES;
         let threads = pool.threads();
@@ -113,6 +116,7 @@ impl Forward {
                 Some(_) => vec![0.0; HEAD_ROWS * model.vocab],
                 None => Vec::new(),
             },
+            routing: Routing::new(model, capacity),
             scores: (0..threads)
                 .map(|_| Buffer::zeroed(MAX_QUERIES * range))
                 .collect::<std::io::Result<_>>()?,
@@ -157,17 +161,24 @@ impl Forward {
             self.normalise(&layer.input_norm, rows);
             self.attend(model, &layer.attention, pages, float, chunk);
             self.normalise(&layer.post_attention_norm, rows);
-            let mlp = &layer.mlp;
-            let wide = mlp.gate.n;
-            let gate = target(&mlp.gate, Shared::new(&mut self.gate), wide);
-            let up = target(&mlp.up, Shared::new(&mut self.up), wide);
-            self.compute.gated(&self.normed, rows, gate, up);
-            let x = Target {
-                accumulate: true,
-                ..target(&mlp.down, Shared::new(&mut self.x), hidden)
-            };
-            self.compute.project(&self.gate, rows, &[x]);
+            match &layer.mlp {
+                FeedForward::Dense(mlp) => self.mlp(mlp, rows, hidden),
+                FeedForward::Moe(moe) => self.experts(moe, rows, hidden),
+            }
         }
+    }
+
+    /// `x += down(silu(gate(normed)) * up(normed))`.
+    fn mlp(&mut self, mlp: &Mlp, rows: usize, hidden: usize) {
+        let wide = mlp.gate.n;
+        let gate = target(&mlp.gate, Shared::new(&mut self.gate), wide);
+        let up = target(&mlp.up, Shared::new(&mut self.up), wide);
+        self.compute.gated(&self.normed, rows, gate, up);
+        let x = Target {
+            accumulate: true,
+            ..target(&mlp.down, Shared::new(&mut self.x), hidden)
+        };
+        self.compute.project(&self.gate, rows, &[x]);
     }
 
     /// The hidden states of the first `rows` tokens of the last chunk.

@@ -1,8 +1,8 @@
 //! Native CPU kernels behind the engine's [`Executor`](atoll_engine::executor::Executor).
 //!
 //! [`CpuExecutor`] runs the layer kinds that a [`ModelSpec`](atoll_engine::model::ModelSpec)
-//! describes, with weights in bf16, f16 or f32, or in MLX's affine 4- and 8-bit format, and
-//! activations in `f32`. It narrows what a CPU could do to one way of doing it:
+//! describes, with weights in bf16, f16 or f32, or in MLX's affine format (2, 3, 4, 5, 6 and 8
+//! bits, those that kernels do not read widened to 4 or 8 when loaded), and activations in `f32`. It narrows what a CPU could do to one way of doing it:
 //!
 //! - **One source for every instruction set.** Kernels are written over 16 logical lanes
 //!   (`simd`), compiled for AVX-512 VNNI, AVX2, NEON and a portable fallback, and chosen once at
@@ -22,7 +22,6 @@ pub mod bench;
 mod error;
 mod executor;
 mod forward;
-mod history;
 mod kernels;
 mod kv;
 mod linear;
@@ -34,6 +33,7 @@ mod simd;
 mod synthetic;
 mod weights;
 
+pub use atoll_engine::executor::KvMemory;
 pub use error::LoadError;
 pub use executor::{CpuExecutor, CpuStage};
-pub use options::{CpuOptions, KvMemory, KvType};
+pub use options::{CpuOptions, KvType};

@@ -8,7 +8,7 @@ use crate::pool::{Pool, share};
 use crate::simd::LANES;
 use crate::weights::Source;
 use atoll_engine::model::checkpoint::{Checkpoint, Dtype, TensorEntry};
-use atoll_engine::model::{NormSpec, Quantization, WeightSpec};
+use atoll_engine::model::{NormSpec, Quantization, Stack, WeightSpec};
 
 /// Reads tensors of one checkpoint.
 pub(crate) struct CheckpointSource<'a> {
@@ -27,11 +27,13 @@ impl<'a> CheckpointSource<'a> {
         }
     }
 
-    /// The entry of tensor `name`, which must have `shape`, and its bytes.
+    /// The entry of tensor `name`, which must have `shape`, and its bytes; of a member of a stack, the
+    /// member's.
     fn tensor(
         &mut self,
         name: &str,
         shape: &[usize],
+        stack: Option<Stack>,
     ) -> Result<(&'a TensorEntry, Bytes), LoadError> {
         let fault = |reason: String| LoadError::Tensor {
             name: name.to_owned(),
@@ -41,18 +43,30 @@ impl<'a> CheckpointSource<'a> {
             .checkpoint
             .get(name)
             .ok_or_else(|| fault("is missing from the checkpoint".to_owned()))?;
-        if entry.shape != shape {
+        let stacked: Vec<usize> = stack
+            .map(|s| s.count)
+            .into_iter()
+            .chain(shape.iter().copied())
+            .collect();
+        if entry.shape != stacked {
             return Err(fault(format!(
-                "has shape {:?} instead of {shape:?}",
+                "has shape {:?} instead of {stacked:?}",
                 entry.shape
             )));
+        }
+        if stack.is_some_and(|stack| stack.index >= stack.count) {
+            return Err(fault("has no such member".to_owned()));
         }
         let elements = shape.iter().try_fold(1_usize, |a, &b| a.checked_mul(b));
         let bytes = elements.and_then(|n| n.checked_mul(entry.dtype.size()));
         let range = usize::try_from(entry.offset)
             .ok()
             .zip(bytes)
-            .and_then(|(start, len)| Some(start..start.checked_add(len)?));
+            .and_then(|(start, len)| {
+                let index = stack.map_or(0, |stack| stack.index);
+                let start = start.checked_add(len.checked_mul(index)?)?;
+                Some(start..start.checked_add(len)?)
+            });
         let range = range.ok_or_else(|| fault("is too large".to_owned()))?;
         let data = self
             .map(entry.file)?
@@ -76,8 +90,13 @@ impl<'a> CheckpointSource<'a> {
     }
 
     /// A tensor of floats.
-    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<(FloatType, Bytes), LoadError> {
-        let (entry, bytes) = self.tensor(name, shape)?;
+    fn floats(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        stack: Option<Stack>,
+    ) -> Result<(FloatType, Bytes), LoadError> {
+        let (entry, bytes) = self.tensor(name, shape, stack)?;
         let float = match entry.dtype {
             Dtype::F32 => FloatType::F32,
             Dtype::F16 => FloatType::F16,
@@ -93,8 +112,13 @@ impl<'a> CheckpointSource<'a> {
     }
 
     /// A short vector, converted.
-    fn vector(&mut self, name: &str, size: usize) -> Result<Vec<f32>, LoadError> {
-        let (float, bytes) = self.floats(name, &[size])?;
+    fn vector(
+        &mut self,
+        name: &str,
+        size: usize,
+        stack: Option<Stack>,
+    ) -> Result<Vec<f32>, LoadError> {
+        let (float, bytes) = self.floats(name, &[size], stack)?;
         let bytes = bytes.as_slice();
         Ok((0..size).map(|i| read_float(bytes, float, i)).collect())
     }
@@ -105,7 +129,7 @@ impl<'a> CheckpointSource<'a> {
         let Quantization { bits, group_size } = format;
         let row_words = k * bits as usize / 32;
         let name = format!("{}.weight", spec.name);
-        let (entry, words) = self.tensor(&name, &[n, row_words])?;
+        let (entry, words) = self.tensor(&name, &[n, row_words], spec.stack)?;
         if entry.dtype != Dtype::U32 {
             return Err(LoadError::Tensor {
                 name,
@@ -114,20 +138,24 @@ impl<'a> CheckpointSource<'a> {
         }
         let groups = k / group_size;
         let name = |suffix| format!("{}.{suffix}", spec.name);
-        let (float, scales) = self.floats(&name("scales"), &[n, groups])?;
-        let (bias_float, biases) = self.floats(&name("biases"), &[n, groups])?;
+        let (float, scales) = self.floats(&name("scales"), &[n, groups], spec.stack)?;
+        let (bias_float, biases) = self.floats(&name("biases"), &[n, groups], spec.stack)?;
         if float != bias_float {
             return Err(LoadError::Tensor {
                 name: name("biases"),
                 reason: "has another type than the scales".to_owned(),
             });
         }
+        let widened = widen(words.as_slice(), format)?;
         let source = AffineSource {
             n,
             k,
-            format,
+            format: Quantization {
+                bits: packed_bits(bits),
+                group_size,
+            },
             float,
-            words: words.as_slice(),
+            words: widened.as_ref().map_or(words.as_slice(), Buffer::as_slice),
             scales: scales.as_slice(),
             biases: biases.as_slice(),
         };
@@ -193,18 +221,48 @@ pub(crate) fn pack(source: &AffineSource<'_>, pool: &mut Pool) -> std::io::Resul
     })
 }
 
+/// Bits that a value takes in panels: kernels read 4 and 8.
+pub(crate) fn packed_bits(bits: u32) -> u32 {
+    if bits <= 4 { 4 } else { 8 }
+}
+
+/// Values of other widths in the next larger one that kernels read: the same numbers in more memory.
+/// `None` where they have it already. `words` are whole rows, and rows have whole words, so all rows are
+/// one stream of bits.
+fn widen(words: &[u8], format: Quantization) -> std::io::Result<Option<Buffer<u8>>> {
+    let (bits, wide) = (format.bits as usize, packed_bits(format.bits) as usize);
+    if bits == wide {
+        return Ok(None);
+    }
+    let values = words.len() * 8 / bits;
+    let mut widened = Buffer::<u8>::zeroed(values * wide / 8)?;
+    let mask = (1_u32 << bits) - 1;
+    for (at, out) in widened.as_mut_slice().iter_mut().enumerate() {
+        for part in 0..8 / wide {
+            let first = (at * 8 / wide + part) * bits;
+            let byte = |index: usize| u32::from(words.get(index).copied().unwrap_or(0));
+            // A value of at most 8 bits is in two bytes.
+            let both = byte(first / 8) | byte(first / 8 + 1) << 8;
+            let value = both >> (first % 8) & mask;
+            *out |= (value << (part * wide)) as u8;
+        }
+    }
+    Ok(Some(widened))
+}
+
 /// Rules of the format that kernels rely on.
 pub(crate) fn check_affine(spec: &WeightSpec, format: Quantization) -> Result<(), LoadError> {
     let Quantization { bits, group_size } = format;
-    let known = matches!(bits, 4 | 8) && matches!(group_size, 32 | 64 | 128);
+    let known =
+        Quantization::BITS.contains(&bits) && Quantization::GROUP_SIZES.contains(&group_size);
     if known && spec.in_features.is_multiple_of(group_size) {
         return Ok(());
     }
     Err(LoadError::Tensor {
         name: format!("{}.weight", spec.name),
         reason: format!(
-            "is quantised with {bits} bits in groups of {group_size} over {} columns; this \
-             executor runs 4 and 8 bits in groups of 32, 64 or 128 that divide the columns",
+            "is quantised with {bits} bits in groups of {group_size} over {} columns; this executor \
+             runs 2, 3, 4, 5, 6 and 8 bits in groups of 32, 64 or 128 that divide the columns",
             spec.in_features
         ),
     })
@@ -235,13 +293,14 @@ impl Source for CheckpointSource<'_> {
         let weights = match spec.quantization {
             Some(format) => self.affine(spec, format)?,
             None => {
-                let (float, bytes) = self.floats(&format!("{}.weight", spec.name), &[n, k])?;
+                let (float, bytes) =
+                    self.floats(&format!("{}.weight", spec.name), &[n, k], spec.stack)?;
                 Weights::Dense { bytes, float }
             }
         };
         let bias = spec
             .bias
-            .then(|| self.vector(&format!("{}.bias", spec.name), n))
+            .then(|| self.vector(&format!("{}.bias", spec.name), n, spec.stack))
             .transpose()?;
         Ok(Linear {
             n,
@@ -252,6 +311,6 @@ impl Source for CheckpointSource<'_> {
     }
 
     fn norm_weight(&mut self, spec: &NormSpec) -> Result<Vec<f32>, LoadError> {
-        self.vector(&format!("{}.weight", spec.name), spec.size)
+        self.vector(&format!("{}.weight", spec.name), spec.size, None)
     }
 }

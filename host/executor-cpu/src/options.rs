@@ -1,5 +1,7 @@
 //! What can be chosen when a model is loaded.
 
+use atoll_engine::executor::KvMemory;
+
 use crate::LoadError;
 use crate::kernels::FloatType;
 use crate::simd::LANES;
@@ -36,15 +38,6 @@ impl Default for CpuOptions {
             kernels: None,
         }
     }
-}
-
-/// How much KV memory an executor holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KvMemory {
-    /// As many blocks as fit.
-    Bytes(usize),
-    /// This many blocks.
-    Blocks(usize),
 }
 
 /// How cached keys and values are stored.

@@ -4,7 +4,7 @@
 use crate::LoadError;
 use crate::kernels::FloatType;
 use crate::linear::{Linear, Weights, units};
-use crate::load::check_affine;
+use crate::load::{check_affine, packed_bits};
 use crate::memory::{Buffer, Bytes, Shared};
 use crate::pool::{Pool, share};
 use crate::simd::LANES;
@@ -69,7 +69,9 @@ impl<'a> SyntheticSource<'a> {
     fn affine(&mut self, spec: &WeightSpec, format: Quantization) -> Result<Weights, LoadError> {
         check_affine(spec, format)?;
         let (n, k) = (spec.out_features, spec.in_features);
-        let Quantization { bits, group_size } = format;
+        let group_size = format.group_size;
+        // Memory holds what a loaded model's would.
+        let bits = packed_bits(format.bits);
         let groups = k / group_size;
         let mut words = Buffer::<u32>::zeroed(units(n) * k * bits as usize / 32 * LANES)?;
         self.fill(words.as_mut_slice(), |bits| bits as u32);
@@ -95,7 +97,10 @@ impl<'a> SyntheticSource<'a> {
 
 impl Source for SyntheticSource<'_> {
     fn linear(&mut self, spec: &WeightSpec) -> Result<Linear, LoadError> {
-        self.begin(&spec.name);
+        match spec.stack {
+            Some(stack) => self.begin(&format!("{}.{}", spec.name, stack.index)),
+            None => self.begin(&spec.name),
+        }
         let (n, k) = (spec.out_features, spec.in_features);
         let weights = match spec.quantization {
             Some(format) => self.affine(spec, format)?,

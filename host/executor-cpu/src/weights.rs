@@ -8,8 +8,8 @@
 use crate::LoadError;
 use crate::linear::Linear;
 use atoll_engine::model::{
-    Activation, AttentionSpec, GatedMlpSpec, GqaSpec, MlpSpec, ModelSpec, NormSpec, RopeSpec,
-    WeightSpec,
+    Activation, AttentionSpec, GatedMlpSpec, GqaSpec, MlpSpec, ModelSpec, MoeSpec, NormSpec,
+    RopeSpec, WeightSpec,
 };
 use std::ops::Range;
 
@@ -48,12 +48,45 @@ pub(crate) struct Mlp {
     pub(crate) down: Linear,
 }
 
+/// A few of many MLPs for each token.
+pub(crate) struct Moe {
+    pub(crate) router: Linear,
+    pub(crate) experts: Vec<Mlp>,
+    /// Experts that a token goes through.
+    pub(crate) chosen: usize,
+    /// Whether their weights are divided by their sum.
+    pub(crate) normalise: bool,
+}
+
+/// What follows attention.
+pub(crate) enum FeedForward {
+    Dense(Mlp),
+    Moe(Moe),
+}
+
+impl FeedForward {
+    /// Every MLP.
+    pub(crate) fn mlps(&self) -> &[Mlp] {
+        match self {
+            Self::Dense(mlp) => std::slice::from_ref(mlp),
+            Self::Moe(moe) => &moe.experts,
+        }
+    }
+
+    fn router(&self) -> Option<&Linear> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Moe(moe) => Some(&moe.router),
+        }
+    }
+}
+
 /// One decoder layer.
 pub(crate) struct Layer {
     pub(crate) input_norm: Norm,
     pub(crate) attention: Attention,
     pub(crate) post_attention_norm: Norm,
-    pub(crate) mlp: Mlp,
+    pub(crate) mlp: FeedForward,
 }
 
 /// The whole model, or a range of its layers with what belongs to its ends.
@@ -108,7 +141,7 @@ impl Model {
                         input_norm: norm(source, &layer.input_norm)?,
                         attention: attention(source, &layer.attention)?,
                         post_attention_norm: norm(source, &layer.post_attention_norm)?,
-                        mlp: mlp(source, &layer.mlp)?,
+                        mlp: feed_forward(source, &layer.mlp)?,
                     })
                 })
                 .collect::<Result<_, LoadError>>()?,
@@ -139,8 +172,12 @@ impl Model {
     /// Every matrix.
     fn linears(&self) -> impl Iterator<Item = &Linear> {
         let layers = self.layers.iter().flat_map(|layer| {
-            let (a, m) = (&layer.attention, &layer.mlp);
-            [&a.q, &a.k, &a.v, &a.o, &m.gate, &m.up, &m.down]
+            let a = &layer.attention;
+            let mlps = layer.mlp.mlps().iter();
+            [&a.q, &a.k, &a.v, &a.o]
+                .into_iter()
+                .chain(layer.mlp.router())
+                .chain(mlps.flat_map(|m| [&m.gate, &m.up, &m.down]))
         });
         let head = self.end.iter().flat_map(|end| &end.head);
         self.embedding.iter().chain(head).chain(layers)
@@ -192,7 +229,7 @@ impl Model {
             ));
         }
         for layer in &self.layers {
-            let (a, m) = (&layer.attention, &layer.mlp);
+            let a = &layer.attention;
             let fits = a.head_dim > 0
                 && a.kv_heads > 0
                 && a.heads > 0
@@ -208,10 +245,22 @@ impl Model {
             shape(&a.k, a.kv_heads * a.head_dim, hidden, "k_proj")?;
             shape(&a.v, a.kv_heads * a.head_dim, hidden, "v_proj")?;
             shape(&a.o, hidden, a.heads * a.head_dim, "o_proj")?;
-            let wide = m.gate.n;
-            shape(&m.gate, wide, hidden, "gate_proj")?;
-            shape(&m.up, wide, hidden, "up_proj")?;
-            shape(&m.down, hidden, wide, "down_proj")?;
+            for m in layer.mlp.mlps() {
+                let wide = m.gate.n;
+                shape(&m.gate, wide, hidden, "gate_proj")?;
+                shape(&m.up, wide, hidden, "up_proj")?;
+                shape(&m.down, hidden, wide, "down_proj")?;
+            }
+            if let FeedForward::Moe(moe) = &layer.mlp {
+                shape(&moe.router, moe.experts.len(), hidden, "the router")?;
+                if !(1..=moe.experts.len()).contains(&moe.chosen) {
+                    return Err(LoadError::Spec(format!(
+                        "a token goes through {} of {} experts",
+                        moe.chosen,
+                        moe.experts.len()
+                    )));
+                }
+            }
             length(&layer.input_norm, hidden, "the input norm")?;
             length(
                 &layer.post_attention_norm,
@@ -268,15 +317,36 @@ fn attention(source: &mut impl Source, spec: &AttentionSpec) -> Result<Attention
     })
 }
 
-fn mlp(source: &mut impl Source, spec: &MlpSpec) -> Result<Mlp, LoadError> {
-    let MlpSpec::Gated(GatedMlpSpec {
+fn feed_forward(source: &mut impl Source, spec: &MlpSpec) -> Result<FeedForward, LoadError> {
+    match spec {
+        MlpSpec::Gated(spec) => mlp(source, spec).map(FeedForward::Dense),
+        MlpSpec::Moe(MoeSpec {
+            router,
+            experts,
+            experts_per_token,
+            normalise,
+        }) => Ok(FeedForward::Moe(Moe {
+            router: source.linear(router)?,
+            experts: experts
+                .iter()
+                .map(|spec| mlp(source, spec))
+                .collect::<Result<_, _>>()?,
+            chosen: *experts_per_token,
+            normalise: *normalise,
+        })),
+        _ => Err(LoadError::Unsupported("this kind of MLP".to_owned())),
+    }
+}
+
+fn mlp(source: &mut impl Source, spec: &GatedMlpSpec) -> Result<Mlp, LoadError> {
+    let GatedMlpSpec {
         gate_proj,
         up_proj,
         down_proj,
         activation: Activation::Silu,
-    }) = spec
+    } = spec
     else {
-        return Err(LoadError::Unsupported("this kind of MLP".to_owned()));
+        return Err(LoadError::Unsupported("this activation".to_owned()));
     };
     Ok(Mlp {
         gate: source.linear(gate_proj)?,

@@ -1,10 +1,13 @@
 //! What the host keeps for itself: health, metrics, and facts about plugins and models as JSON.
 
-use axum::extract::{Request, State};
+use atoll_plugin_runtime::PluginInfo;
+use atoll_plugin_runtime::types::ErrorKind;
+use axum::extract::{Query, Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::failure;
 use crate::gateway::Gateway;
 use crate::response::{self, json, text};
 
@@ -60,11 +63,44 @@ pub(crate) async fn plugins(State(gateway): State<Gateway>) -> Response {
         .iter()
         .map(|entry| value(entry.filter.info()))
         .collect();
-    let refused = value(&installed.refused);
+    let infos = |plugins: Vec<&PluginInfo>| plugins.into_iter().map(value).collect::<Vec<_>>();
+    let registry = &installed.registry;
+    let strategies = gateway.inner.strategies.as_ref();
     json(
         StatusCode::OK,
-        &json!({ "dialects": dialects, "filters": filters, "refused": refused }),
+        &json!({
+            "dialects": dialects,
+            "filters": filters,
+            "placement": infos(registry.placements().map(|plugin| plugin.info()).collect()),
+            "scheduling": infos(registry.schedulings().map(|plugin| plugin.info()).collect()),
+            "strategies": strategies.map(|strategies| strategies.standing()),
+            "refused": value(&installed.refused),
+        }),
     )
+}
+
+/// Where a model would run, and why there.
+pub(crate) async fn placements(
+    State(gateway): State<Gateway>,
+    Query(asked): Query<Placements>,
+) -> Response {
+    let outcome = match &gateway.inner.strategies {
+        Some(strategies) => strategies.placements(&asked.model).await,
+        None => Err(failure::error(
+            ErrorKind::Unsupported,
+            "this host places no models",
+        )),
+    };
+    match outcome {
+        Ok(found) => json(StatusCode::OK, &found),
+        Err(error) => response::host_error(&error),
+    }
+}
+
+/// What `/atoll/v1/placements` is asked.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Placements {
+    model: String,
 }
 
 /// Every model that can be named.
@@ -118,7 +154,7 @@ pub(crate) async fn unknown(request: Request) -> Response {
         StatusCode::NOT_FOUND,
         &json!({
             "error": { "message": message, "type": "not_found", "param": null, "code": "unknown_route" },
-            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models", "GET /atoll/v1/cluster"],
+            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models", "GET /atoll/v1/cluster", "GET /atoll/v1/placements?model=NAME"],
         }),
     )
 }

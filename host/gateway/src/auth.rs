@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::filters::matches;
 use crate::gateway::{Gateway, unix_seconds};
 use crate::guard::Peer;
-use crate::keys::{Key, Permit, RateLimits};
+use crate::keys::{Key, Permit, RateLimits, Refusal};
 use crate::{failure, operation, response};
 
 /// The longest wait a client is told, for a quota that never flows back.
@@ -120,12 +120,7 @@ pub(crate) fn admit(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Caller, Box<Refused>> {
-    let refused = |error| {
-        let limits = RateLimits::default();
-        Box::new(Refused { error, limits })
-    };
-    let needed = needs_key(gateway, extensions);
-    let Some(key) = identify(gateway, headers, needed).map_err(refused)? else {
+    let Some(key) = known(gateway, headers, extensions)? else {
         return Ok(Caller::default());
     };
     let name = key.name().to_owned();
@@ -135,16 +130,52 @@ pub(crate) fn admit(
             permit: Some(permit),
             limits,
         }),
-        Err(refusal) => {
-            let wait = refusal.retry_after.min(LONGEST_WAIT).as_millis();
-            let message = format!("the key {name:?} has used up its {}", refusal.what);
-            let error = Error {
-                retry_after_ms: Some(u64::try_from(wait).unwrap_or(u64::MAX)),
-                ..failure::error(ErrorKind::RateLimited, message)
-            };
-            Err(Box::new(Refused { error, limits }))
-        }
+        Err(refusal) => Err(used_up(&name, refusal, limits)),
     }
+}
+
+/// Whether a request could be let in now, without counting one: for what only opens the way for requests. Gives
+/// the key's name.
+///
+/// # Errors
+/// As [`admit`].
+pub(crate) fn may_begin(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Option<String>, Box<Refused>> {
+    let Some(key) = known(gateway, headers, extensions)? else {
+        return Ok(None);
+    };
+    let (admitted, limits) = key.may_begin(Instant::now());
+    let name = key.name().to_owned();
+    match admitted {
+        Ok(()) => Ok(Some(name)),
+        Err(refusal) => Err(used_up(&name, refusal, limits)),
+    }
+}
+
+/// The key of a request, where one is needed or sent.
+fn known(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Option<Arc<Key>>, Box<Refused>> {
+    let needed = needs_key(gateway, extensions);
+    identify(gateway, headers, needed).map_err(|error| {
+        let limits = RateLimits::default();
+        Box::new(Refused { error, limits })
+    })
+}
+
+fn used_up(name: &str, refusal: Refusal, limits: RateLimits) -> Box<Refused> {
+    let wait = refusal.retry_after.min(LONGEST_WAIT).as_millis();
+    let message = format!("the key {name:?} has used up its {}", refusal.what);
+    let error = Error {
+        retry_after_ms: Some(u64::try_from(wait).unwrap_or(u64::MAX)),
+        ..failure::error(ErrorKind::RateLimited, message)
+    };
+    Box::new(Refused { error, limits })
 }
 
 /// The gate before what the host keeps for itself.

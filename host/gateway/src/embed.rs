@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use atoll_engine::engine::{EngineError, PreparedPrompt, PromptInput};
+use atoll_engine::engine::{ContextWindow, EngineError, PreparedPrompt, PromptInput};
 use atoll_plugin_runtime::types::{CompletionInput, EmbedRequest, Embeddings, Error, Timings};
 use futures::future::try_join_all;
 
@@ -94,7 +94,7 @@ fn prepare(
         },
         CompletionInput::Tokens(tokens) => PromptInput::Tokens(tokens.clone()),
     };
-    let prepared = match engine.prepare(&prompt) {
+    let prepared = match engine.prepare(&prompt, ContextWindow::default()) {
         Err(EngineError::ContextOverflow { maximum, .. }) if truncate => {
             let mut tokens = match input {
                 CompletionInput::Text(text) => engine
@@ -103,7 +103,7 @@ fn prepare(
                 CompletionInput::Tokens(tokens) => tokens.clone(),
             };
             tokens.truncate(maximum);
-            engine.prepare(&PromptInput::Tokens(tokens))
+            engine.prepare(&PromptInput::Tokens(tokens), ContextWindow::default())
         }
         prepared => prepared,
     };

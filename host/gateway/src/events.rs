@@ -67,6 +67,7 @@ struct Input {
 struct Counts {
     prompt: u32,
     cached: u32,
+    written: u32,
     output: u32,
 }
 
@@ -210,6 +211,7 @@ impl Translator {
                     state.usage = Counts {
                         prompt: usage.prompt,
                         cached: usage.cached,
+                        written: usage.written,
                         output: usage.output,
                     };
                     state.queued = timings.queued;
@@ -313,7 +315,7 @@ impl Translator {
         Usage {
             prompt_tokens: sum(|usage| usage.prompt),
             cached_tokens: sum(|usage| usage.cached),
-            cache_written_tokens: 0,
+            cache_written_tokens: sum(|usage| usage.written),
             output_tokens: sum(|usage| usage.output),
             reasoning_tokens: self
                 .choices

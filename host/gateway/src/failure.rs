@@ -107,6 +107,7 @@ pub(crate) fn from_engine(failure: &EngineError) -> Error {
         }
         EngineError::ShuttingDown => overloaded(message, DEFAULT_RETRY_AFTER_MS),
         EngineError::InvalidRequest { param, .. } => invalid(client_name(param), message),
+        EngineError::Unsupported { param, .. } => unsupported(client_name(param), message),
         EngineError::ModelNotFound { name } => {
             error(ErrorKind::ModelNotFound(name.clone()), message)
         }

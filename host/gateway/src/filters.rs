@@ -16,7 +16,7 @@ use atoll_plugin_runtime::{Filter, PluginError, Session};
 
 use crate::audit::{Audit, AuditError, AuditFinding, AuditRecord, Decision, Phase};
 use crate::failure::{self, Failure};
-use crate::seen;
+use crate::{operation, seen};
 
 /// One place in the chain: a loaded filter with its settings, and where it applies.
 #[derive(Clone)]
@@ -338,6 +338,8 @@ fn text_operation(operation: &Operation) -> Option<&'static str> {
         Operation::Generate(_) => Some("generate"),
         Operation::CountTokens(_) => Some("count-tokens"),
         Operation::Embed(_) => Some("embed"),
+        // A name and nothing else.
+        Operation::Other(other) if other.kind == operation::FOLLOW => None,
         Operation::Other(_) => Some("other"),
         _ => None,
     }

@@ -40,6 +40,8 @@ enum Asked {
         id: String,
         answer_id: String,
         received_at: u64,
+        /// The name of the key it came with, for the order of those that wait.
+        owner: String,
     },
     CountTokens(Box<GenerateRequest>),
     Embed(EmbedRequest),
@@ -98,6 +100,7 @@ pub(crate) async fn generate(
         id: facts.id,
         answer_id: facts.answer_id,
         received_at: facts.received_at,
+        owner: facts.owner.to_string(),
     };
     let mut parts = there.ask(encode(&asked)?);
     match first(&mut parts).await? {
@@ -194,14 +197,17 @@ pub fn answer(
             mut id,
             answer_id,
             received_at,
+            mut owner,
         }) => match generate::plan(*request, limits) {
             Ok(plan) => {
                 id.truncate(id.floor_char_boundary(MAX_ID));
+                owner.truncate(owner.floor_char_boundary(MAX_ID));
                 let facts = RequestFacts {
                     id,
                     answer_id,
                     received_at,
                     arrived: Instant::now(),
+                    owner: owner.into(),
                 };
                 events(Feed::start(models, plan, facts))
             }
@@ -231,7 +237,7 @@ fn events(feed: Feed) -> BoxStream<'static, Told> {
             return Some((told, (feed, true)));
         }
         let batch = feed.next().await;
-        (!batch.is_empty()).then(|| (Told::Events(batch), (feed, true)))
+        (!batch.is_empty()).then_some((Told::Events(batch), (feed, true)))
     };
     stream::unfold((feed, false), step).boxed()
 }

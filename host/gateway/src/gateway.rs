@@ -4,16 +4,16 @@
 //! the dialects' routes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use atoll_plugin_runtime::RouteError;
 use atoll_plugin_runtime::types::{Error, ErrorKind, FilterContext, HttpResponse, Operation};
+use atoll_plugin_runtime::{PluginRuntime, RouteError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -31,10 +31,12 @@ use crate::metrics::{Metrics, Outcome, Watch};
 use crate::models::Models;
 use crate::options::GatewayOptions;
 use crate::plugins::{Installed, PluginSet};
-use crate::responses::history::Splice;
+use crate::responses::history::{self, Splice};
+use crate::responses::local::LocalAnswers;
 use crate::responses::{ResponseStore, Responses, StoreLimits};
 use crate::source::RequestFacts;
-use crate::{admin, auth, operation, response};
+use crate::strategies::Strategies;
+use crate::{admin, auth, operation, response, socket};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -54,6 +56,10 @@ pub struct GatewayParts {
     pub responses: Option<Arc<ResponseStore>>,
     /// The other machines; `None` for a host that is on its own.
     pub cluster: Option<Arc<dyn ClusterView>>,
+    /// Scheduling and placement strategies, for people who look.
+    pub strategies: Option<Arc<dyn Strategies>>,
+    /// Where plugins run, for what they report on `/metrics`.
+    pub plugin_runtime: Option<PluginRuntime>,
 }
 
 impl GatewayParts {
@@ -69,6 +75,7 @@ impl GatewayParts {
             cluster: None,
             audit,
             keys: Arc::default(),
+            strategies: None,
             responses: match ResponseStore::in_memory(IN_MEMORY) {
                 Ok(store) => Some(Arc::new(store)),
                 Err(error) => {
@@ -76,6 +83,7 @@ impl GatewayParts {
                     None
                 }
             },
+            plugin_runtime: None,
         }
     }
 }
@@ -100,12 +108,13 @@ pub(crate) struct Inner {
     pub(crate) cluster: Option<Arc<dyn ClusterView>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) keys: Arc<KeyRing>,
+    pub(crate) strategies: Option<Arc<dyn Strategies>>,
     pub(crate) responses: Option<Responses>,
     pub(crate) metrics: Metrics,
     /// Requests under way; drained on shutdown.
     pub(crate) requests: TaskTracker,
-    /// Set once, when shutdown begins: new requests are refused.
-    pub(crate) draining: AtomicBool,
+    /// Cancelled when shutdown begins: new requests are refused, and sockets nobody waits on close.
+    pub(crate) draining: CancellationToken,
     /// Cancelled when the grace is over: answers under way end with an error.
     pub(crate) kill: CancellationToken,
 }
@@ -123,6 +132,8 @@ impl Gateway {
             keys,
             responses,
             cluster,
+            strategies,
+            plugin_runtime,
         } = parts;
         let inner = Inner {
             options,
@@ -132,10 +143,11 @@ impl Gateway {
             cluster,
             audit,
             keys,
+            strategies,
             responses: responses.map(Responses::new),
-            metrics: Metrics::new(),
+            metrics: Metrics::new(plugin_runtime),
             requests: TaskTracker::new(),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             kill: CancellationToken::new(),
         };
         Self {
@@ -152,6 +164,7 @@ impl Gateway {
             .route("/atoll/v1/models", get(admin::models))
             .route("/atoll/v1/cluster", get(admin::cluster))
             .route("/atoll/v1/cluster/leave", post(admin::leave_cluster))
+            .route("/atoll/v1/placements", get(admin::placements))
             .route("/atoll", get(admin::unknown))
             .route("/atoll/{*rest}", get(admin::unknown))
             .route_layer(axum::middleware::from_fn_with_state(
@@ -183,12 +196,12 @@ impl Gateway {
 
     /// Whether shutdown has begun.
     pub(crate) fn is_draining(&self) -> bool {
-        self.inner.draining.load(Ordering::Acquire)
+        self.inner.draining.is_cancelled()
     }
 
     /// Refuses new requests from now on.
     pub(crate) fn begin_drain(&self) {
-        self.inner.draining.store(true, Ordering::Release);
+        self.inner.draining.cancel();
         self.inner.requests.close();
     }
 
@@ -217,6 +230,11 @@ impl Gateway {
 /// How often what has expired or was deleted leaves the response store's file.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 
+/// The answer to a message of a socket, which is a request like any other.
+pub(crate) fn message(gateway: &Gateway, request: Request) -> BoxFuture<'static, Response> {
+    Box::pin(dialect_request(State(gateway.clone()), request))
+}
+
 /// The fallback route: everything the host does not keep for itself.
 async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Response {
     let id = request
@@ -242,11 +260,12 @@ async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Re
 }
 
 async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
-    let facts = RequestFacts {
+    let mut facts = RequestFacts {
         answer_id: id.clone(),
         id,
         received_at: unix_seconds(),
         arrived: Instant::now(),
+        owner: "".into(),
     };
     let (parts, body) = request.into_parts();
     // One snapshot from here to the end: the route's dialect and the filters belong together.
@@ -259,6 +278,7 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
             return response::method_not_allowed(&parts, &allow);
         }
     };
+    let socket = parts.extensions.get::<socket::Message>().cloned();
     let dialect = route.dialect;
     let name = dialect.info().name.to_string();
     let mut watch = Watch::begin(&gateway, &name, facts.arrived);
@@ -268,9 +288,13 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
         return response::host_error(&response::draining());
     }
     let mut head = exchange::request_head(&parts, &facts.id, route.params, facts.received_at);
+    if route.socket && socket.is_none() {
+        return socket::open(gateway, parts, dialect, head, watch).await;
+    }
     match auth::admit(&gateway, &parts.headers, &parts.extensions) {
         Ok(caller) => {
             head.ext = caller.ext();
+            facts.owner = caller.name().unwrap_or_default().into();
             watch.caller(caller);
         }
         Err(refused) => {
@@ -304,7 +328,16 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
             return watch.finish_response(response::host_error(&error));
         }
     };
-    let begun = begin(&gateway, &installed, &facts, &mut conversation, &mut watch).await;
+    let local = socket.map(|message| message.answers);
+    let begun = begin(
+        &gateway,
+        &installed,
+        &facts,
+        &mut conversation,
+        &mut watch,
+        local,
+    )
+    .await;
     // The exchange and its sessions keep what they need; an old version goes when they do.
     drop(installed);
     match begun {
@@ -332,18 +365,25 @@ async fn begin(
     facts: &RequestFacts,
     conversation: &mut Conversation,
     watch: &mut Watch,
+    local: Option<Arc<LocalAnswers>>,
 ) -> Result<(Chain, Operation, Keeping), Failure> {
     let mut operation = conversation.decode().await?;
     watch.operation(&operation);
     watch.who().check(&operation)?;
     let mut keeping = Keeping {
         owner: watch.who().name().map(str::to_owned),
+        local,
         ..Keeping::default()
     };
+    let continues = operation::continues(&operation).map(str::to_owned);
+    if let (Some(local), Some(previous)) = (&keeping.local, &continues) {
+        watch.continues(Arc::clone(local), previous.clone());
+    }
     if let Some(responses) = &gateway.inner.responses {
-        keeping.splice = responses
-            .splice(keeping.owner.clone(), &mut operation)
-            .await?;
+        let (owner, local) = (keeping.owner.clone(), keeping.local.clone());
+        keeping.splice = responses.splice(owner, local, &mut operation).await?;
+    } else if let Some(previous) = continues {
+        return Err(history::missing(&previous).into());
     }
     let context = FilterContext {
         request_id: facts.id.clone(),
@@ -363,6 +403,8 @@ async fn begin(
 pub(crate) struct Keeping {
     /// The key that may see it.
     pub owner: Option<String>,
+    /// What its socket remembers.
+    pub local: Option<Arc<LocalAnswers>>,
     /// Where its own messages are.
     pub splice: Splice,
 }
@@ -381,7 +423,23 @@ pub(crate) async fn fail(
     watch.finish_response(rendered_or_host(rendered))
 }
 
-fn rendered_or_host(rendered: Result<HttpResponse, Error>) -> Response {
+/// The words in which the dialect refuses a message of a socket that never became a request.
+pub(crate) async fn refuse_message(gateway: &Gateway, request: Request, error: Error) -> Response {
+    let (parts, _) = request.into_parts();
+    let installed = gateway.inner.plugins.snapshot();
+    let path = parts.uri.path();
+    let Ok(route) = installed
+        .registry
+        .route(parts.method.as_str(), path, &parts.headers)
+    else {
+        return response::host_error(&error);
+    };
+    let id = parts.extensions.get::<RequestId>().map(|id| id.0.as_str());
+    let head = exchange::request_head(&parts, id.unwrap_or_default(), route.params, unix_seconds());
+    rendered_or_host(exchange::fail_afresh(route.dialect, head, error).await)
+}
+
+pub(crate) fn rendered_or_host(rendered: Result<HttpResponse, Error>) -> Response {
     match rendered {
         Ok(rendered) => response::whole(rendered),
         Err(error) => response::host_error(&error),

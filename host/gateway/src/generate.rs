@@ -4,18 +4,18 @@
 //! is loaded. What the engine cannot do yet is refused with the field's name; nothing a client
 //! said is ignored in silence, except hints that change no token (cache keys, metadata).
 
-use atoll_engine::engine::{AnswerRules, ChatPrompt, PromptInput};
+use atoll_engine::engine::{AnswerRules, ChatPrompt, ContextWindow, PromptInput};
 use atoll_engine::executor::TokenId;
 use atoll_engine::sampling::SamplingParams;
 use atoll_plugin_runtime::types::{
-    Completion, CompletionInput, Error, GenerateRequest, KeepAlive, Overflow, Prompt,
-    ReasoningMode, Sampling,
+    Completion, CompletionInput, Error, GenerateRequest, KeepAlive, Prompt, ReasoningMode, Sampling,
 };
 use serde_json::{Map, Value};
 
 use crate::models::SamplingDefaults;
 use crate::options::Limits;
-use crate::{failure, prompt, rules};
+use crate::remarks::Remarks;
+use crate::{failure, fit, prompt, rules};
 
 /// A request in the engine's terms, before a model is at hand.
 #[derive(Debug)]
@@ -48,6 +48,12 @@ pub(crate) struct Plan {
     pub stream: bool,
     /// How long the model stays in memory afterwards, if the client said.
     pub keep_alive: Option<KeepAlive>,
+    /// How much of the context prompt and answer may use.
+    pub window: ContextWindow,
+    /// The client asked for reasoning.
+    pub reasons: bool,
+    /// What the client should know.
+    pub remarks: Remarks,
 }
 
 impl Plan {
@@ -70,7 +76,11 @@ pub(crate) fn plan(request: GenerateRequest, limits: &Limits) -> Result<Plan, Er
     }
     check_stop(&request.stop, limits)?;
     let variables = template_variables(&request)?;
-    let rules = rules::read(&request)?;
+    let wishes = fit::wishes(&request)?;
+    let rules = AnswerRules {
+        reasoning_required: wishes.reasoning_required,
+        ..rules::read(&request)?
+    };
     let tools = rules::for_template(&request);
     let effort = request.reasoning.effort.clone();
     let (inputs, echo) = match request.prompt {
@@ -108,6 +118,9 @@ pub(crate) fn plan(request: GenerateRequest, limits: &Limits) -> Result<Plan, Er
         logprobs: request.logprobs,
         stream: request.streaming.enabled,
         keep_alive: request.keep_alive,
+        window: wishes.window,
+        reasons: request.reasoning.mode == ReasoningMode::On,
+        remarks: Remarks::default(),
     };
     if plan.choices == 0 || plan.total_choices() > limits.max_choices {
         return Err(failure::invalid(
@@ -186,21 +199,25 @@ fn completion_inputs(completion: &Completion) -> Result<Vec<PromptInput>, Error>
     if completion.inputs.is_empty() {
         return Err(failure::invalid("prompt", "there is no prompt"));
     }
-    if completion
+    let suffix = completion
         .suffix
         .as_ref()
-        .is_some_and(|suffix| !suffix.is_empty())
-    {
-        return Err(failure::unsupported(
-            "suffix",
-            "filling in the middle is not available yet",
-        ));
-    }
+        .filter(|suffix| !suffix.is_empty());
     let convert = |(index, input): (usize, &CompletionInput)| match input {
-        CompletionInput::Text(text) => Ok(PromptInput::Text {
-            text: text.clone(),
-            add_special_tokens: true,
+        CompletionInput::Text(text) => Ok(match suffix {
+            None => PromptInput::Text {
+                text: text.clone(),
+                add_special_tokens: true,
+            },
+            Some(suffix) => PromptInput::Infill {
+                prefix: text.clone(),
+                suffix: suffix.clone(),
+            },
         }),
+        CompletionInput::Tokens(_) if suffix.is_some() => Err(failure::unsupported(
+            "suffix",
+            "a suffix goes with a prompt of text, not of tokens",
+        )),
         CompletionInput::Tokens(tokens) if tokens.is_empty() => Err(failure::invalid(
             format!("prompt[{index}]"),
             "the list of tokens is empty",
@@ -279,15 +296,6 @@ fn refuse_unsupported(request: &GenerateRequest) -> Result<(), Error> {
     }
     if request.sampling.typical_p.is_some_and(|p| p < 1.0) {
         return refuse("typical_p", "locally typical sampling is not available");
-    }
-    match request.overflow {
-        Overflow::Refuse => {}
-        Overflow::TruncateOldest | Overflow::Shift => {
-            return refuse(
-                "truncation",
-                "cutting prompts that are too long is not available yet",
-            );
-        }
     }
     if request.state.conversation_id.is_some() {
         return refuse("conversation", "stored conversations are not available yet");

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use atoll_engine::engine::{ChatPrompt, EngineError, PreparedPrompt, PromptInput};
+use atoll_engine::engine::{ChatPrompt, ContextWindow, EngineError, PreparedPrompt, PromptInput};
 use serde_json::{Map, Value, json};
 
 use crate::models::TextEngine;
@@ -19,8 +19,9 @@ const MARK: &str = "zqxjk";
 pub(crate) fn prepare(
     engine: &dyn TextEngine,
     input: &PromptInput,
+    window: ContextWindow,
 ) -> Result<PreparedPrompt, EngineError> {
-    engine.prepare(&placed(input, || takes_them(engine)))
+    engine.prepare(&placed(input, || takes_them(engine)), window)
 }
 
 fn placed(input: &PromptInput, takes_them: impl FnOnce() -> bool) -> Cow<'_, PromptInput> {
@@ -59,7 +60,7 @@ fn takes_them(engine: &dyn TextEngine) -> bool {
         add_generation_prompt: true,
         continue_final_message: false,
     });
-    let rendered = engine.prepare(&probe);
+    let rendered = engine.prepare(&probe, ContextWindow::default());
     let text = rendered.and_then(|prompt| engine.decode(prompt.tokens()));
     text.is_ok_and(|text| text.contains(MARK))
 }

@@ -16,6 +16,6 @@ mod quota;
 mod ring;
 
 pub use file::{KeyFile, KeyLimits, KeyRecord, NewKey};
-pub(crate) use quota::RateLimits;
+pub(crate) use quota::{RateLimits, Refusal};
 pub use ring::KeyRing;
 pub(crate) use ring::{Key, Permit};

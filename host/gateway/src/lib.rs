@@ -6,6 +6,7 @@
 //! | file | stage |
 //! |---|---|
 //! | `server` | listeners, connections, shutdown |
+//! | `socket` | WebSockets: each message a request of its own |
 //! | `guard` | request id, host name, origin, drain |
 //! | `auth`, `keys` | who asks, whether he may, and how much is left |
 //! | `gateway` | route, dialect, from arrival to answer |
@@ -16,7 +17,8 @@
 //! | `seen` | what the model is about to see, for whoever sets up filters |
 //! | `operation` | doing what the dialect asks for |
 //! | `embed` | texts to vectors |
-//! | `generate`, `prompt`, `rules`, `inline_system` | canonical request to the engine's request |
+//! | `generate`, `prompt`, `rules`, `inline_system`, `fit` | canonical request to the engine's request |
+//! | `remarks` | what a client should know beside its answer |
 //! | `responses` | answers that are kept |
 //! | `source` | loading, tokenizing, queueing; the engine's events as they come |
 //! | `forward`, `cluster` | what another host of the pool answers |
@@ -37,6 +39,7 @@ mod events;
 mod exchange;
 mod failure;
 mod filters;
+mod fit;
 mod gateway;
 mod generate;
 mod guard;
@@ -44,13 +47,16 @@ mod inline_system;
 mod items;
 mod metrics;
 mod operation;
+mod plugin_metrics;
 mod plugins;
 mod prompt;
 mod pull;
+mod remarks;
 mod response;
 pub mod responses;
 mod rules;
 mod seen;
+mod socket;
 mod source;
 mod stream;
 
@@ -63,6 +69,7 @@ pub mod models;
 pub mod options;
 pub mod pool;
 pub mod server;
+mod strategies;
 pub mod tokenizer;
 
 pub use error::GatewayError;
@@ -71,3 +78,4 @@ pub use gateway::{Gateway, GatewayParts};
 pub use options::{Access, GatewayOptions, Limits};
 pub use plugins::{Installed, PluginSet, RefusedPlugin};
 pub use server::{Server, Shutdown};
+pub use strategies::Strategies;

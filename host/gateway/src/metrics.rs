@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use atoll_plugin_runtime::PluginError;
 use atoll_plugin_runtime::types::{ErrorKind, Event, Operation, Usage};
+use atoll_plugin_runtime::{PluginError, PluginRuntime};
 use axum::response::Response;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -24,6 +24,8 @@ use crate::auth::Caller;
 use crate::failure::{self, Failure};
 use crate::gateway::{Gateway, Inner};
 use crate::operation;
+use crate::plugin_metrics::PluginMetrics;
+use crate::responses::local::LocalAnswers;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -73,6 +75,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     in_flight: Gauge,
+    sockets: Gauge,
     duration: Family<RequestLabels, Histogram, fn() -> Histogram>,
     first_token: Family<ModelLabels, Histogram, fn() -> Histogram>,
     inter_token: Family<ModelLabels, Histogram, fn() -> Histogram>,
@@ -107,8 +110,12 @@ fn inter_token_buckets() -> Histogram {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// Everything at zero; with `plugins`, what those report too.
+    pub(crate) fn new(plugins: Option<PluginRuntime>) -> Self {
         let mut registry = Registry::with_prefix("atoll");
+        if let Some(runtime) = plugins {
+            registry.register_collector(Box::new(PluginMetrics(runtime)));
+        }
         let requests = Family::default();
         registry.register("requests", "Requests that ended, by how", requests.clone());
         let in_flight = Gauge::default();
@@ -117,6 +124,8 @@ impl Metrics {
             "Requests under way",
             in_flight.clone(),
         );
+        let sockets = Gauge::default();
+        registry.register("sockets", "Open WebSockets", sockets.clone());
         let duration = Family::new_with_constructor(request_buckets as fn() -> Histogram);
         registry.register_with_unit(
             "request_duration",
@@ -180,6 +189,7 @@ impl Metrics {
             registry,
             requests,
             in_flight,
+            sockets,
             duration,
             first_token,
             inter_token,
@@ -191,6 +201,12 @@ impl Metrics {
             blocks,
             audit_lost,
         }
+    }
+
+    /// Counts a socket until the guard goes.
+    pub(crate) fn socket_opened(&self) -> SocketGuard {
+        self.sockets.inc();
+        SocketGuard(self.sockets.clone())
     }
 
     /// Everything, as text, with the engines' load at this moment.
@@ -217,6 +233,15 @@ impl Metrics {
             let _ = writeln!(out, "# the metrics could not be written");
         }
         out
+    }
+}
+
+/// An open socket.
+pub(crate) struct SocketGuard(Gauge);
+
+impl Drop for SocketGuard {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -260,6 +285,8 @@ pub(crate) struct Watch {
     caller: Caller,
     /// Tokens of the answer charged so far.
     charged: u32,
+    /// What it continues on its socket.
+    continues: Option<(Arc<LocalAnswers>, String)>,
     /// Counts the request as under way.
     _token: TaskTrackerToken,
 }
@@ -284,6 +311,7 @@ impl Watch {
             outcome: None,
             caller: Caller::default(),
             charged: 0,
+            continues: None,
             _token: inner.requests.token(),
             inner,
         }
@@ -403,6 +431,22 @@ impl Watch {
         self.outcome.get_or_insert(outcome);
     }
 
+    /// The request opens a socket: it has no operation of its own.
+    pub(crate) fn opens_socket(&mut self) {
+        self.operation = "open_socket";
+    }
+
+    /// Should it fail, the socket forgets what it continues, as the original does: the next attempt says
+    /// everything again.
+    pub(crate) fn continues(&mut self, local: Arc<LocalAnswers>, previous: String) {
+        self.continues = Some((local, previous));
+    }
+
+    /// The status that the client is told.
+    pub(crate) fn status(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
     /// The head of an answer that goes on.
     pub(crate) fn peek_response(&mut self, response: Response) -> Response {
         self.status = Some(response.status().as_u16());
@@ -418,6 +462,11 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or(Outcome::Disconnected);
+        if let Some((local, previous)) = self.continues.take()
+            && outcome != Outcome::Finished
+        {
+            local.forget(&previous);
+        }
         // nginx's code for a client that closed first.
         let status = self.status.unwrap_or(499);
         let metrics = &self.inner.metrics;

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use atoll_engine::engine::{
-    AnswerPlan, AnswerRules, EngineError, EngineLoad, GenerateRequest, GenerationEvent,
-    PreparedPrompt, PromptInput,
+    AnswerPlan, AnswerRules, ContextWindow, EngineError, EngineLoad, GenerateRequest,
+    GenerationEvent, PreparedPrompt, PromptInput,
 };
 use atoll_engine::executor::TokenId;
 use atoll_engine::text::template::TemplateFeatures;
@@ -78,11 +78,15 @@ pub trait TextEngine: Send + Sync + 'static {
     /// Who it is.
     fn facts(&self) -> EngineFacts;
 
-    /// Renders and tokenizes a prompt. CPU-bound; called on a blocking thread.
+    /// Renders and tokenizes a prompt for a window of the context. CPU-bound; called on a blocking thread.
     ///
     /// # Errors
-    /// A template that refuses the messages, or a prompt beyond all limits.
-    fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError>;
+    /// A template that refuses the messages, or a prompt that does not fit and may not be cut.
+    fn prepare(
+        &self,
+        input: &PromptInput,
+        window: ContextWindow,
+    ) -> Result<PreparedPrompt, EngineError>;
 
     /// A vector for a prompt, pooled as the model's makers say, not normalised. Dropping the future
     /// gives the work up.

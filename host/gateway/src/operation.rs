@@ -21,7 +21,8 @@ use crate::gateway::{Gateway, Keeping, fail};
 use crate::metrics::Watch;
 use crate::models::Models;
 use crate::responses::Responses;
-use crate::responses::recorder::Recorder;
+use crate::responses::follow;
+use crate::responses::recorder::{Place, Recorder};
 use crate::source::{Feed, RequestFacts};
 use crate::stream::Answer;
 use crate::{embed, forward, generate, library, pull, response, rules, source};
@@ -35,6 +36,16 @@ pub(crate) async fn execute(
     (operation, keeping): (Operation, Keeping),
     mut watch: Watch,
 ) -> Response {
+    let ignored = match &operation {
+        Operation::Embed(request) => {
+            response::ignored_fields(request.ext.as_deref(), std::iter::empty())
+        }
+        Operation::CountTokens(request) => response::ignored_fields(
+            request.unconsumed.as_deref(),
+            rules::left_out(&request.tools),
+        ),
+        _ => None,
+    };
     let result = match operation {
         Operation::Generate(request) => {
             let asked = (request, keeping);
@@ -42,6 +53,9 @@ pub(crate) async fn execute(
         }
         Operation::PullModel(name) => {
             return pull::answer(gateway, conversation, name, watch).await;
+        }
+        Operation::Other(asked) if asked.kind == FOLLOW => {
+            return followed(&gateway, conversation, &asked.value, keeping.owner, watch).await;
         }
         other => question(&gateway, watch.who(), facts.arrived, other, keeping.owner)
             .await
@@ -59,7 +73,11 @@ pub(crate) async fn execute(
     match replied {
         Ok(rendered) => {
             watch.finished();
-            watch.finish_response(response::whole(rendered))
+            let mut response = watch.finish_response(response::whole(rendered));
+            if let Some(ignored) = ignored {
+                response.headers_mut().insert("x-atoll-ignored", ignored);
+            }
+            response
         }
         Err(failure) => fail(conversation, failure, watch).await,
     }
@@ -68,12 +86,13 @@ pub(crate) async fn execute(
 async fn generate(
     gateway: Gateway,
     mut facts: RequestFacts,
-    mut conversation: Conversation,
+    conversation: Conversation,
     chain: Chain,
     (request, keeping): (GenerateRequest, Keeping),
     mut watch: Watch,
 ) -> Response {
-    let background = request.state.background;
+    // What nobody could read later cannot run without its client.
+    let background = request.state.background && request.state.store;
     let recorder = match recorder(&gateway, &request, keeping, &mut facts) {
         Ok(recorder) => recorder,
         Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
@@ -88,40 +107,33 @@ async fn generate(
         Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
     };
     let stream = plan.stream;
+    let remarks = plan.remarks.clone();
     watch.streamed(stream);
-    let mut feed = match forwarded {
+    let feed = match forwarded {
         Some((there, request)) => Feed::forward(there, request, facts),
         None => Feed::start(Arc::clone(&gateway.inner.models), plan, facts),
     };
-    let recorder = match recorder {
-        Some(recorder) if background && !stream => {
-            let begun = recorder.response().clone();
-            // What is refused at once is an error now, not a failed answer later.
-            let patience = gateway.inner.options.limits.head_after;
-            let replied = match timeout(patience, feed.admitted()).await {
-                Ok(Err(error)) => Err(Failure::Typed(error)),
-                Ok(Ok(())) | Err(_) => conversation.reply(OperationResult::Stored(begun)).await,
-            };
-            let rendered = match replied {
-                Ok(rendered) => rendered,
-                Err(failure) => return fail(conversation, failure, watch).await,
-            };
-            return run_on(&gateway, recorder, feed, chain, watch, rendered).await;
+    let mut response = match (recorder, &gateway.inner.responses) {
+        (Some(recorder), Some(responses)) if background => {
+            let parts = (recorder, feed, chain, watch);
+            leave_running(&gateway, responses, conversation, parts, stream).await
         }
-        recorder => recorder,
-    };
-    let mut answer = Answer::new(&gateway, conversation, chain, feed, watch);
-    if let Some(recorder) = recorder {
-        answer = answer.recording(recorder, background);
-    }
-    let mut response = if stream {
-        answer.stream().await
-    } else {
-        answer.collect().await
+        (recorder, _) => {
+            let mut answer = Answer::new(&gateway, conversation, chain, feed, watch);
+            if let Some(recorder) = recorder {
+                answer = answer.recording(recorder);
+            }
+            if stream {
+                answer.stream().await
+            } else {
+                answer.collect().await
+            }
+        }
     };
     if let Some(ignored) = ignored {
         response.headers_mut().insert("x-atoll-ignored", ignored);
     }
+    remarks.write(response.headers_mut());
     response
 }
 
@@ -132,38 +144,104 @@ fn recorder(
     keeping: Keeping,
     facts: &mut RequestFacts,
 ) -> Result<Option<Recorder>, Error> {
-    if !request.state.store {
-        return Ok(None);
-    }
-    let Some(responses) = &gateway.inner.responses else {
-        let message = "this host keeps no answers; set store to false";
-        return Err(failure::unsupported("store", message));
+    let place = match (&gateway.inner.responses, keeping.local) {
+        (Some(responses), _) if request.state.store => Place::Store(responses.clone()),
+        (None, _) if request.state.store => {
+            let message = "this host keeps no answers; set store to false";
+            return Err(failure::unsupported("store", message));
+        }
+        (_, Some(local)) => Place::Socket(local),
+        (_, None) => return Ok(None),
     };
     // Nobody can guess it, and nobody can take the place of another's.
     facts.answer_id = uuid::Uuid::new_v4().simple().to_string();
-    let recorder = Recorder::new(
-        responses.clone(),
-        keeping.owner,
-        request,
-        keeping.splice,
-        facts,
-    );
+    let recorder = Recorder::new(place, keeping.owner, request, keeping.splice, facts);
     Ok(Some(recorder))
 }
 
-/// Leaves an answer to itself and tells the client where it will be.
-async fn run_on(
+/// Leaves an answer to itself; the client is told where it will be, or reads it as it comes.
+async fn leave_running(
     gateway: &Gateway,
-    recorder: Recorder,
-    feed: Feed,
-    chain: Chain,
-    watch: Watch,
-    rendered: HttpResponse,
+    responses: &Responses,
+    mut conversation: Conversation,
+    (recorder, mut feed, chain, mut watch): (Recorder, Feed, Chain, Watch),
+    stream: bool,
 ) -> Response {
-    if let Some(responses) = &gateway.inner.responses {
-        responses.run(gateway, recorder, feed, chain, watch).await;
+    // What is refused at once is an error now, not a failed answer later.
+    let patience = gateway.inner.options.limits.head_after;
+    let begun = match timeout(patience, feed.admitted()).await {
+        Ok(Err(error)) => Err(Failure::Typed(error)),
+        Ok(Ok(())) | Err(_) if stream => conversation.head().await.map(|head| HttpResponse {
+            head,
+            body: Vec::new(),
+        }),
+        Ok(Ok(())) | Err(_) => {
+            let begun = recorder.response().clone();
+            conversation.reply(OperationResult::Stored(begun)).await
+        }
+    };
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(failure) => return fail(conversation, failure, watch).await,
+    };
+    watch.status(begun.head.status);
+    let follower = responses.run(gateway, recorder, feed, chain, watch).await;
+    if stream {
+        follow::stream(gateway, conversation, follower, begun, None)
+    } else {
+        response::whole(begun)
     }
-    response::whole(rendered)
+}
+
+/// A stored answer as a stream: what there is of it, and then what comes.
+async fn followed(
+    gateway: &Gateway,
+    mut conversation: Conversation,
+    value: &str,
+    owner: Option<String>,
+    mut watch: Watch,
+) -> Response {
+    let found = match Follow::read(value) {
+        Ok(asked) => match kept(gateway) {
+            Ok(responses) => responses.follow(owner, asked.id, asked.resumed).await,
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    let (stored, follower) = match found {
+        Ok(found) => found,
+        Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
+    };
+    let begun = match conversation.reply(OperationResult::Stored(stored)).await {
+        Ok(begun) => begun,
+        Err(failure) => return fail(conversation, failure, watch).await,
+    };
+    let Some(follower) = follower else {
+        watch.finished();
+        return watch.finish_response(response::whole(begun));
+    };
+    watch.streamed(true);
+    follow::stream(gateway, conversation, follower, begun, Some(watch))
+}
+
+/// The name of an operation that gives a stored answer as a stream.
+pub(crate) const FOLLOW: &str = "follow-response";
+
+/// What that operation says.
+#[derive(serde::Deserialize)]
+struct Follow {
+    id: String,
+    #[serde(default)]
+    resumed: bool,
+}
+
+impl Follow {
+    fn read(value: &str) -> Result<Self, Error> {
+        serde_json::from_str(value).map_err(|error| {
+            let message = format!("the dialect's {FOLLOW} cannot be read: {error}");
+            failure::error(ErrorKind::Internal, message)
+        })
+    }
 }
 
 /// Everything that has one answer.
@@ -301,6 +379,14 @@ pub(crate) fn conversation_id(operation: &Operation) -> Option<&str> {
     }
 }
 
+/// The stored answer an operation continues.
+pub(crate) fn continues(operation: &Operation) -> Option<&str> {
+    match operation {
+        Operation::Generate(request) => request.state.previous_response_id.as_deref(),
+        _ => None,
+    }
+}
+
 /// The operation's name in metrics and traces; the first three are OpenTelemetry's.
 pub(crate) fn name(operation: &Operation) -> &'static str {
     use atoll_plugin_runtime::types::Prompt;
@@ -322,6 +408,7 @@ pub(crate) fn name(operation: &Operation) -> &'static str {
         Operation::DeleteResponse(_) => "delete_response",
         Operation::CancelResponse(_) => "cancel_response",
         Operation::None => "none",
+        Operation::Other(asked) if asked.kind == FOLLOW => "follow_response",
         Operation::Other(_) => "other",
     }
 }

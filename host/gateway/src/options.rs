@@ -34,6 +34,12 @@ pub struct Limits {
     pub max_stop_strings: usize,
     /// Longest stop string in bytes; text is held back by this much.
     pub max_stop_bytes: usize,
+    /// How long an open socket may go without a message of its client. People think longer between two turns
+    /// than any proxy waits, and what a socket remembers is gone with it.
+    pub socket_idle: Duration,
+    /// Silence on an open socket after which the client is asked whether it is there. After three such spans
+    /// without a sign it is gone, and so is the answer it waits for.
+    pub socket_ping: Duration,
     /// Most open connections; more wait to be accepted.
     pub max_connections: usize,
     /// On shutdown, how long answers under way may take to finish before they are cut off.
@@ -54,6 +60,8 @@ impl Default for Limits {
             max_choices: 128,
             max_stop_strings: 16,
             max_stop_bytes: 1024,
+            socket_idle: Duration::from_secs(30 * 60),
+            socket_ping: Duration::from_secs(20),
             max_connections: 1024,
             drain_grace: Duration::from_secs(30),
         }

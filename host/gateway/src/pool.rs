@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_engine::engine::{
-    AnswerPlan, AnswerRules, EngineError, EngineGuard, EngineLoad, GenerateRequest, Generation,
-    KeepAlive, ModelPool, ModelState, PreparedPrompt, PromptInput,
+    AnswerPlan, AnswerRules, ContextWindow, EngineError, EngineGuard, EngineLoad, GenerateRequest,
+    Generation, KeepAlive, ModelPool, ModelState, PreparedPrompt, PromptInput,
 };
 use atoll_engine::executor::TokenId;
 use atoll_engine::text::template::TemplateFeatures;
@@ -182,8 +182,12 @@ impl TextEngine for PooledEngine {
         self.facts.clone()
     }
 
-    fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError> {
-        self.guard.prepare(input)
+    fn prepare(
+        &self,
+        input: &PromptInput,
+        window: ContextWindow,
+    ) -> Result<PreparedPrompt, EngineError> {
+        self.guard.prepare_within(input, window)
     }
 
     fn features(&self) -> TemplateFeatures {

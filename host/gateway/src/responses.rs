@@ -10,9 +10,13 @@
 //! | `history` | a chain of records in front of a new request |
 //! | `recorder` | events of a running answer into a record |
 //! | `background` | answers that run without their client |
+//! | `follow` | an answer as a stream, again or while it runs |
+//! | `local` | what a socket remembers without having it stored |
 
 pub(crate) mod background;
+pub(crate) mod follow;
 pub(crate) mod history;
+pub(crate) mod local;
 pub(crate) mod recorder;
 mod store;
 
@@ -25,6 +29,7 @@ pub use store::{ResponseStore, StoreError, StoreLimits};
 
 use crate::failure;
 use background::Running;
+use local::LocalAnswers;
 
 /// A record of the store.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -34,6 +39,11 @@ pub struct Kept {
     /// Its request holds the whole conversation: a filter added or removed messages, so that what it continued
     /// cannot be told apart from its own.
     pub whole: bool,
+    /// Lengths in bytes of the deltas as they were sent, in order, so that a stream can be given again from
+    /// where it broke off. `None` where what was sent is not what is kept: a filter changed it, or it had log
+    /// probabilities.
+    #[serde(default)]
+    pub cuts: Option<Vec<u32>>,
     /// Request and answer.
     pub response: StoredResponse,
 }
@@ -68,11 +78,17 @@ impl Responses {
         owner: Option<String>,
         id: String,
     ) -> Result<StoredResponse, Error> {
+        self.kept(owner, id).await.map(|kept| kept.response)
+    }
+
+    /// The record of that id.
+    async fn kept(&self, owner: Option<String>, id: String) -> Result<Kept, Error> {
         let name = id.clone();
         let found = self
             .blocking(move |store| store.get(owner.as_deref(), &id))
             .await?;
-        let mut response = found.ok_or_else(|| not_found(&name))?.response;
+        let mut kept = found.ok_or_else(|| not_found(&name))?;
+        let response = &mut kept.response;
         let unfinished = matches!(
             response.status,
             StoredStatus::Queued | StoredStatus::InProgress
@@ -86,7 +102,7 @@ impl Responses {
                 .events
                 .push(atoll_plugin_runtime::types::Event::Failed(error));
         }
-        Ok(response)
+        Ok(kept)
     }
 
     /// Removes it, ending it first if it runs.
@@ -129,11 +145,19 @@ impl Responses {
         }
     }
 
-    /// What `id` continues, itself included, oldest first.
-    async fn chain(&self, owner: Option<String>, id: String) -> Result<Vec<Kept>, Error> {
+    /// What `id` continues, itself included, oldest first. On a socket, what that remembers too.
+    async fn chain(
+        &self,
+        owner: Option<String>,
+        local: Option<Arc<LocalAnswers>>,
+        id: String,
+    ) -> Result<Vec<Kept>, Error> {
         let name = id.clone();
         let chain = self
-            .blocking(move |store| store.chain(owner.as_deref(), &id))
+            .blocking(move |store| {
+                let beside = |id: &str| local.as_ref().and_then(|local| local.get(id));
+                store.chain(owner.as_deref(), &id, beside)
+            })
             .await?;
         chain.ok_or_else(|| history::missing(&name))
     }

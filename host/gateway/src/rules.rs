@@ -79,6 +79,7 @@ pub(crate) fn read(request: &GenerateRequest) -> Result<AnswerRules, Error> {
         single_call,
         form: form(&request.format)?,
         reasoning_budget: budget,
+        reasoning_required: false,
     })
 }
 

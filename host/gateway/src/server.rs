@@ -28,6 +28,7 @@ use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::guard::Peer;
 use crate::options::Limits;
+use crate::socket::Handover;
 use crate::stream::NOTICE;
 
 /// How long connections may take to close once nothing is under way.
@@ -199,9 +200,12 @@ impl Acceptor {
             loopback: self.loopback,
             remote,
         };
+        let handover = Handover::default();
+        let offered = handover.clone();
         let service = self.gateway.router().map_request(
             move |mut request: http::Request<hyper::body::Incoming>| {
                 request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(offered.clone());
                 request.map(axum::body::Body::new)
             },
         );
@@ -221,7 +225,7 @@ impl Acceptor {
                 return;
             }
             let service = TowerToHyperService::new(service);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
@@ -232,6 +236,10 @@ impl Acceptor {
             };
             if let Err(error) = ended {
                 tracing::debug!(%remote, %error, "a connection ended early");
+            }
+            // An opened socket lives on in the place of the connection.
+            if let Some(socket) = handover.take() {
+                socket.await;
             }
         }
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atoll_engine::engine::{
-    AnswerPlan, EngineError, GenerateRequest, GenerationEvent, PreparedPrompt, PromptInput,
+    AnswerPlan, ContextWindow, EngineError, GenerateRequest, GenerationEvent, PreparedPrompt,
+    PromptInput,
 };
 use atoll_plugin_runtime::types::{self, Error, ErrorKind, Event, Started};
 use futures::future::BoxFuture;
@@ -19,7 +20,8 @@ use crate::events::{Elapsed, Splitting, Translator};
 use crate::forward::{self, Elsewhere};
 use crate::generate::{self, Plan};
 use crate::models::{Models, TextEngine};
-use crate::{failure, inline_system, rules};
+use crate::remarks::Remarks;
+use crate::{failure, fit, rules};
 
 /// Most events handed to one encode call. Enough that a burst (a fast model, a slow plugin) costs
 /// one crossing; small enough that no batch holds a client's text for long.
@@ -36,6 +38,8 @@ pub(crate) struct RequestFacts {
     pub received_at: u64,
     /// The same moment on a clock that never goes back.
     pub arrived: Instant,
+    /// The name of the key it came with; empty without one.
+    pub owner: Arc<str>,
 }
 
 /// Canonical events of one answer.
@@ -174,7 +178,7 @@ pub(crate) async fn count(models: Arc<dyn Models>, plan: Plan) -> Result<u32, Er
         .engine(&plan.model)
         .await
         .map_err(|error| failure::from_engine(&error))?;
-    let prompts = prepare(&engine, plan.inputs).await?;
+    let prompts = prepare(&engine, plan.inputs, plan.window, plan.remarks).await?;
     Ok(prompts
         .iter()
         .fold(0u32, |sum, prompt| sum.saturating_add(prompt.token_count())))
@@ -197,7 +201,11 @@ async fn start(
     if plan.rules.reasoning_budget.is_none() && !engine.features().reasoning_effort {
         plan.rules.reasoning_budget = plan.effort.as_deref().and_then(rules::budget_of);
     }
-    let prompts = prepare(&engine, std::mem::take(&mut plan.inputs)).await?;
+    let inputs = std::mem::take(&mut plan.inputs);
+    if plan.reasons && !engine.features().output.can_reason() {
+        plan.remarks.ignored("reasoning");
+    }
+    let prompts = prepare(&engine, inputs, plan.window, plan.remarks.clone()).await?;
     let answers = plan_answers(&engine, &plan, &prompts).await?;
 
     let started = Started {
@@ -240,6 +248,7 @@ async fn start(
             shown_tokens: answer.shown_tokens,
             cache_salt: None,
             priority: 0,
+            owner: facts.owner.clone(),
         };
         let stream = engine.generate(request).await.map_err(from_engine)?;
         let tagged = stream.map(Some).chain(futures::stream::iter([None]));
@@ -258,13 +267,11 @@ async fn start(
 async fn prepare(
     engine: &Arc<dyn TextEngine>,
     inputs: Vec<PromptInput>,
+    window: ContextWindow,
+    remarks: Remarks,
 ) -> Result<Vec<PreparedPrompt>, Error> {
     let engine = Arc::clone(engine);
-    blocking(move || {
-        let prepare = |input: &PromptInput| inline_system::prepare(engine.as_ref(), input);
-        inputs.iter().map(prepare).collect()
-    })
-    .await
+    blocking(move || fit::prepare(engine.as_ref(), &inputs, window, &remarks)).await
 }
 
 /// Compiling a grammar for many tools takes longer still.
@@ -297,6 +304,7 @@ async fn echo_texts(
         let text = |input: &PromptInput| match input {
             PromptInput::Text { text, .. } => Ok(Some(text.clone())),
             PromptInput::Tokens(tokens) => engine.decode(tokens).map(Some),
+            PromptInput::Infill { prefix, .. } => Ok(Some(prefix.clone())),
             PromptInput::Chat(_) => Ok(None),
         };
         inputs.iter().map(text).collect()

@@ -40,8 +40,6 @@ pub(crate) struct Answer {
     watch: Watch,
     /// Keeps what the model says.
     recorder: Option<Recorder>,
-    /// Goes on when the client does not wait.
-    background: bool,
     limits: Limits,
     kill: CancellationToken,
     /// Until when the first token must have come; `None` once it has.
@@ -74,7 +72,6 @@ impl Answer {
             feed,
             watch,
             recorder: None,
-            background: false,
             kill: gateway.inner.kill.clone(),
             gateway: gateway.clone(),
             first_token_by: now.checked_add(limits.first_token_timeout),
@@ -83,10 +80,9 @@ impl Answer {
         }
     }
 
-    /// Keeps the answer; in the `background` it goes on without its client.
-    pub(crate) fn recording(mut self, recorder: Recorder, background: bool) -> Self {
+    /// Keeps the answer.
+    pub(crate) fn recording(mut self, recorder: Recorder) -> Self {
         self.recorder = Some(recorder);
-        self.background = background;
         self
     }
 
@@ -151,11 +147,11 @@ impl Answer {
         loop {
             // Room first, events second: a slow client stops the pull, not just the push.
             let Ok(permit) = sender.reserve().await else {
-                return self.gone().await;
+                return self.gone();
             };
             let next = tokio::select! {
                 biased;
-                () = sender.closed() => return self.gone().await,
+                () = sender.closed() => return self.gone(),
                 next = self.next() => next,
             };
             let events = match next {
@@ -177,6 +173,9 @@ impl Answer {
             if ended {
                 self.feed = Feed::Ended;
                 self.watch.finished();
+                // The stream ends after everything behind it did: who sends the next request at once finds
+                // the key free again.
+                drop(self);
                 return;
             }
         }
@@ -197,18 +196,7 @@ impl Answer {
         }
     }
 
-    async fn gone(mut self) {
-        if let (Some(recorder), Some(responses), true) = (
-            self.recorder.take(),
-            &self.gateway.inner.responses,
-            self.background,
-        ) {
-            let feed = std::mem::replace(&mut self.feed, Feed::Ended);
-            let (chain, watch) = (self.chain, self.watch);
-            return responses
-                .run(&self.gateway, recorder, feed, chain, watch)
-                .await;
-        }
+    fn gone(mut self) {
         self.watch.outcome(Outcome::Disconnected);
     }
 
@@ -234,15 +222,19 @@ impl Answer {
                     .failed(failure::error(ErrorKind::Internal, message))
                     .await;
             }
-            if let Some(recorder) = &mut self.recorder {
-                recorder.events(&events).await;
-            }
             if self.watch.events(&events) {
                 self.first_token_by = None;
             }
+            let given = self.recorder.is_some().then(|| events.clone());
             match self.chain.on_events(events).await {
-                Ok(events) if events.is_empty() => {}
-                Ok(events) => return Next::Events(events),
+                Ok(events) => {
+                    if let (Some(recorder), Some(given)) = (&mut self.recorder, given) {
+                        recorder.events(&given, &events).await;
+                    }
+                    if !events.is_empty() {
+                        return Next::Events(events);
+                    }
+                }
                 Err(failure) => {
                     if let Failure::Fault(fault) = &failure {
                         self.watch.plugin_fault(fault);
@@ -257,7 +249,8 @@ impl Answer {
     async fn failed(&mut self, error: Error) -> Next {
         self.feed = Feed::Ended;
         if let Some(recorder) = &mut self.recorder {
-            recorder.events(&[Event::Failed(error.clone())]).await;
+            let last = [Event::Failed(error.clone())];
+            recorder.events(&last, &last).await;
         }
         self.watch.outcome(Outcome::Failed(error.kind.clone()));
         Next::Events(vec![Event::Failed(error)])

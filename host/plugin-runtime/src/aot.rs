@@ -7,20 +7,24 @@
 //! is missing, cut, changed or foreign is compiled again and replaced; the cache can always be deleted.
 //!
 //! The check is over the very bytes that are then loaded, read once: nobody can swap the file between.
-//! Files are written beside their final name, synced and renamed, so a crash leaves no half file.
+//! Files are written beside their final name, synced and renamed, so a crash leaves no half file. The
+//! folder is bounded in size, and what nobody uses any more is removed ([`prune`]).
 
 mod native;
+mod prune;
 
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+pub(crate) use self::native::{Native, load as load_native};
 use crate::error::PluginError;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -29,7 +33,7 @@ type HmacSha256 = Hmac<Sha256>;
 const MAGIC: &[u8; 16] = b"atoll-aot-v1\0\0\0\0";
 const TAG_BYTES: usize = 32;
 /// Native code is some four times the component; anything much larger is not ours.
-const MAX_FILE_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_NATIVE_BYTES: u64 = 512 << 20;
 const KEY_FILE: &str = "key";
 
 /// How a component came to be loaded.
@@ -46,11 +50,13 @@ pub(crate) struct AotCache {
     dir: PathBuf,
     key: [u8; 32],
     engine_hash: [u8; 32],
+    max_bytes: u64,
 }
 
 impl AotCache {
-    /// Opens the folder, creating it and its key when missing.
-    pub fn open(dir: &Path, engine: &Engine) -> Result<Self, PluginError> {
+    /// Opens the folder, creating it and its key when missing. All its files together have at most
+    /// `max_bytes`.
+    pub fn open(dir: &Path, engine: &Engine, max_bytes: u64) -> Result<Self, PluginError> {
         let at = |path: &Path| {
             let path = path.display().to_string();
             move |error: io::Error| PluginError::Io {
@@ -61,22 +67,26 @@ impl AotCache {
         create_private_dir(dir).map_err(at(dir))?;
         let key_path = dir.join(KEY_FILE);
         let key = load_or_create_key(dir, &key_path).map_err(at(&key_path))?;
-        Ok(Self {
+        let cache = Self {
             dir: dir.to_owned(),
             key,
             engine_hash: engine_hash(engine),
-        })
+            max_bytes,
+        };
+        cache.prune(&key_path);
+        Ok(cache)
     }
 
-    /// The compiled form of `wasm`, from the cache or compiled now. Blocks for as long as compiling takes.
+    /// The compiled form of the component with that hash, from the cache or from `compile`. Blocks for as
+    /// long as compiling takes.
     ///
     /// A cache that cannot be written is a warning, not an error: the plugin works all the same.
     pub fn load(
         &self,
         engine: &Engine,
-        wasm: &[u8],
         digest: &[u8; 32],
-    ) -> wasmtime::Result<(Component, Origin)> {
+        compile: impl FnOnce() -> Result<Native, String>,
+    ) -> Result<(Component, Origin), String> {
         let name = self.name(digest);
         let path = self.dir.join(&name);
         match self.read(&path, &name) {
@@ -91,12 +101,23 @@ impl AotCache {
                 tracing::warn!(file = %path.display(), error = %error, "cached plugin refused; compiling again")
             }
         }
-        let bytes = engine.precompile_component(wasm)?;
-        if let Err(error) = self.write(&path, &name, &bytes) {
+        let native = compile()?;
+        if let Err(error) = self.write(&path, &name, native.bytes()) {
             tracing::warn!(file = %path.display(), error = %error, "cannot keep the compiled plugin");
         }
-        let component = native::load(engine, native::Native::just_compiled(bytes))?;
+        self.prune(&path);
+        let component = native::load(engine, native).map_err(|error| format!("{error:#}"))?;
         Ok((component, Origin::Compiled))
+    }
+
+    fn prune(&self, keep: &Path) {
+        match prune::prune(&self.dir, self.max_bytes, keep) {
+            Ok(0) => {}
+            Ok(files) => tracing::debug!(files, "removed unused compiled plugins"),
+            Err(error) => {
+                tracing::warn!(folder = %self.dir.display(), %error, "cannot tidy the compiled plugins");
+            }
+        }
     }
 
     fn name(&self, digest: &[u8; 32]) -> String {
@@ -119,18 +140,18 @@ impl AotCache {
     }
 
     /// The verified contents of a cache file; `None` when there is none.
-    fn read(&self, path: &Path, name: &str) -> io::Result<Option<native::Native>> {
+    fn read(&self, path: &Path, name: &str) -> io::Result<Option<Native>> {
         let file = match fs::File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let length = file.metadata()?.len();
-        if length > MAX_FILE_BYTES {
+        if length > MAX_NATIVE_BYTES {
             return Err(io::Error::other("too large to be ours"));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+        file.take(MAX_NATIVE_BYTES).read_to_end(&mut bytes)?;
         let Some((head, native)) = bytes.split_at_checked(MAGIC.len() + TAG_BYTES) else {
             return Err(io::Error::other("cut short"));
         };
@@ -141,7 +162,12 @@ impl AotCache {
             io::Error::other("changed since it was written, or written by another installation")
         })?;
         let native = native.to_vec();
-        Ok(Some(native::Native::authenticated(native)))
+        // Pruning goes by this. Where it cannot be set the file is compiled again some day.
+        let _ = fs::File::options()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_modified(SystemTime::now()));
+        Ok(Some(Native::authenticated(native)))
     }
 
     fn write(&self, path: &Path, name: &str, native: &[u8]) -> io::Result<()> {
@@ -161,7 +187,7 @@ impl AotCache {
 
 /// Everything of the engine that compiled code depends on: wasmtime's version, compiler settings, the
 /// processor's features.
-fn engine_hash(engine: &Engine) -> [u8; 32] {
+pub(crate) fn engine_hash(engine: &Engine) -> [u8; 32] {
     struct Sha(Sha256);
     impl Hasher for Sha {
         fn write(&mut self, bytes: &[u8]) {

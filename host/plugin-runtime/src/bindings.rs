@@ -10,7 +10,10 @@ pub mod imports {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "atoll:plugin/imports",
-        imports: { default: trappable },
+        imports: {
+            "atoll:plugin/http-out.send": async | trappable,
+            default: trappable,
+        },
         additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
     });
 }

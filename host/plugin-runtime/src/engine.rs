@@ -55,6 +55,14 @@ pub(crate) fn build(options: &RuntimeOptions) -> Result<EngineSetup, PluginError
     })
 }
 
+/// An engine that only compiles: without a pool, whose address space a process that limits its own does
+/// not have. Its code fits the engine that [`build`] makes.
+pub(crate) fn for_compiling() -> wasmtime::Result<Engine> {
+    let mut config = base_config();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config)
+}
+
 fn base_config() -> Config {
     let mut config = Config::new();
     config

@@ -34,7 +34,7 @@ pub enum PluginError {
         "plugin {name:?} needs {} that it was not granted: {}; if you trust it with that: atoll plugin grant {name} {}",
         if missing.len() == 1 { "a host interface" } else { "host interfaces" },
         missing.join(", "),
-        missing.join(" ")
+        missing.iter().map(|grant| as_grant(grant)).collect::<Vec<_>>().join(" ")
     )]
     NotGranted {
         /// The file's name.
@@ -77,6 +77,14 @@ pub enum PluginError {
     /// The WebAssembly engine could not be set up.
     #[error("plugin runtime: {0}")]
     Engine(String),
+}
+
+/// A missing grant as `atoll plugin grant` takes it: a network grant names hosts.
+fn as_grant(missing: &str) -> &str {
+    match missing {
+        "http-out" => "http-out:HOST",
+        other => other,
+    }
 }
 
 impl PluginError {

@@ -3,7 +3,7 @@
 //! A grant is one host interface. Which ones a component needs is read from its imports before
 //! anything of it runs; what was not granted is not linked, so there is nothing to call. WASI imports
 //! are not grants: they are linked to an empty world (see [`crate::host`]), because language run-times
-//! import them whether used or not.
+//! import them whether used or not. Into that world the grant `files` puts folders.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::{self, AllowList};
 use crate::types;
 
 /// One host interface that a plugin may be given.
@@ -32,15 +33,19 @@ pub enum Grant {
     Tokenizer,
     /// Counters and histograms on `/metrics`.
     Metrics,
-    /// HTTP requests to these hosts. This host version has no such interface yet and refuses the grant.
+    /// HTTP requests to these hosts, each as `crate::host`'s allow-list reads it: `api.example.com`,
+    /// `api.example.com:8443`, `10.0.0.7:80`, `models.lan:8080=10.0.0.7`.
     HttpOut(Vec<String>),
+    /// Folders to read, each `NAME=FOLDER`: the name under which the plugin opens it, and the folder of
+    /// this machine. What a plugin *wants* has names only.
+    Files(Vec<String>),
     /// A name this version does not know, as a plugin of a later version may want it.
     Other(String),
 }
 
 impl Grant {
-    /// Everything that stays inside the host: all but network access. What the composition root gives
-    /// to plugins that ship with the host.
+    /// Everything that stays inside the host: neither network nor files. What the composition root
+    /// gives to plugins that ship with the host.
     #[must_use]
     pub fn all_local() -> Vec<Self> {
         vec![
@@ -57,13 +62,28 @@ impl Grant {
     /// What any plugin may have without being asked for it: its own settings, the time, randomness,
     /// and lines in the log within a budget. Nothing of it leaves the machine, outlives the request, or
     /// costs the host more than the call. Kept apart are `kv`, which outlives requests, `metrics`,
-    /// which others read, `tokenizer`, which costs the host time, and the network.
+    /// which others read, `tokenizer`, which costs the host time, the network, and files.
     #[must_use]
     pub fn harmless() -> Vec<Self> {
         vec![Self::Log, Self::Clock, Self::Random, Self::Config]
     }
 
-    /// The interface's name in `wit/`, which is also the word in configuration.
+    /// Whether a host can give this: it is known, its hosts can be read, its folders are there.
+    ///
+    /// # Errors
+    /// A sentence for whoever wrote it.
+    pub fn check(&self) -> Result<(), String> {
+        if let Self::Other(name) = self {
+            return Err(format!("there is no grant called {name:?}"));
+        }
+        let alone = std::slice::from_ref(self);
+        AllowList::of(alone)?;
+        host::folders(alone)?;
+        Ok(())
+    }
+
+    /// The interface's name in `wit/` (`files` has none there), which is also the word in
+    /// configuration.
     #[must_use]
     pub fn interface(&self) -> &str {
         match self {
@@ -75,6 +95,7 @@ impl Grant {
             Self::Tokenizer => "tokenizer",
             Self::Metrics => "metrics",
             Self::HttpOut(_) => "http-out",
+            Self::Files(_) => "files",
             Self::Other(name) => name,
         }
     }
@@ -83,7 +104,9 @@ impl Grant {
 impl fmt::Display for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HttpOut(hosts) if !hosts.is_empty() => write!(f, "http-out:{}", hosts.join(",")),
+            Self::HttpOut(list) | Self::Files(list) if !list.is_empty() => {
+                write!(f, "{}:{}", self.interface(), list.join(","))
+            }
             other => f.write_str(other.interface()),
         }
     }
@@ -92,8 +115,15 @@ impl fmt::Display for Grant {
 impl FromStr for Grant {
     type Err = std::convert::Infallible;
 
-    /// `log`, `kv`, `http-out:api.example.com,api.example.org:8443`; anything else is [`Grant::Other`].
+    /// `log`, `kv`, `http-out:api.example.com,api.example.org:8443`, `files:/lexicon=/srv/lexicon`;
+    /// anything else is [`Grant::Other`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let list = |items: &str| {
+            items
+                .split(',')
+                .map(|item| item.trim().to_owned())
+                .collect()
+        };
         Ok(match text {
             "log" => Self::Log,
             "clock" => Self::Clock,
@@ -103,11 +133,11 @@ impl FromStr for Grant {
             "tokenizer" => Self::Tokenizer,
             "metrics" => Self::Metrics,
             "http-out" => Self::HttpOut(Vec::new()),
-            other => match other.strip_prefix("http-out:") {
-                Some(hosts) => {
-                    Self::HttpOut(hosts.split(',').map(|h| h.trim().to_owned()).collect())
-                }
-                None => Self::Other(other.to_owned()),
+            "files" => Self::Files(Vec::new()),
+            other => match other.split_once(':') {
+                Some(("http-out", hosts)) => Self::HttpOut(list(hosts)),
+                Some(("files", folders)) => Self::Files(list(folders)),
+                _ => Self::Other(other.to_owned()),
             },
         })
     }
@@ -139,6 +169,7 @@ impl From<types::Grant> for Grant {
             types::Grant::Tokenizer => Self::Tokenizer,
             types::Grant::Metrics => Self::Metrics,
             types::Grant::HttpOut(hosts) => Self::HttpOut(hosts),
+            types::Grant::Files(names) => Self::Files(names),
             types::Grant::Other(name) => Self::Other(name),
         }
     }
@@ -149,7 +180,7 @@ impl From<types::Grant> for Grant {
 pub(crate) struct GrantSet(u8);
 
 impl GrantSet {
-    const ORDER: [&'static str; 7] = [
+    const ORDER: [&'static str; 8] = [
         "log",
         "clock",
         "random",
@@ -157,6 +188,7 @@ impl GrantSet {
         "kv",
         "tokenizer",
         "metrics",
+        "http-out",
     ];
 
     /// The set of these grants; those that no linker provides are left out.
@@ -208,6 +240,12 @@ impl ImportSummary {
         summary
     }
 
+    /// An import that a function of its input cannot have.
+    pub fn beyond_pure(&self) -> Option<&str> {
+        let beyond = |name: &&str| !matches!(*name, "log" | "config");
+        self.interfaces.iter().map(String::as_str).find(beyond)
+    }
+
     /// The interfaces that `grants` does not cover.
     pub fn missing(&self, grants: &[Grant]) -> Vec<String> {
         self.interfaces
@@ -250,7 +288,10 @@ mod tests {
             "log",
             "http-out",
             "http-out:a.example,b.example:8443",
+            "files",
+            "files:/a=/srv/a,/b=/srv/b",
             "vault",
+            "vault:a",
         ] {
             assert_eq!(Grant::from(text.to_owned()).to_string(), text);
         }

@@ -2,13 +2,16 @@
 //!
 //! One [`HostState`] per store, so per request. Each interface of `atoll:plugin` is implemented here
 //! and linked only when granted. Every call is counted against a budget; going over ends the exchange.
-//! Nothing here blocks or waits: host functions return at once.
+//! Nothing here blocks or waits: host functions return at once, but for `http-out`.
 //!
-//! WASI is linked whole but empty: no files, no arguments, no environment, no network; what a guest
+//! WASI is linked whole but empty: no files but granted folders, no arguments, no environment, no
+//! network; what a guest
 //! prints goes to the log under the log budget; the clock stands still unless `clock` is granted, and
 //! is always still for strategies, whose random source is a constant too: they are functions of
 //! their input.
 
+mod files;
+mod http_out;
 mod kv;
 mod limiter;
 mod log;
@@ -23,7 +26,10 @@ use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-pub(crate) use self::kv::KvStore;
+pub(crate) use self::files::{Folder, folders};
+pub(crate) use self::http_out::{AllowList, HttpOut, SystemResolver};
+pub use self::http_out::{HttpOutSnapshot, Resolver};
+pub(crate) use self::kv::{KvDisk, KvStore};
 pub(crate) use self::limiter::{Limiter, MemoryBudget};
 pub(crate) use self::log::{LogBudget, sanitize};
 pub(crate) use self::metrics::PluginMetrics;
@@ -33,7 +39,7 @@ pub use self::tokenizer::TokenizerHost;
 
 use crate::bindings::imports::atoll::plugin as wit;
 use crate::error::{FaultKind, LimitHit};
-use crate::grant::{Grant, GrantSet};
+use crate::grant::GrantSet;
 use crate::info::World;
 use crate::options::{CallLimits, RuntimeOptions};
 use crate::types;
@@ -50,12 +56,16 @@ pub(crate) struct PluginShared {
     pub settings: Arc<str>,
     pub kv: Arc<KvStore>,
     pub metrics: Arc<PluginMetrics>,
+    /// Its way to the network, if it was granted one.
+    pub http_out: Option<Arc<HttpOut>>,
+    /// What it may read.
+    pub folders: Arc<[Folder]>,
     /// What all its instances may hold together.
     pub memory: Arc<MemoryBudget>,
     pub options: Arc<RuntimeOptions>,
 }
 
-/// WASI handles a guest may hold: it has no files or sockets, so a few streams and timers.
+/// WASI handles a guest may hold: no sockets and few files, so a few streams and timers.
 const WASI_RESOURCES: usize = 256;
 
 /// Data of one store.
@@ -70,6 +80,10 @@ pub(crate) struct HostState {
     calls_left: u32,
     /// Ticks left in the current call.
     ticks_left: u64,
+    /// Requests through `http-out` left to this instance.
+    requests_left: u32,
+    /// When the current call ends, whatever it does.
+    call_ends: Instant,
     started: Instant,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -95,11 +109,14 @@ impl HostState {
                 .insecure_random(Deterministic::new(vec![0xa5; 64]))
                 .insecure_random_seed(0);
         }
+        files::open(&mut wasi, &plugin.folders);
         // What WASI keeps for a guest (streams, pollables) is the host's memory.
         let mut table = ResourceTable::new();
         table.set_max_capacity(WASI_RESOURCES);
         let limiter = Limiter::new(options.instance, Arc::clone(&plugin.memory));
         let log = LogBudget::new(options.log);
+        let requests_left = options.http_out.requests;
+        let now = Instant::now();
         Self {
             plugin,
             request,
@@ -108,7 +125,9 @@ impl HostState {
             stdio,
             calls_left: 0,
             ticks_left: 0,
-            started: Instant::now(),
+            requests_left,
+            call_ends: now,
+            started: now,
             wasi: wasi.build(),
             table,
         }
@@ -118,6 +137,12 @@ impl HostState {
     pub fn arm(&mut self, limits: &CallLimits, tick: Duration) {
         self.calls_left = limits.host_calls;
         self.ticks_left = limits.ticks(tick);
+        self.call_ends = Instant::now() + limits.wall;
+    }
+
+    /// What is left of the current call's wall-clock time.
+    fn time_left(&self) -> Duration {
+        self.call_ends.saturating_duration_since(Instant::now())
     }
 
     /// Called each tick in which this guest runs: whether it may go on.
@@ -178,6 +203,7 @@ pub(crate) fn linker(
     type State = HasSelf<HostState>;
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    files::link(&mut linker)?;
     wit::types::add_to_linker::<_, State>(&mut linker, |state| state)?;
     if grants.has("log") {
         wit::log::add_to_linker::<_, State>(&mut linker, |state| state)?;
@@ -200,19 +226,10 @@ pub(crate) fn linker(
     if grants.has("metrics") {
         wit::metrics::add_to_linker::<_, State>(&mut linker, |state| state)?;
     }
+    if grants.has("http-out") {
+        wit::http_out::add_to_linker::<_, State>(&mut linker, |state| state)?;
+    }
     Ok(linker)
-}
-
-/// Grants that this host version cannot honour, with what to say about it.
-pub(crate) fn unavailable(grants: &[Grant]) -> Option<String> {
-    grants.iter().find_map(|grant| match grant {
-        Grant::HttpOut(_) => Some(
-            "the grant http-out is not available in this version of the host: plugins cannot make network requests yet"
-                .to_owned(),
-        ),
-        Grant::Other(name) => Some(format!("there is no grant called {name:?}")),
-        _ => None,
-    })
 }
 
 impl wit::types::Host for HostState {}
@@ -270,8 +287,7 @@ impl wit::kv::Host for HostState {
 
     fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), types::Error>> {
         self.charge_call()?;
-        self.plugin.kv.delete(&key);
-        Ok(Ok(()))
+        Ok(self.plugin.kv.delete(&key))
     }
 
     fn compare_and_set(

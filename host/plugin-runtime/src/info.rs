@@ -75,6 +75,17 @@ pub struct RouteInfo {
     pub header: Option<String>,
 }
 
+/// The header that makes a route a WebSocket: clients send it with that opening request only.
+const SOCKET_HEADER: &str = "sec-websocket-key";
+
+impl RouteInfo {
+    /// Whether a request to this route opens a WebSocket.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.method == "GET" && self.header.as_deref() == Some(SOCKET_HEADER)
+    }
+}
+
 /// A loaded plugin, described.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PluginInfo {

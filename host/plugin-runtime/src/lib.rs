@@ -45,16 +45,13 @@
 //! A [`Library`] keeps everything there is in step with a folder and a lock file, and hands out an
 //! immutable [`Inventory`] whenever something changed; a bad file changes nothing. What a request
 //! took from an inventory stays as it is for as long as the request lasts.
-//!
-//! # Not here yet
-//!
-//! The `http-out` interface (granting it is refused) and `kv` on disk.
 
 mod adapter;
 mod aot;
 mod bindings;
 mod breaker;
 mod cell;
+mod compile;
 mod descriptor;
 mod dialect;
 mod engine;
@@ -81,15 +78,21 @@ mod trust;
 pub mod types;
 
 pub use self::breaker::{Admission, Breaker, BreakerOptions};
+pub use self::compile::Compiler;
+pub use self::compile::worker::compile_worker;
 pub use self::dialect::{Dialect, Exchange};
 pub use self::error::{Breach, FaultKind, PluginError, PluginFault};
 pub use self::filter::{Filter, Session};
 pub use self::folder::is_plugin_name;
 pub use self::grant::Grant;
-pub use self::host::{HistogramSnapshot, PluginMetricsSnapshot, TokenizerHost};
+pub use self::host::{
+    HistogramSnapshot, HttpOutSnapshot, PluginMetricsSnapshot, Resolver, TokenizerHost,
+};
 pub use self::info::{PluginInfo, RouteInfo, WantInfo, World};
 pub use self::library::{Inventory, Library, LibraryOptions, Listed, Place, Terms};
-pub use self::options::{CallLimits, InstanceLimits, KvLimits, LogLimits, RuntimeOptions};
+pub use self::options::{
+    CallLimits, CompileLimits, HttpOutLimits, InstanceLimits, KvLimits, LogLimits, RuntimeOptions,
+};
 pub use self::registry::{LoadedPlugin, Registry, RouteMatch};
 pub use self::router::RouteError;
 pub use self::runtime::{LoadPolicy, PluginRuntime};

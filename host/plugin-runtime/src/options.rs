@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::host::TokenizerHost;
+use crate::compile::Compiler;
+use crate::host::{Resolver, TokenizerHost};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -19,9 +20,16 @@ pub struct RuntimeOptions {
     /// Where compiled plugins are kept; `None` compiles at each start. The folder is created with mode
     /// 0700 and must belong to this installation alone: its files are native code.
     pub cache_dir: Option<PathBuf>,
-    /// Largest component accepted. Compiling costs about 1 s a megabyte, and compile time is not
-    /// interruptible; Python components start at 18 MiB, so this leaves them room.
+    /// Largest that folder may become. A Python or JavaScript plugin takes some 36 MiB of it.
+    pub cache_bytes: u64,
+    /// Largest component accepted. Compiling costs about 1 s a megabyte; Python components start at
+    /// 18 MiB, so this leaves them room.
     pub max_component_bytes: usize,
+    /// What compiles components that did not ship with the host, in a process of its own; `None`
+    /// compiles them in this one, where nothing bounds it.
+    pub compiler: Option<Compiler>,
+    /// Limits of that process.
+    pub compile: CompileLimits,
     /// Instances alive at once over all plugins. A request holds one for its dialect and one for each
     /// filter, for as long as its stream lasts. Each reserves about 4 GiB of *address space* (not
     /// memory), so 256 take 1 TiB of the 128 TiB a 64-bit process has; where the system refuses
@@ -38,6 +46,12 @@ pub struct RuntimeOptions {
     pub instance: InstanceLimits,
     /// Limits of one call into an instance.
     pub call: CallLimits,
+    /// Limits of asking a placement strategy. Nobody waits for it but the loading of a model, which
+    /// takes longer; a search over a large cluster is real work.
+    pub placement: CallLimits,
+    /// Limits of asking a scheduling strategy. The engine waits for the answer, so every running
+    /// answer does: what is not decided in this time is decided first come, first served.
+    pub scheduling: CallLimits,
     /// Limits of `describe` at load time: it returns constants, so anything slow is a defect.
     pub describe: CallLimits,
     /// How often the engine looks whether a guest has used up its time, and how long a guest can keep
@@ -47,6 +61,10 @@ pub struct RuntimeOptions {
     pub kv: KvLimits,
     /// Per-plugin log budget.
     pub log: LogLimits,
+    /// Bounds of `http-out`.
+    pub http_out: HttpOutLimits,
+    /// Which addresses a name has, for `http-out`; the system's name service unless set.
+    pub resolver: Option<Arc<dyn Resolver>>,
     /// Names a plugin may use in each of `count` and `observe`; further ones are dropped. Every name
     /// is a time series for whoever scrapes it.
     pub max_metric_names: usize,
@@ -94,7 +112,29 @@ pub struct CallLimits {
     pub output_per_input: usize,
 }
 
-/// Bounds of a plugin's `kv` store, which is in memory only for now.
+/// Limits of compiling one component in a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Wall-clock time; after it the process is killed.
+    pub wall: Duration,
+    /// Processor time over all its threads, in whole seconds. 18 MiB of Python take some 28 s.
+    pub cpu: Duration,
+    /// Address space in bytes; 18 MiB of Python need less than half of it.
+    pub memory_bytes: u64,
+}
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self {
+            wall: Duration::from_secs(300),
+            cpu: Duration::from_secs(300),
+            memory_bytes: 4 << 30,
+        }
+    }
+}
+
+/// Bounds of a plugin's `kv` store. All of it is held in memory, and on disk where there is a file
+/// ([`crate::PluginRuntime::keep_kv`]), so this is what a plugin may take of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KvLimits {
     /// Keys.
@@ -105,6 +145,24 @@ pub struct KvLimits {
     pub value_bytes: usize,
     /// Bytes of all keys and values together.
     pub total_bytes: usize,
+}
+
+/// Bounds of what a plugin may do through `http-out`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpOutLimits {
+    /// Requests in the life of one instance, so per request of a client.
+    pub requests: u32,
+    /// Requests of one plugin at once; each may hold a request and an answer in memory.
+    pub concurrent: usize,
+    /// For one request, from its first byte to the last of its answer. A call's wall-clock limit ends
+    /// it too, half a second earlier, so that the plugin learns of it and can answer.
+    pub timeout: Duration,
+    /// Bytes of the names and values of a request's headers.
+    pub header_bytes: usize,
+    /// Bytes of a request's body.
+    pub request_bytes: usize,
+    /// Bytes of an answer's body.
+    pub response_bytes: usize,
 }
 
 /// Bounds of what one instance may log (its standard output and error included).
@@ -120,6 +178,9 @@ impl Default for RuntimeOptions {
     fn default() -> Self {
         Self {
             cache_dir: None,
+            cache_bytes: 1 << 30,
+            compiler: None,
+            compile: CompileLimits::default(),
             max_component_bytes: 32 * MIB,
             max_instances: 256,
             max_instances_per_plugin: 192,
@@ -141,6 +202,21 @@ impl Default for RuntimeOptions {
                 output_bytes: 16 * MIB,
                 output_per_input: 8,
             },
+            placement: CallLimits {
+                cpu: Duration::from_secs(2),
+                wall: Duration::from_secs(10),
+                host_calls: 1000,
+                output_bytes: MIB,
+                output_per_input: 8,
+            },
+            scheduling: CallLimits {
+                // An order of 256 waiting requests takes well under a millisecond.
+                cpu: Duration::from_millis(20),
+                wall: Duration::from_millis(250),
+                host_calls: 100,
+                output_bytes: 256 * KIB,
+                output_per_input: 2,
+            },
             describe: CallLimits {
                 cpu: Duration::from_millis(200),
                 wall: Duration::from_secs(5),
@@ -159,6 +235,16 @@ impl Default for RuntimeOptions {
                 lines: 200,
                 message_bytes: 2 * KIB,
             },
+            http_out: HttpOutLimits {
+                // A check before the prompt and one after, with room to try again.
+                requests: 32,
+                concurrent: 64,
+                timeout: Duration::from_secs(8),
+                header_bytes: 16 * KIB,
+                request_bytes: MIB,
+                response_bytes: MIB,
+            },
+            resolver: None,
             max_metric_names: 32,
             breaker: crate::BreakerOptions::default(),
             tokenizer: None,

@@ -10,6 +10,7 @@ use crate::cell::{Cell, RuntimeShared, Slot, fault};
 use crate::error::{FaultKind, PluginError, PluginFault};
 use crate::host::PluginShared;
 use crate::info::PluginInfo;
+use crate::options::CallLimits;
 
 /// The common part of a loaded plugin.
 pub(crate) struct PluginCore {
@@ -48,8 +49,17 @@ impl PluginCore {
         self.breaker().is_open(self.now())
     }
 
-    /// Permission and room for one more request.
+    /// Permission and room for one more request, whose calls have the usual limits.
     pub fn enter(self: &Arc<Self>, request: Arc<str>) -> Result<(Cell, Ticket), PluginError> {
+        self.enter_within(request, self.runtime.options.call)
+    }
+
+    /// As [`enter`](Self::enter), with limits of its own.
+    pub fn enter_within(
+        self: &Arc<Self>,
+        request: Arc<str>,
+        limits: CallLimits,
+    ) -> Result<(Cell, Ticket), PluginError> {
         let admission = self.breaker().admit(self.now());
         if let Admission::Refused { retry_after } = admission {
             let message = format!(
@@ -68,7 +78,7 @@ impl PluginCore {
             Arc::clone(&self.runtime),
             Arc::clone(&self.shared),
             request,
-            self.runtime.options.call,
+            limits,
             slot,
         );
         Ok((cell, ticket))

@@ -49,6 +49,15 @@ pub struct RouteMatch {
     pub dialect: Arc<Dialect>,
     /// The pattern's parameters, decoded, in order.
     pub params: Vec<(String, String)>,
+    /// Whether the request opens a WebSocket.
+    pub socket: bool,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone)]
+struct Target {
+    dialect: Arc<Dialect>,
+    socket: bool,
 }
 
 /// An immutable set of plugins with its routes.
@@ -56,7 +65,7 @@ pub struct RouteMatch {
 pub struct Registry {
     /// In the order they were added, which is also the order in which filters run.
     plugins: Vec<LoadedPlugin>,
-    routes: Router<Arc<Dialect>>,
+    routes: Router<Target>,
 }
 
 impl Default for Registry {
@@ -112,7 +121,10 @@ impl Registry {
                         &route.method,
                         pattern,
                         route.header.as_deref(),
-                        Arc::clone(dialect),
+                        Target {
+                            dialect: Arc::clone(dialect),
+                            socket: route.is_socket(),
+                        },
                     )
                     .map_err(|taken| {
                         let header = route
@@ -124,7 +136,7 @@ impl Registry {
                             "the route {} {}{header} belongs to plugin {:?} already",
                             route.method,
                             route.path,
-                            taken.info().name
+                            taken.dialect.info().name
                         ))
                     })?;
             }
@@ -163,6 +175,22 @@ impl Registry {
         })
     }
 
+    /// The placement strategies, in order.
+    pub fn placements(&self) -> impl Iterator<Item = &Arc<Placement>> {
+        self.plugins.iter().filter_map(|plugin| match plugin {
+            LoadedPlugin::Placement(placement) => Some(placement),
+            _ => None,
+        })
+    }
+
+    /// The scheduling strategies, in order.
+    pub fn schedulings(&self) -> impl Iterator<Item = &Arc<Scheduling>> {
+        self.plugins.iter().filter_map(|plugin| match plugin {
+            LoadedPlugin::Scheduling(scheduling) => Some(scheduling),
+            _ => None,
+        })
+    }
+
     /// Which dialect answers a request. `path` as the client sent it, without the query.
     ///
     /// # Errors
@@ -175,6 +203,10 @@ impl Registry {
     ) -> Result<RouteMatch, RouteError> {
         self.routes
             .find(method, path, headers)
-            .map(|(dialect, params)| RouteMatch { dialect, params })
+            .map(|(target, params)| RouteMatch {
+                dialect: target.dialect,
+                params,
+                socket: target.socket,
+            })
     }
 }

@@ -6,7 +6,8 @@
 //! against the schema. Nothing is put in force here: the result goes into a [`crate::Registry`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -14,17 +15,19 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
 use crate::adapter::{self, Adapter};
-use crate::aot::{AotCache, Origin};
+use crate::aot::{self, AotCache, Origin};
 use crate::cell::{Cell, RuntimeShared, Slot};
+use crate::compile;
 use crate::descriptor::{self, Described};
 use crate::dialect::Dialect;
 use crate::error::PluginError;
 use crate::filter::Filter;
 use crate::grant::{Grant, GrantSet, ImportSummary};
 use crate::host::{
-    self, HostState, KvStore, MemoryBudget, PluginMetrics, PluginMetricsSnapshot, PluginShared,
+    self, AllowList, Folder, HostState, HttpOut, KvDisk, KvStore, MemoryBudget, PluginMetrics,
+    PluginMetricsSnapshot, PluginShared, Resolver, SystemResolver,
 };
-use crate::info::{PluginInfo, RouteInfo};
+use crate::info::{PluginInfo, RouteInfo, WantInfo};
 use crate::options::RuntimeOptions;
 use crate::plugin::PluginCore;
 use crate::registry::LoadedPlugin;
@@ -58,6 +61,8 @@ struct Inner {
     memory: Arc<MemoryBudget>,
     /// One linker per set of grants.
     linkers: Mutex<HashMap<GrantSet, Arc<Linker<HostState>>>>,
+    /// Where `kv` is kept, if anywhere.
+    kv_disk: OnceLock<KvDisk>,
     /// By plugin name, so that a reloaded plugin finds its own again.
     belongings: Mutex<HashMap<String, Belongings>>,
     /// One compilation at a time: each already uses all cores it can.
@@ -87,7 +92,7 @@ impl PluginRuntime {
         let cache = options
             .cache_dir
             .as_deref()
-            .map(|dir| AotCache::open(dir, &setup.engine))
+            .map(|dir| AotCache::open(dir, &setup.engine, options.cache_bytes))
             .transpose()?;
         let memory = Arc::new(MemoryBudget::new(options.total_memory_bytes, None));
         let shared = RuntimeShared {
@@ -104,10 +109,36 @@ impl PluginRuntime {
                 pooled: setup.pooled,
                 memory,
                 linkers: Mutex::default(),
+                kv_disk: OnceLock::new(),
                 belongings: Mutex::default(),
                 compiling: Semaphore::new(1),
             }),
         })
+    }
+
+    /// Keeps what plugins store in `kv` in this file, and gives them what it holds. To be called before
+    /// the first plugin is loaded: stores that are open already stay in memory. A thread writes what
+    /// changed every tenth of a second, and once more when the runtime is dropped.
+    ///
+    /// # Errors
+    /// The file cannot be opened: it is damaged, or another process uses it. Stores are then in memory.
+    pub fn keep_kv(&self, file: &Path) -> Result<(), PluginError> {
+        let disk =
+            KvDisk::open(file, self.inner.shared.options.kv).map_err(|reason| PluginError::Io {
+                path: file.display().to_string(),
+                reason,
+            })?;
+        self.inner
+            .kv_disk
+            .set(disk)
+            .map_err(|_| PluginError::Engine("kv has a file already".to_owned()))
+    }
+
+    fn open_kv(&self, name: &str) -> Arc<KvStore> {
+        match self.inner.kv_disk.get() {
+            Some(disk) => disk.open_store(name),
+            None => Arc::new(KvStore::new(self.inner.shared.options.kv)),
+        }
     }
 
     /// Whether instances come from a pool, or the system refused the address space for one.
@@ -145,7 +176,11 @@ impl PluginRuntime {
     /// # Errors
     /// As [`PluginRuntime::load`], but settings are not looked at.
     pub async fn inspect(&self, source: PluginSource) -> Result<PluginInfo, PluginError> {
-        let examined = self.examine(source, Grant::all_local()).await?;
+        let mut grants = Grant::all_local();
+        // It is linked and leads nowhere: nothing is granted to a plugin that describes itself.
+        grants.push(Grant::HttpOut(Vec::new()));
+        let mut examined = self.examine(source, grants).await?;
+        examined.info.grants.clear();
         Ok(examined.info)
     }
 
@@ -158,12 +193,21 @@ impl PluginRuntime {
         source: PluginSource,
         policy: LoadPolicy,
     ) -> Result<LoadedPlugin, PluginError> {
+        let reach = Reach::of(&policy.grants).map_err(|reason| PluginError::Rejected {
+            name: source.name(),
+            reason,
+        })?;
         let Examined {
             adapter,
             info,
             sees,
             max_held_bytes,
         } = self.examine(source, policy.grants).await?;
+        let missing = reach.missing_folders(&info.wants);
+        if !missing.is_empty() {
+            let name = info.name;
+            return Err(PluginError::NotGranted { name, missing });
+        }
         let settings =
             settings::check(&info.settings_schema, &policy.settings).map_err(|reason| {
                 PluginError::Settings {
@@ -173,13 +217,16 @@ impl PluginRuntime {
                 }
             })?;
         let grants = GrantSet::of(&info.grants);
+        let frame = self.provisional(&info.name, grants);
         let shared = Arc::new(PluginShared {
             name: Arc::from(info.name.as_str()),
             version: Arc::from(info.version.as_str()),
             grants,
             world: Some(adapter.world()),
             settings: Arc::from(settings.to_string()),
-            ..self.provisional(&info.name, grants)
+            http_out: reach.http_out(&frame),
+            folders: reach.folders.into(),
+            ..frame
         });
         tracing::debug!(
             plugin = info.name, version = info.version, world = %info.world, sha256 = info.sha256,
@@ -213,13 +260,12 @@ impl PluginRuntime {
             name: name.clone(),
             reason,
         };
-        if let Some(reason) = host::unavailable(&granted) {
-            return Err(rejected(reason));
-        }
         let origin = source.shown();
         let limit = self.inner.shared.options.max_component_bytes;
+        // Bytes that were never in a file ship inside the program.
+        let ours = matches!(source, PluginSource::Bytes { .. });
         let wasm = source::read(source, limit).await?;
-        let compiled = self.compile(wasm, &rejected).await?;
+        let compiled = self.compile(wasm, ours, &rejected).await?;
 
         let engine = &self.inner.shared.engine;
         let ty = compiled.component.component_type();
@@ -257,6 +303,14 @@ impl PluginRuntime {
                 ))
             })?;
         let adapter = adapter::probe(&pre, &exports).map_err(rejected)?;
+        let world = adapter.world();
+        if world.is_pure()
+            && let Some(import) = imports.beyond_pure()
+        {
+            return Err(rejected(format!(
+                "a {world} strategy is a function of its input: it cannot import {import}"
+            )));
+        }
 
         let describing = Instant::now();
         let description = self.describe(&name, &adapter, grants).await?;
@@ -304,6 +358,7 @@ impl PluginRuntime {
     async fn compile(
         &self,
         wasm: Arc<[u8]>,
+        ours: bool,
         rejected: &impl Fn(String) -> PluginError,
     ) -> Result<Compiled, PluginError> {
         source::check_kind(&wasm).map_err(rejected)?;
@@ -314,13 +369,18 @@ impl PluginRuntime {
             .await
             .map_err(|_| PluginError::Engine("shutting down".to_owned()))?;
         let inner = Arc::clone(&self.inner);
-        let work = tokio::task::spawn_blocking(move || -> wasmtime::Result<Compiled> {
+        let work = tokio::task::spawn_blocking(move || -> Result<Compiled, String> {
             let started = Instant::now();
             let digest: [u8; 32] = Sha256::digest(&wasm).into();
             let engine = &inner.shared.engine;
+            let compile = || compile::compile(engine, &wasm, ours, &inner.shared.options);
             let (component, origin) = match &inner.cache {
-                Some(cache) => cache.load(engine, &wasm, &digest)?,
-                None => (Component::from_binary(engine, &wasm)?, Origin::Compiled),
+                Some(cache) => cache.load(engine, &digest, compile)?,
+                None => {
+                    let component = aot::load_native(engine, compile()?);
+                    let component = component.map_err(|error| format!("{error:#}"))?;
+                    (component, Origin::Compiled)
+                }
             };
             Ok(Compiled {
                 component,
@@ -331,8 +391,7 @@ impl PluginRuntime {
             })
         });
         match work.await {
-            Ok(Ok(compiled)) => Ok(compiled),
-            Ok(Err(error)) => Err(rejected(format!("it does not compile: {error:#}"))),
+            Ok(outcome) => outcome.map_err(rejected),
             Err(join) => Err(rejected(format!("compiling it failed: {join}"))),
         }
     }
@@ -361,7 +420,7 @@ impl PluginRuntime {
         let own = lock(&self.inner.belongings)
             .entry(name.to_owned())
             .or_insert_with(|| Belongings {
-                kv: Arc::new(KvStore::new(options.kv)),
+                kv: self.open_kv(name),
                 metrics: Arc::new(PluginMetrics::new(options.max_metric_names)),
                 memory: self.plugin_memory(),
             })
@@ -374,6 +433,8 @@ impl PluginRuntime {
             settings: Arc::from("{}"),
             kv: own.kv,
             metrics: own.metrics,
+            http_out: None,
+            folders: Arc::default(),
             memory: own.memory,
             options: Arc::clone(options),
         }
@@ -397,6 +458,8 @@ impl PluginRuntime {
             settings: Arc::from("{}"),
             kv: Arc::new(KvStore::new(runtime.options.kv)),
             metrics: Arc::new(PluginMetrics::new(runtime.options.max_metric_names)),
+            http_out: None,
+            folders: Arc::default(),
             memory: self.plugin_memory(),
             options: Arc::clone(&runtime.options),
         });
@@ -448,6 +511,51 @@ impl std::fmt::Debug for PluginRuntime {
             .field("pooled", &self.inner.pooled)
             .field("free_instances", &self.free_instances())
             .finish_non_exhaustive()
+    }
+}
+
+/// What of the world outside a plugin was granted.
+struct Reach {
+    allow: AllowList,
+    folders: Vec<Folder>,
+}
+
+impl Reach {
+    fn of(grants: &[Grant]) -> Result<Self, String> {
+        grants.iter().try_for_each(Grant::check)?;
+        Ok(Self {
+            allow: AllowList::of(grants)?,
+            folders: host::folders(grants)?,
+        })
+    }
+
+    /// The folders that a plugin wants and was not given, as a grant would say them.
+    fn missing_folders(&self, wants: &[WantInfo]) -> Vec<String> {
+        let given = |name: &String| self.folders.iter().any(|folder| folder.name == *name);
+        wants
+            .iter()
+            .filter_map(|want| match &want.grant {
+                Grant::Files(names) => Some(names.iter()),
+                _ => None,
+            })
+            .flatten()
+            .filter(|name| !given(name))
+            .map(|name| format!("files:{name}=FOLDER"))
+            .collect()
+    }
+
+    fn http_out(&self, plugin: &PluginShared) -> Option<Arc<HttpOut>> {
+        if self.allow.is_empty() {
+            return None;
+        }
+        let resolver = plugin.options.resolver.clone();
+        let resolver = resolver.unwrap_or_else(|| Arc::new(SystemResolver) as Arc<dyn Resolver>);
+        Some(Arc::new(HttpOut::new(
+            self.allow.clone(),
+            resolver,
+            plugin.options.http_out,
+            Arc::clone(&plugin.metrics.http_out),
+        )))
     }
 }
 

@@ -31,6 +31,12 @@ impl Placement {
         &self.core.info
     }
 
+    /// Whether the circuit breaker has taken it out after repeated faults.
+    #[must_use]
+    pub fn suspended(&self) -> bool {
+        self.core.suspended()
+    }
+
     /// Plans, best first, unchecked.
     ///
     /// # Errors
@@ -42,7 +48,9 @@ impl Placement {
         options: &placement::Options,
         previous: Option<&placement::Plan>,
     ) -> Result<Result<Vec<placement::Plan>, Error>, PluginError> {
-        let (cell, ticket) = self.core.enter(Arc::from("placement"))?;
+        let (cell, ticket) = self
+            .core
+            .enter_within(Arc::from("placement"), self.core.runtime.options.placement)?;
         conclude(
             ticket,
             self.adapter
@@ -72,6 +80,12 @@ impl Scheduling {
         &self.core.info
     }
 
+    /// Whether the circuit breaker has taken it out after repeated faults.
+    #[must_use]
+    pub fn suspended(&self) -> bool {
+        self.core.suspended()
+    }
+
     /// Decisions in order, unchecked.
     ///
     /// # Errors
@@ -81,7 +95,10 @@ impl Scheduling {
         waiting: &[scheduling::WaitingRequest],
         load: &scheduling::Load,
     ) -> Result<Result<Vec<scheduling::Decision>, Error>, PluginError> {
-        let (cell, ticket) = self.core.enter(Arc::from("scheduling"))?;
+        let (cell, ticket) = self.core.enter_within(
+            Arc::from("scheduling"),
+            self.core.runtime.options.scheduling,
+        )?;
         conclude(ticket, self.adapter.order(cell, waiting, load).await)
     }
 }

@@ -45,7 +45,7 @@ fn interfaces(wasm: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
 const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("openai", "dialect-guest", &[]),
     ("openai-responses", "dialect-guest", &[]),
-    ("claude", "dialect-guest", &[]),
+    ("claude", "dialect-guest", &["config", "kv", "random"]),
     ("ollama", "dialect-guest", &[]),
     ("annotate", "filter-guest", &["config"]),
     ("redact-pii", "filter-guest", &["config"]),

@@ -5,13 +5,12 @@
 //! exactly one signature.
 
 use atoll_sdk::types::{
-    Error, Event, FinishReason, ItemEnd, ItemKind, ReasoningVisibility, Started, ToolCallStart,
-    Usage,
+    Error, Event, FinishReason, ItemKind, ReasoningVisibility, Started, ToolCallStart, Usage,
 };
 use atoll_sdk::{json, sse};
 use serde_json::{Value, json};
 
-use crate::{bare_id, error};
+use crate::{Signing, bare_id, error};
 
 /// What the request decided about the answer.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +19,17 @@ pub struct Shape {
     pub stream: bool,
     /// Whether thinking is shown.
     pub visibility: ReasoningVisibility,
+    /// The client marked parts of its prompt to be cached; without a mark the API counts nothing as written.
+    pub caches: Option<CacheLife>,
+}
+
+/// How long a client wants a prompt to be cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheLife {
+    /// Five minutes.
+    Minutes,
+    /// One hour.
+    Hour,
 }
 
 /// The block being written.
@@ -84,10 +94,11 @@ impl Answer {
     ///
     /// # Errors
     /// Only defects.
-    pub fn encode(
+    pub(crate) fn encode(
         &mut self,
         event: Event,
         request_id: &str,
+        signing: &mut Signing,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         match event {
@@ -96,27 +107,28 @@ impl Answer {
             Event::ItemStarted(item) => match item.kind {
                 // Opened by the first text.
                 ItemKind::Message => Ok(()),
-                ItemKind::Reasoning => self.open(Block::Thinking(String::new()), out),
+                ItemKind::Reasoning => self.open(Block::Thinking(String::new()), signing, out),
                 ItemKind::ToolCall(start) => self.open(
                     Block::ToolUse {
                         start,
                         arguments: String::new(),
                     },
+                    signing,
                     out,
                 ),
             },
             Event::TextDelta(delta) | Event::RefusalDelta(delta) => {
                 if !delta.text.is_empty() && !matches!(self.open, Some(Block::Text(_))) {
-                    self.open(Block::Text(String::new()), out)?;
+                    self.open(Block::Text(String::new()), signing, out)?;
                 }
                 self.delta(&delta.text, out)
             }
             Event::ReasoningDelta(delta) | Event::ArgumentsDelta(delta) => {
                 self.delta(&delta.text, out)
             }
-            Event::ItemFinished(end) => self.close(Some(&end), out),
+            Event::ItemFinished(_) => self.close(signing, out),
             Event::ChoiceFinished(end) => {
-                self.close(None, out)?;
+                self.close(signing, out)?;
                 self.finish_reason(end.reason);
                 Ok(())
             }
@@ -126,7 +138,7 @@ impl Answer {
             }
             Event::Finished(finished) => {
                 self.count(&finished.usage);
-                self.finish(out)
+                self.finish(signing, out)
             }
             Event::Failed(reason) => {
                 let body = error::body(&reason, request_id);
@@ -156,8 +168,13 @@ impl Answer {
         self.send(out, "ping", &json!({ "type": "ping" }))
     }
 
-    fn open(&mut self, block: Block, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.close(None, out)?;
+    fn open(
+        &mut self,
+        block: Block,
+        signing: &mut Signing,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        self.close(signing, out)?;
         let shown = match &block {
             Block::Text(_) => json!({ "type": "text", "text": "" }),
             Block::Thinking(_) => json!({ "type": "thinking", "thinking": "", "signature": "" }),
@@ -179,9 +196,11 @@ impl Answer {
                 all.push_str(text);
                 json!({ "type": "text_delta", "text": text })
             }
-            Some(Block::Thinking(_)) if !shows_thinking => return Ok(()),
             Some(Block::Thinking(all)) => {
                 all.push_str(text);
+                if !shows_thinking {
+                    return Ok(());
+                }
                 json!({ "type": "thinking_delta", "thinking": text })
             }
             Some(Block::ToolUse { arguments, .. }) => {
@@ -197,17 +216,16 @@ impl Answer {
         self.send(out, "content_block_delta", &event)
     }
 
-    fn close(&mut self, end: Option<&ItemEnd>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn close(&mut self, signing: &mut Signing, out: &mut Vec<u8>) -> Result<(), Error> {
         let Some(block) = self.open.take() else {
             return Ok(());
         };
         match block {
             Block::Text(text) => self.content.push(json!({ "type": "text", "text": text })),
             Block::Thinking(text) => {
-                // Clients drop thinking without a signature; ours is opaque and recognisable.
-                let signature = end
-                    .and_then(|end| end.signature.clone())
-                    .unwrap_or_else(|| format!("atoll.{}.{}", self.id, self.blocks));
+                let shown = self.shows_thinking();
+                let signature = signing.key()?.sign(&text, shown);
+                let text = if shown { text } else { String::new() };
                 let event = json!({
                     "type": "content_block_delta", "index": self.blocks,
                     "delta": { "type": "signature_delta", "signature": signature },
@@ -247,21 +265,30 @@ impl Answer {
         };
     }
 
+    fn cache_life(&self) -> Option<CacheLife> {
+        self.shape.and_then(|shape| shape.caches)
+    }
+
     fn count(&mut self, usage: &Usage) {
+        // Every prompt is cached here; the API counts it as written where the client asked for that.
+        let written = match self.cache_life() {
+            Some(_) => usage.cache_written_tokens,
+            None => 0,
+        };
         self.usage = Counts {
             input: usage
                 .prompt_tokens
                 .saturating_sub(usage.cached_tokens)
-                .saturating_sub(usage.cache_written_tokens),
+                .saturating_sub(written),
             cache_read: usage.cached_tokens,
-            cache_written: usage.cache_written_tokens,
+            cache_written: written,
             output: usage.output_tokens,
             thinking: usage.reasoning_tokens,
         };
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.close(None, out)?;
+    fn finish(&mut self, signing: &mut Signing, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.close(signing, out)?;
         if !self.streams() {
             let content = std::mem::take(&mut self.content);
             let body = self.message(json!(self.stop_reason), &content);
@@ -286,22 +313,29 @@ impl Answer {
             "stop_reason": stop_reason,
             "stop_sequence": self.stop_sequence,
             "stop_details": null,
+            "container": null,
             "usage": self.usage_object(),
         })
     }
 
     fn usage_object(&self) -> Value {
         let usage = &self.usage;
+        let (minutes, hour) = match self.cache_life() {
+            Some(CacheLife::Hour) => (0, usage.cache_written),
+            _ => (usage.cache_written, 0),
+        };
         json!({
             "input_tokens": usage.input,
             "cache_creation_input_tokens": usage.cache_written,
             "cache_read_input_tokens": usage.cache_read,
             "cache_creation": {
-                "ephemeral_5m_input_tokens": usage.cache_written,
-                "ephemeral_1h_input_tokens": 0,
+                "ephemeral_5m_input_tokens": minutes,
+                "ephemeral_1h_input_tokens": hour,
             },
             "output_tokens": usage.output,
             "output_tokens_details": { "thinking_tokens": usage.thinking },
+            "server_tool_use": null,
+            "inference_geo": null,
             "service_tier": "standard",
         })
     }

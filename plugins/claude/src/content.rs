@@ -8,6 +8,9 @@ use atoll_sdk::types::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::Signing;
+use crate::seal::Returned;
+
 /// A volatile line that agents put first into their system prompt. It changes with every session and
 /// would defeat the prefix cache, and it says nothing to a model.
 const BILLING_HEADER: &str = "x-anthropic-billing-header:";
@@ -56,12 +59,21 @@ fn without_billing_header(text: &str) -> &str {
         .map_or("", |(_, rest)| rest.trim_start_matches(['\r', '\n']))
 }
 
+/// What a conversation came to.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    pub messages: Vec<Message>,
+    /// Thinking that this host did not sign was left out.
+    pub dropped: bool,
+}
+
 /// The messages, in canonical roles: tool results become messages of the tool, and neighbours of one
-/// role become one message.
+/// role become one message. Thinking must be as this host signed it; what others signed is left out.
 ///
 /// # Errors
 /// Names the block at fault.
-pub fn messages(field: &Field) -> Result<Vec<Message>, Error> {
+pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversation, Error> {
+    let mut dropped = false;
     let mut messages: Vec<Message> = Vec::new();
     for item in field.array()? {
         let mut message = item.object()?;
@@ -82,7 +94,21 @@ pub fn messages(field: &Field) -> Result<Vec<Message>, Error> {
                 .map(block)
                 .collect::<Result<_, _>>()?
         };
-        for mut part in parts {
+        for (position, mut part) in parts.into_iter().enumerate() {
+            if let PartContent::Reasoning(reasoning) = &mut part.content {
+                match known(reasoning, signing)? {
+                    Returned::Ours(text) => reasoning.text = text,
+                    Returned::Unknown => {
+                        dropped = true;
+                        continue;
+                    }
+                    Returned::Changed => {
+                        let path = format!("{}.content[{position}]", item.path());
+                        let message = format!("{path}: Invalid `signature` in `thinking` block");
+                        return Err(Error::invalid(path, message));
+                    }
+                }
+            }
             if role == Role::System
                 && let PartContent::Text(text) = &mut part.content
             {
@@ -111,7 +137,29 @@ pub fn messages(field: &Field) -> Result<Vec<Message>, Error> {
             "at least one message is required",
         ));
     }
-    Ok(messages)
+    if let Some(Message {
+        role: Role::Assistant,
+        parts,
+        ..
+    }) = messages.last()
+        && let Some(PartContent::Text(text)) = parts.last().map(|part| &part.content)
+        && text.ends_with(char::is_whitespace)
+    {
+        return Err(Error::invalid(
+            field.path(),
+            "final assistant content cannot end with trailing whitespace",
+        ));
+    }
+    Ok(Conversation { messages, dropped })
+}
+
+/// What thinking that came back is worth.
+fn known(reasoning: &Reasoning, signing: &mut Signing) -> Result<Returned, Error> {
+    match &reasoning.signature {
+        Some(signature) => Ok(signing.key()?.judge(&reasoning.text, signature)),
+        // Redacted, or never signed.
+        None => Ok(Returned::Unknown),
+    }
 }
 
 fn block(field: &Field) -> Result<Part, Error> {

@@ -2,7 +2,8 @@
 //! Anthropic's SDKs and agents speak them.
 //!
 //! [`request`] and [`content`] read what clients send, [`answer`] writes what they get back, streamed or
-//! whole, from the same events; [`models`] and [`error`] are the rest of the API's surface.
+//! whole, from the same events; [`seal`] signs thinking and knows it again; [`models`] and [`error`] are the rest of
+//! the API's surface.
 //!
 //! `GET /v1/models` is shared with the OpenAI dialect: requests that carry `anthropic-version` come here.
 
@@ -11,19 +12,21 @@ pub mod content;
 pub mod error;
 pub mod models;
 pub mod request;
+pub mod seal;
 #[cfg(test)]
 mod tests;
 
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::quota::RateLimits;
 use atoll_sdk::types::{
-    Descriptor, Error, Event, Header, HttpRequest, HttpResponse, Operation, OperationResult,
+    Descriptor, Error, Event, Grant, Header, HttpRequest, HttpResponse, Operation, OperationResult,
     ResponseHead,
 };
 use atoll_sdk::{json, sse, time};
 use serde_json::json;
 
 use answer::Answer;
+use seal::Key;
 
 /// The API as a plugin.
 pub struct Claude;
@@ -32,6 +35,20 @@ pub struct Claude;
 pub struct ClaudeExchange {
     request: HttpRequest,
     answer: Answer,
+    signing: Signing,
+}
+
+/// The key for signatures, looked up when the first thinking comes or goes: most exchanges have none.
+#[derive(Debug, Default)]
+pub(crate) struct Signing(Option<Key>);
+
+impl Signing {
+    pub(crate) fn key(&mut self) -> Result<&Key, Error> {
+        match &mut self.0 {
+            Some(key) => Ok(key),
+            empty => Ok(empty.insert(Key::load()?)),
+        }
+    }
 }
 
 impl Dialect for Claude {
@@ -47,7 +64,17 @@ impl Dialect for Claude {
                 "claude",
                 env!("CARGO_PKG_VERSION"),
                 "Claude: Messages, token counting, Models.",
-            ),
+            )
+            .with_settings_schema(seal::SETTINGS)
+            .wanting(
+                Grant::Config,
+                "To read the key that thinking is signed with, if there is one.",
+            )
+            .wanting(
+                Grant::Kv,
+                "To keep a key for signatures where none is configured.",
+            )
+            .wanting(Grant::Random, "To make that key."),
             routes: vec![
                 Route::new("POST", "/v1/messages"),
                 Route::new("POST", "/v1/messages/count_tokens"),
@@ -59,6 +86,13 @@ impl Dialect for Claude {
 }
 
 impl ClaudeExchange {
+    /// Signs with this key instead of the plugin's own.
+    #[cfg(test)]
+    pub(crate) fn signing_with(mut self, key: Key) -> Self {
+        self.signing = Signing(Some(key));
+        self
+    }
+
     /// Headers of every answer: what it is, the id that the SDKs read as `_request_id`, and what is left
     /// of the key's limits.
     fn headers(&self, content_type: &str) -> Vec<Header> {
@@ -97,6 +131,7 @@ impl Exchange for ClaudeExchange {
         Self {
             request,
             answer: Answer::default(),
+            signing: Signing::default(),
         }
     }
 
@@ -113,7 +148,7 @@ impl Exchange for ClaudeExchange {
             .trim_end_matches('/')
             .ends_with("/count_tokens");
         let body = std::mem::take(&mut self.request.body);
-        let (generate, shape) = request::decode(&body, counting)?;
+        let (generate, shape) = request::decode(&body, counting, &mut self.signing)?;
         self.answer = Answer::new(shape);
         Ok(if counting {
             Operation::CountTokens(generate)
@@ -141,7 +176,8 @@ impl Exchange for ClaudeExchange {
     fn encode(&mut self, events: Vec<Event>) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
         for event in events {
-            self.answer.encode(event, &self.request.id, &mut out)?;
+            self.answer
+                .encode(event, &self.request.id, &mut self.signing, &mut out)?;
         }
         Ok(out)
     }

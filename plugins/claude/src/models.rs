@@ -20,6 +20,46 @@ pub fn entry(model: &ModelInfo) -> Value {
         "lifecycle": "active",
         "max_input_tokens": model.context_length,
         "max_tokens": model.context_length,
+        "capabilities": capabilities(model),
+    })
+}
+
+/// Every capability the API knows, each with whether it is there.
+fn capabilities(model: &ModelInfo) -> Value {
+    let has = |name: &str| model.capabilities.iter().any(|has| has == name);
+    let supported = |supported: bool| json!({ "supported": supported });
+    let (thinks, writes, no) = (has("reasoning"), has("completion"), supported(false));
+    json!({
+        "batch": no,
+        "citations": no,
+        "code_execution": no,
+        "context_management": {
+            "supported": false,
+            "clear_thinking_20251015": no,
+            "clear_tool_uses_20250919": no,
+            "compact_20260112": no,
+        },
+        "effort": {
+            "supported": thinks,
+            "low": supported(thinks),
+            "medium": supported(thinks),
+            "high": supported(thinks),
+            "xhigh": supported(thinks),
+            "max": supported(thinks),
+        },
+        "image_input": supported(has("vision")),
+        "pdf_input": no,
+        "server_tools": { "supported": false, "code_execution": no, "web_search": no },
+        "structured_outputs": supported(writes),
+        "thinking": {
+            "supported": thinks,
+            "types": {
+                "adaptive": supported(thinks),
+                "between_tools": supported(thinks),
+                "disabled": supported(true),
+                "enabled": supported(thinks),
+            },
+        },
     })
 }
 

@@ -6,8 +6,10 @@ use atoll_sdk::types::{
     ReasoningOptions, ReasoningVisibility, Role, Streaming, Tool, ToolChoice, ToolKind,
 };
 
-use crate::answer::Shape;
-use crate::content;
+use serde_json::value::RawValue;
+
+use crate::answer::{CacheLife, Shape};
+use crate::{Signing, content};
 
 /// The least thinking budget the API takes.
 const MIN_THINKING_BUDGET: u32 = 1024;
@@ -16,7 +18,11 @@ const MIN_THINKING_BUDGET: u32 = 1024;
 ///
 /// # Errors
 /// Whatever is wrong, naming the field.
-pub fn decode(body: &[u8], counting: bool) -> Result<(GenerateRequest, Shape), Error> {
+pub(crate) fn decode(
+    body: &[u8],
+    counting: bool,
+    signing: &mut Signing,
+) -> Result<(GenerateRequest, Shape), Error> {
     let mut body = Fields::parse(body)?;
     let model = body.require("model")?.string()?;
     let max_tokens = if counting {
@@ -25,7 +31,17 @@ pub fn decode(body: &[u8], counting: bool) -> Result<(GenerateRequest, Shape), E
         Some(body.require("max_tokens")?.u32()?)
     };
 
-    let mut messages = content::messages(&body.require("messages")?)?;
+    let field = body.require("messages")?;
+    let content::Conversation {
+        mut messages,
+        dropped,
+    } = content::messages(&field, signing)?;
+    if dropped {
+        // Named among what was not honoured; the value is nobody's business.
+        let note = RawValue::from_string("true".to_owned());
+        let note = note.map_err(|_| Error::internal("true is JSON"))?;
+        body.put("messages.thinking", Field::new("messages.thinking", note));
+    }
     if let Some(system) = body.take("system") {
         let parts = content::system(&system)?;
         if !parts.is_empty() {
@@ -53,9 +69,17 @@ pub fn decode(body: &[u8], counting: bool) -> Result<(GenerateRequest, Shape), E
         }
     }
 
+    let mut tools_marked = None;
     if let Some(tools) = body.array("tools")? {
-        for tool in &tools {
-            request.tools.extend(read_tool(tool)?);
+        for field in &tools {
+            let (tool, mark) = read_tool(field)?;
+            tools_marked = mark.or(tools_marked);
+            if let Some(tool) = tool {
+                if request.tools.iter().any(|other| other.name == tool.name) {
+                    return Err(Error::invalid("tools", "Tool names must be unique."));
+                }
+                request.tools.push(tool);
+            }
         }
     }
     if let Some(choice) = body.take("tool_choice") {
@@ -84,15 +108,37 @@ pub fn decode(body: &[u8], counting: bool) -> Result<(GenerateRequest, Shape), E
     let shape = Shape {
         stream,
         visibility: request.reasoning.visibility,
+        caches: cache_mark(&request, tools_marked),
     };
     Ok((request, shape))
 }
 
-/// One tool; none for a placeholder that is loaded later.
-fn read_tool(field: &Field) -> Result<Option<Tool>, Error> {
+/// How long the client wants what it marked to be cached, if it marked anything: the last mark counts.
+fn cache_mark(request: &GenerateRequest, tools: Option<String>) -> Option<CacheLife> {
+    let messages = match &request.prompt {
+        Prompt::Conversation(messages) => messages.as_slice(),
+        Prompt::Completion(_) => &[],
+    };
+    let parts = messages.iter().flat_map(|message| &message.parts);
+    let mut marks = parts.filter_map(|part| part.cache_ttl.clone());
+    let last = request
+        .cache
+        .ttl
+        .clone()
+        .or_else(|| marks.next_back())
+        .or(tools);
+    last.map(|ttl| match ttl.as_str() {
+        "1h" => CacheLife::Hour,
+        _ => CacheLife::Minutes,
+    })
+}
+
+/// One tool, none for a placeholder that is loaded later; and the time to live of its cache mark.
+fn read_tool(field: &Field) -> Result<(Option<Tool>, Option<String>), Error> {
     let mut tool = field.object()?;
+    let mark = content::cache_ttl(&mut tool)?;
     if tool.bool("defer_loading")? == Some(true) {
-        return Ok(None);
+        return Ok((None, mark));
     }
     let kind = tool.string("type")?;
     let name_field = tool.require("name")?;
@@ -112,7 +158,7 @@ fn read_tool(field: &Field) -> Result<Option<Tool>, Error> {
         }
         _ => "{}".to_owned(),
     };
-    Ok(Some(Tool {
+    let tool = Tool {
         kind,
         name,
         namespace: None,
@@ -120,7 +166,8 @@ fn read_tool(field: &Field) -> Result<Option<Tool>, Error> {
         parameters,
         strict: tool.bool("strict")?,
         ext: None,
-    }))
+    };
+    Ok((Some(tool), mark))
 }
 
 fn read_tool_choice(field: &Field, request: &mut GenerateRequest) -> Result<(), Error> {
@@ -176,7 +223,8 @@ fn read_reasoning(
             if budget < MIN_THINKING_BUDGET {
                 return Err(budget_field.wrong(&format!("at least {MIN_THINKING_BUDGET}")));
             }
-            if max_tokens.is_some_and(|max| budget >= max) {
+            // Reading ahead, with no answer to budget for, is asked for with the answer's own settings.
+            if max_tokens.is_some_and(|max| max > 0 && budget >= max) {
                 return Err(budget_field.wrong("less than max_tokens"));
             }
             options.budget_tokens = Some(budget);

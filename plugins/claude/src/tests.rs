@@ -1,6 +1,7 @@
 //! The dialect as the host drives it: bodies in, canonical requests out; canonical events in, bytes out.
 
 use crate::ClaudeExchange;
+use crate::seal::Key;
 use atoll_sdk::dialect::Exchange;
 use atoll_sdk::types::*;
 use proptest::prelude::*;
@@ -20,8 +21,17 @@ fn http(path: &str, body: &Value) -> HttpRequest {
     }
 }
 
+fn key() -> Key {
+    Key::new(b"a secret of the tests")
+}
+
+/// A fresh exchange, as the host makes one for each request.
+fn exchange(path: &str, body: &Value) -> ClaudeExchange {
+    ClaudeExchange::new(http(path, body)).signing_with(key())
+}
+
 fn decode(body: &Value) -> Result<GenerateRequest, Error> {
-    match ClaudeExchange::new(http("/v1/messages", body)).decode()? {
+    match exchange("/v1/messages", body).decode()? {
         Operation::Generate(request) => Ok(request),
         other => panic!("{other:?}"),
     }
@@ -55,7 +65,7 @@ fn an_agents_conversation_keeps_everything() {
             {"role": "user", "content": "Weather?"},
             {"role": "system", "content": "Be brief."},
             {"role": "assistant", "content": [
-                {"type": "thinking", "thinking": "I should look.", "signature": "s"},
+                {"type": "thinking", "thinking": "I should look.", "signature": key().sign("I should look.", true)},
                 {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"z": 1.50, "a": "تونس"}},
                 {"type": "tool_use", "id": "toolu_2", "name": "weather", "input": {}},
             ]},
@@ -195,6 +205,10 @@ fn what_is_wrong_names_its_field() {
         (json!({"stop_sequences": [""]}), "stop_sequences[0]"),
         (json!({"system": [{"type": "image"}]}), "system[0].type"),
         (json!({"tools": [{"name": "a"}]}), "tools[0].input_schema"),
+        (
+            json!({"tools": [{"name": "a", "input_schema": {}}, {"name": "a", "input_schema": {}}]}),
+            "tools",
+        ),
         (json!({"tool_choice": {"type": "any"}}), "tool_choice"),
         (
             json!({"tool_choice": {"type": "tool", "name": "x"}}),
@@ -313,12 +327,8 @@ fn answer_events(items: &[(u8, Vec<String>)], reason: FinishReason) -> Vec<Event
 }
 
 fn run(stream: bool, batches: impl IntoIterator<Item = Vec<Event>>) -> Vec<u8> {
-    let mut exchange = ClaudeExchange::new(http(
-        "/v1/messages",
-        &with(json!({
-            "stream": stream, "thinking": {"type": "adaptive"},
-        })),
-    ));
+    let body = with(json!({"stream": stream, "thinking": {"type": "adaptive"}}));
+    let mut exchange = exchange("/v1/messages", &body);
     exchange.decode().unwrap();
     exchange.head();
     batches
@@ -412,6 +422,131 @@ fn thinking_then_a_tool_call() {
     assert_eq!(body["content"][1]["input"], json!({"text": "x"}));
     assert_eq!(body["usage"]["input_tokens"], 4);
     assert_eq!(body["usage"]["cache_read_input_tokens"], 16);
+}
+
+/// The assistant's turn with one thinking block before a tool call, as a client sends it back.
+fn returned(block: &Value) -> Value {
+    with(json!({"messages": [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": [block, {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"}]},
+    ]}))
+}
+
+fn thoughts(request: &GenerateRequest) -> Vec<&str> {
+    let parts = conversation(request)
+        .iter()
+        .flat_map(|message| &message.parts);
+    let texts = parts.filter_map(|part| match &part.content {
+        PartContent::Reasoning(reasoning) => Some(reasoning.text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[test]
+fn thinking_comes_back_untouched_or_not_at_all() {
+    for display in ["summarized", "omitted"] {
+        let body = with(json!({"thinking": {"type": "adaptive", "display": display}}));
+        let mut first = exchange("/v1/messages", &body);
+        first.decode().unwrap();
+        let events = answer_events(
+            &[(1, vec!["h".into(), "m".into()]), (2, vec![])],
+            FinishReason::ToolCalls,
+        );
+        let answer: Value = serde_json::from_slice(&first.encode(events).unwrap()).unwrap();
+        let block = &answer["content"][0];
+        assert_eq!(
+            block["thinking"],
+            if display == "omitted" { "" } else { "hm" }
+        );
+        let request = decode(&returned(block)).unwrap();
+        assert_eq!(thoughts(&request), ["hm"], "even what the client never saw");
+        assert_eq!(request.unconsumed, None);
+
+        let mut changed = block.clone();
+        changed["thinking"] = json!("ignore the weather");
+        let error = decode(&returned(&changed)).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("messages[1].content[0]"));
+        assert!(
+            error
+                .message
+                .ends_with("Invalid `signature` in `thinking` block")
+        );
+    }
+    // What others signed, or nobody, is no thought of this host's models.
+    for foreign in [
+        json!({"type": "thinking", "thinking": "x", "signature": "EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}),
+        json!({"type": "thinking", "thinking": "x"}),
+        json!({"type": "redacted_thinking", "data": "EqQBCgIYAhIM1gbcDa9G"}),
+    ] {
+        let request = decode(&returned(&foreign)).unwrap();
+        assert!(thoughts(&request).is_empty());
+        assert_eq!(
+            request.unconsumed.as_deref(),
+            Some("{\"messages.thinking\":true}"),
+            "and it is said"
+        );
+    }
+}
+
+#[test]
+fn what_is_written_to_the_cache_is_told_to_those_who_asked_for_it() {
+    let marked = json!([{"type": "text", "text": "Long.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]);
+    for (change, counts) in [
+        (json!({}), (4, 0, 0)),
+        (json!({"cache_control": {"type": "ephemeral"}}), (1, 3, 0)),
+        (json!({"system": marked}), (1, 0, 3)),
+    ] {
+        let mut exchange = exchange("/v1/messages", &with(change));
+        exchange.decode().unwrap();
+        let mut events = answer_events(&[(0, vec!["x".into()])], FinishReason::Stop);
+        if let Some(Event::Finished(finished)) = events.last_mut() {
+            finished.usage.cache_written_tokens = 3;
+        }
+        let body: Value = serde_json::from_slice(&exchange.encode(events).unwrap()).unwrap();
+        let usage = &body["usage"];
+        let number = |value: &Value| value.as_u64().unwrap();
+        let created = &usage["cache_creation"];
+        let found = (
+            number(&usage["input_tokens"]),
+            number(&created["ephemeral_5m_input_tokens"]),
+            number(&created["ephemeral_1h_input_tokens"]),
+        );
+        assert_eq!(found, counts);
+        assert_eq!(
+            number(&usage["cache_creation_input_tokens"]),
+            counts.1 + counts.2
+        );
+        assert_eq!(usage["cache_read_input_tokens"], 16);
+    }
+}
+
+/// `max_tokens` of 0 reads a prompt ahead; the rest of the request is the one that will follow.
+#[test]
+fn a_prompt_can_be_read_ahead() {
+    let thinking = json!({"type": "enabled", "budget_tokens": 2048});
+    let request = decode(&with(json!({"max_tokens": 0, "thinking": thinking}))).unwrap();
+    assert_eq!(request.max_output_tokens, Some(0));
+    let mut exchange = exchange("/v1/messages", &with(json!({"max_tokens": 0})));
+    exchange.decode().unwrap();
+    let events = answer_events(&[(0, vec![])], FinishReason::Length);
+    let body: Value = serde_json::from_slice(&exchange.encode(events).unwrap()).unwrap();
+    assert_eq!(body["content"], json!([]));
+    assert_eq!(body["stop_reason"], "max_tokens");
+}
+
+#[test]
+fn a_prefilled_turn_is_the_last_message() {
+    let turn = |text: &str| json!({"messages": [{"role": "user", "content": "Count."}, {"role": "assistant", "content": text}]});
+    let request = decode(&with(turn("One, two,"))).unwrap();
+    assert_eq!(conversation(&request).last().unwrap().role, Role::Assistant);
+    let error = decode(&with(turn("One, two, "))).unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("cannot end with trailing whitespace")
+    );
 }
 
 #[test]

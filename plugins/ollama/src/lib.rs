@@ -63,6 +63,10 @@ impl Dialect for Ollama {
                 Route::new("POST", "/api/pull"),
                 Route::new("POST", "/api/copy"),
                 Route::new("DELETE", "/api/delete"),
+                // Refused, in words.
+                Route::new("POST", "/api/create"),
+                Route::new("POST", "/api/push"),
+                Route::new("POST", "/api/blobs/{digest}"),
             ],
         }
     }
@@ -127,6 +131,11 @@ impl Exchange for OllamaExchange {
             (Kind::OldEmbeddings, OperationResult::Embeddings(found)) => {
                 json!({ "embedding": found.vectors.first() })
             }
+            // There was nothing to embed; the model is loaded.
+            (Kind::Embed, OperationResult::None) => {
+                json!({ "model": self.model, "embeddings": [] })
+            }
+            (Kind::OldEmbeddings, OperationResult::None) => json!({ "embedding": [] }),
             (Kind::Load { unload, chat }, _) => self.answer.loaded(&self.model, unload, chat),
             // Copying and deleting answer with an empty body.
             (Kind::Manage, _) => return Ok(HttpResponse::new(200, "text/plain", "")),
@@ -145,7 +154,11 @@ impl Exchange for OllamaExchange {
 
     fn fail(&mut self, reason: Error) -> HttpResponse {
         let status = reason.http_status();
-        let body = json!({ "error": message(&reason) });
+        let said = match lacking(&reason) {
+            Some(ability) => format!("{:?} does not support {ability}", self.model),
+            None => message(&reason),
+        };
+        let body = json!({ "error": said });
         let mut response =
             HttpResponse::new(status, "application/json; charset=utf-8", body.to_string());
         if let Some(wait) = reason.retry_after_ms {
@@ -172,6 +185,19 @@ pub fn message(error: &Error) -> String {
             format!("server busy, please try again. {}", error.message)
         }
         _ => error.message.clone(),
+    }
+}
+
+/// The ability that a model was asked for and lacks, in Ollama's words. Clients look for them, to ask again without.
+fn lacking(error: &Error) -> Option<&'static str> {
+    if error.kind != ErrorKind::Unsupported {
+        return None;
+    }
+    match error.param.as_deref()? {
+        "tools" => Some("tools"),
+        "reasoning" => Some("thinking"),
+        "suffix" => Some("insert"),
+        _ => None,
     }
 }
 

@@ -8,20 +8,94 @@ const TEMPERATURE: f64 = 0.8;
 const TOP_K: u32 = 40;
 const TOP_P: f64 = 0.9;
 
-/// Applies `options` to a request; what this host does not turn (`num_ctx`, `num_gpu`, ...) is put back
-/// for `unconsumed`.
+/// Tokens at the beginning that stay when a context is cut, where the client does not say how many.
+const NUM_KEEP: u32 = 4;
+
+/// How much of the model's context a request may use; goes to the host in `ext`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// `num_ctx`
+    pub length: Option<u32>,
+    /// `num_keep`
+    pub keep: u32,
+    /// `shift`
+    pub slide: bool,
+    /// `think` was asked for: a model that cannot is refused.
+    pub require_reasoning: bool,
+}
+
+impl Context {
+    /// As the host reads it.
+    #[must_use]
+    pub fn to_json(self) -> String {
+        let Self {
+            length,
+            keep,
+            slide,
+            require_reasoning,
+        } = self;
+        serde_json::json!({
+            "context_length": length,
+            "keep": keep,
+            "slide": slide,
+            "require_reasoning": require_reasoning,
+        })
+        .to_string()
+    }
+}
+
+/// Options of the process that runs a model in the original. This host decides these things by itself for all
+/// requests; they are looked at for their types and reported as not honoured.
+const OF_THE_PROCESS: [(&str, &str); 7] = [
+    ("num_batch", "integer"),
+    ("num_gpu", "integer"),
+    ("main_gpu", "integer"),
+    ("use_mmap", "boolean"),
+    ("num_thread", "integer"),
+    ("draft_num_predict", "integer"),
+    ("numa", "boolean"),
+];
+
+/// Applies `options` to a request, except those of its context, which are returned; what this host does not turn
+/// (`num_gpu`, ...) is put back for `unconsumed`.
 ///
 /// # Errors
 /// A value of the wrong type, in Ollama's words.
-pub fn apply(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Error> {
+pub fn apply(body: &mut Fields, request: &mut GenerateRequest) -> Result<Context, Error> {
+    let mut context = Context {
+        length: None,
+        keep: NUM_KEEP,
+        slide: false,
+        require_reasoning: false,
+    };
     let sampling = &mut request.sampling;
     sampling.temperature = Some(TEMPERATURE);
     sampling.top_k = Some(TOP_K);
     sampling.top_p = Some(TOP_P);
     let Some(field) = body.take("options") else {
-        return Ok(());
+        return Ok(context);
     };
     let mut options = field.object()?;
+    // Zero is not said, as in the original.
+    context.length = integer(&mut options, "num_ctx")?
+        .and_then(|length| u32::try_from(length).ok())
+        .filter(|&length| length > 0);
+    // -1 keeps the whole prompt.
+    if let Some(keep) = integer(&mut options, "num_keep")? {
+        context.keep = u32::try_from(keep).unwrap_or(u32::MAX);
+    }
+    for (name, kind) in OF_THE_PROCESS {
+        if let Some(field) = options.take(name) {
+            let fits = match kind {
+                "integer" => whole(&field).is_some(),
+                _ => field.kind() == Kind::Bool,
+            };
+            if !fits {
+                return Err(wrong(name, kind));
+            }
+            options.put(name, field);
+        }
+    }
     if let Some(value) = number(&mut options, "temperature")? {
         sampling.temperature = Some(value);
     }
@@ -61,7 +135,7 @@ pub fn apply(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Err
             .map_err(|_| Error::internal("options are not JSON"))?;
         body.put("options", Field::new("options", raw));
     }
-    Ok(())
+    Ok(context)
 }
 
 fn wrong(name: &str, kind: &str) -> Error {
@@ -79,19 +153,23 @@ fn number(options: &mut Fields, name: &str) -> Result<Option<f64>, Error> {
 }
 
 fn integer(options: &mut Fields, name: &str) -> Result<Option<i64>, Error> {
-    let Some(field) = options.take(name) else {
-        return Ok(None);
-    };
-    // Clients in JavaScript write 40.0; a fraction is wrong.
-    let value = field.f64().map_err(|_| wrong(name, "integer"))?;
+    options
+        .take(name)
+        .map(|field| whole(&field).ok_or_else(|| wrong(name, "integer")))
+        .transpose()
+}
+
+/// Clients in JavaScript write 40.0; a fraction is wrong.
+fn whole(field: &Field) -> Option<i64> {
+    let value = field.f64().ok()?;
     if value.fract() != 0.0 || value.abs() > 9e15 {
-        return Err(wrong(name, "integer"));
+        return None;
     }
     #[expect(
         clippy::cast_possible_truncation,
         reason = "checked to be a whole number in range"
     )]
-    Ok(Some(value as i64))
+    Some(value as i64)
 }
 
 /// `keep_alive`: seconds as a number, or a Go duration such as `5m` or `1h30m`; negative is for ever.

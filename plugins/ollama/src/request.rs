@@ -3,16 +3,17 @@
 use atoll_sdk::json::{Field, Fields, Kind as JsonKind};
 use atoll_sdk::types::{
     Completion, CompletionInput, EmbedRequest, Error, ErrorKind, GenerateRequest, JsonSchema,
-    KeepAlive, LoadRequest, Media, MediaSource, Message, Operation, OutputFormat, Part,
+    KeepAlive, LoadRequest, Media, MediaSource, Message, Operation, OutputFormat, Overflow, Part,
     PartContent, Prompt, Reasoning, ReasoningMode, ResultContent, Role, Streaming, Tool, ToolCall,
     ToolKind, ToolResult,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::hub_name;
 use crate::memory::{Memory, Speaker};
+use crate::options::{self, Context};
 use crate::template::{self, Values};
-use crate::{hub_name, options};
 
 /// What was asked, as far as the answer's shape depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,12 @@ pub fn decode(method: &str, path: &str, body: &[u8]) -> Result<Request, Error> {
             "/api/ps" => plain(Kind::Running, Operation::ListRunning),
             _ => plain(Kind::Version, Operation::None),
         };
+    }
+    if ["/api/create", "/api/push"].contains(&path) || path.starts_with("/api/blobs/") {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "this host makes and publishes no models; put a model's folder below its models folder, or pull one",
+        ));
     }
     if body.is_empty() {
         return Err(Error::new(
@@ -252,7 +259,7 @@ fn common(
         enabled: stream,
         include_usage: false,
     };
-    options::apply(&mut body, request)?;
+    let context = options::apply(&mut body, request)?;
     if let Some(format) = body.take("format") {
         request.format = match format.kind() {
             JsonKind::Object => OutputFormat::JsonSchema(JsonSchema {
@@ -291,15 +298,18 @@ fn common(
             }
         }
     }
-    // Neither is done here: a prompt that does not fit is refused, an answer that fills the context ends.
-    // Asking for that is honoured; asking for the opposite, which is Ollama's habit, is reported.
-    for habit in ["truncate", "shift"] {
-        if let Some(field) = body.take(habit)
-            && field.bool()?
-        {
-            body.put(habit, field);
-        }
-    }
+    // Ollama's habits, unless the client says otherwise: cut what does not fit, and go on beyond the context.
+    request.overflow = if body.bool("truncate")?.unwrap_or(true) {
+        Overflow::TruncateOldest
+    } else {
+        Overflow::Refuse
+    };
+    let context = Context {
+        slide: body.bool("shift")?.unwrap_or(true),
+        require_reasoning: request.reasoning.mode == ReasoningMode::On,
+        ..context
+    };
+    request.ext = Some(context.to_json());
     let top = body.u32("top_logprobs")?;
     if body.bool("logprobs")?.unwrap_or(false) {
         let top = top.unwrap_or(0);
@@ -449,7 +459,11 @@ fn embed(mut body: Fields, model: String, old: bool) -> Result<Operation, Error>
     let keep_alive = options::keep_alive(&mut body)?;
     let inputs = match body.take(if old { "prompt" } else { "input" }) {
         None => vec![],
-        Some(field) if field.kind() == JsonKind::String => vec![field.string()?],
+        // An empty text is nothing to embed.
+        Some(field) if field.kind() == JsonKind::String => Some(field.string()?)
+            .filter(|text| !text.is_empty())
+            .into_iter()
+            .collect(),
         Some(field) if !old => field
             .array()?
             .iter()
@@ -457,13 +471,20 @@ fn embed(mut body: Fields, model: String, old: bool) -> Result<Operation, Error>
             .collect::<Result<_, _>>()?,
         Some(field) => return Err(field.wrong("a string")),
     };
+    let inputs: Vec<String> = inputs;
+    if inputs.is_empty() {
+        return Ok(Operation::LoadModel(LoadRequest { model, keep_alive }));
+    }
+    // 0 is not said.
+    let dimensions = body.u32("dimensions")?.filter(|&dimensions| dimensions > 0);
+    let truncate = body.bool("truncate")?.unwrap_or(true);
     Ok(Operation::Embed(EmbedRequest {
         model,
         inputs: inputs.into_iter().map(CompletionInput::Text).collect(),
-        dimensions: body.u32("dimensions")?,
-        truncate: body.bool("truncate")?.unwrap_or(true),
+        dimensions,
+        truncate,
         normalize: !old,
         keep_alive,
-        ext: None,
+        ext: body.rest()?,
     }))
 }

@@ -51,7 +51,7 @@ fn a_chat_keeps_everything() {
             "format": {"type": "object"},
             "think": "low",
             "keep_alive": "10m",
-            "options": {"temperature": 0, "num_predict": -1, "seed": 7, "stop": ["X"], "num_ctx": 4096, "top_k": 0},
+            "options": {"temperature": 0, "num_predict": -1, "seed": 7, "stop": ["X"], "num_ctx": 4096, "num_gpu": 1, "top_k": 0},
             "logprobs": true, "top_logprobs": 2,
         }),
     )
@@ -87,8 +87,65 @@ fn a_chat_keeps_everything() {
     assert!(matches!(request.format, OutputFormat::JsonSchema(_)));
     assert_eq!(
         request.unconsumed.as_deref(),
-        Some("{\"options\":{\"num_ctx\":4096}}")
+        Some("{\"options\":{\"num_gpu\":1}}")
     );
+    let ext: Value = serde_json::from_str(request.ext.as_deref().unwrap()).unwrap();
+    assert_eq!(
+        ext,
+        json!({"context_length": 4096, "keep": 4, "slide": true, "require_reasoning": true})
+    );
+    assert_eq!(request.overflow, Overflow::TruncateOldest, "Ollama's habit");
+}
+
+#[test]
+fn what_does_not_fit_is_cut_or_refused_as_asked() {
+    let asked = |more: Value| {
+        let mut body = json!({"model": "m", "prompt": "x"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let request = generate("/api/generate", &body).unwrap();
+        let ext: Value = serde_json::from_str(request.ext.as_deref().unwrap()).unwrap();
+        (
+            request.overflow,
+            ext["slide"].as_bool().unwrap(),
+            ext["keep"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!(asked(json!({})), (Overflow::TruncateOldest, true, 4));
+    assert_eq!(
+        asked(json!({"truncate": false})),
+        (Overflow::Refuse, true, 4)
+    );
+    assert_eq!(
+        asked(json!({"shift": false})),
+        (Overflow::TruncateOldest, false, 4)
+    );
+    let keep = json!({"options": {"num_keep": -1}});
+    assert_eq!(
+        asked(keep),
+        (Overflow::TruncateOldest, true, u64::from(u32::MAX))
+    );
+}
+
+#[test]
+fn what_a_model_lacks_is_said_in_the_words_clients_look_for() {
+    let body = json!({"model": "m:latest", "messages": [{"role": "user", "content": "x"}]});
+    for (param, ability) in [
+        ("tools", "tools"),
+        ("reasoning", "thinking"),
+        ("suffix", "insert"),
+    ] {
+        let mut exchange = exchange("POST", "/api/chat", &body);
+        exchange.decode().unwrap();
+        let reply = exchange.fail(Error::unsupported(param, "long explanation"));
+        let said: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(
+            said["error"],
+            format!("\"m:latest\" does not support {ability}")
+        );
+        assert_eq!(reply.head.status, 400);
+    }
 }
 
 #[test]
@@ -128,6 +185,32 @@ fn nothing_to_say_loads_or_unloads() {
 }
 
 #[test]
+fn nothing_to_embed_loads_the_model() {
+    for (path, body, said) in [
+        (
+            "/api/embed",
+            json!({"model": "m", "input": []}),
+            json!({"model": "m", "embeddings": []}),
+        ),
+        (
+            "/api/embed",
+            json!({"model": "m", "input": ""}),
+            json!({"model": "m", "embeddings": []}),
+        ),
+        (
+            "/api/embeddings",
+            json!({"model": "m"}),
+            json!({"embedding": []}),
+        ),
+    ] {
+        let mut exchange = exchange("POST", path, &body);
+        assert!(matches!(exchange.decode(), Ok(Operation::LoadModel(_))));
+        let reply = exchange.reply(OperationResult::None).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&reply.body).unwrap(), said);
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_in_ollamas_words() {
     for (path, body, said) in [
         ("/api/chat", Value::Null, "missing request body"),
@@ -149,6 +232,12 @@ fn what_is_wrong_is_said_in_ollamas_words() {
         assert_eq!(reply.head.status, 400);
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(body, json!({ "error": said }));
+    }
+    for path in ["/api/create", "/api/push", "/api/blobs/sha256:0"] {
+        let mut exchange = exchange("POST", path, &json!({"model": "m"}));
+        let error = exchange.decode().unwrap_err();
+        assert!(error.message.contains("put a model's folder"));
+        assert_eq!(exchange.fail(error).head.status, 400);
     }
     let missing = Error::model_not_found("x");
     let reply = exchange("POST", "/api/chat", &Value::Null).fail(missing);
@@ -413,14 +502,6 @@ fn results_without_ids_find_their_calls() {
         })
         .collect();
     assert_eq!(ids, ["q", "p", "r"]);
-}
-
-/// Ollama shifts and truncates by habit; here that would be a lie, so it is reported as not done.
-#[test]
-fn habits_that_are_not_followed_are_reported() {
-    let body = json!({"model": "m", "prompt": "x", "truncate": true, "shift": false});
-    let request = generate("/api/generate", &body).unwrap();
-    assert_eq!(request.unconsumed.as_deref(), Some("{\"truncate\":true}"));
 }
 
 #[test]

@@ -32,6 +32,10 @@ pub struct Answer {
     wire: Wire,
     shape: Shape,
     sequence: u64,
+    /// Events up to this number are counted but not written: the client has them.
+    starting_after: Option<u64>,
+    /// The socket's lane, which every event names.
+    lane: Option<String>,
     id: String,
     created_at: u64,
     completed_at: Option<u64>,
@@ -51,6 +55,8 @@ impl Answer {
             wire,
             shape,
             sequence: 0,
+            starting_after: None,
+            lane: None,
             id: String::new(),
             created_at: 0,
             completed_at: None,
@@ -69,28 +75,41 @@ impl Answer {
         self.wire
     }
 
-    /// A stored answer, as the bytes it was or would have been sent in.
+    /// Only what follows this event is written.
+    #[must_use]
+    pub fn starting_after(mut self, number: Option<u64>) -> Self {
+        self.starting_after = number;
+        self
+    }
+
+    /// Events name the socket's lane they belong to.
+    #[must_use]
+    pub fn on_lane(mut self, lane: Option<String>) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    /// A stored answer, as the bytes it was or would have been sent in. While it runs, more events may follow.
     ///
     /// # Errors
     /// Only defects.
-    pub fn replay(stored: StoredResponse, wire: Wire) -> Result<Vec<u8>, Error> {
-        let mut answer = Self::new(Shape::of(&stored.request), wire);
-        answer.id = format!("resp_{}", stored.id);
-        answer.created_at = stored.created_at;
-        answer.model = stored.request.model;
+    pub fn replay(&mut self, stored: StoredResponse) -> Result<Vec<u8>, Error> {
+        self.id = format!("resp_{}", stored.id);
+        self.created_at = stored.created_at;
+        self.model = stored.request.model;
         let mut out = Vec::new();
         let mut error = None;
         for event in stored.events {
             match event {
                 Event::Failed(reason) => error = Some(reason),
-                event => answer.encode(event, &mut out)?,
+                event => self.encode(event, &mut out)?,
             }
         }
         if let Some(reason) = error {
-            answer.failed(&reason, &mut out)?;
+            self.failed(&reason, &mut out)?;
         }
-        if wire == Wire::Whole && stored.status != StoredStatus::Finished {
-            answer.close(None, &mut Vec::new())?;
+        if self.wire == Wire::Whole && stored.status != StoredStatus::Finished {
+            self.close(None, &mut Vec::new())?;
             let status = match stored.status {
                 StoredStatus::Queued => "queued",
                 StoredStatus::InProgress | StoredStatus::Finished => "in_progress",
@@ -98,7 +117,7 @@ impl Answer {
                 StoredStatus::Cancelled => "cancelled",
             };
             out.clear();
-            json::write(&mut out, &answer.response(status))?;
+            json::write(&mut out, &self.response(status))?;
         }
         Ok(out)
     }
@@ -161,6 +180,9 @@ impl Answer {
         };
         let response = self.response(first);
         self.send("response.created", json!({ "response": response }), out)?;
+        if self.shape.background {
+            self.send("response.queued", json!({ "response": response }), out)?;
+        }
         let response = self.response("in_progress");
         self.send("response.in_progress", json!({ "response": response }), out)
     }
@@ -267,7 +289,6 @@ impl Answer {
             "output": self.output,
             "error": self.error,
             "usage": self.usage.filter(|_| over).map(usage_object),
-            "user": null,
         });
         if let Value::Object(fields) = &mut response {
             fields.extend(self.shape.echo.clone());
@@ -290,9 +311,19 @@ impl Answer {
         if self.wire == Wire::Whole {
             return Ok(());
         }
+        if self
+            .starting_after
+            .is_some_and(|number| self.sequence <= number)
+        {
+            self.sequence += 1;
+            return Ok(());
+        }
         let mut event = Map::new();
         event.insert("type".into(), json!(name));
         event.insert("sequence_number".into(), json!(self.sequence));
+        if let Some(lane) = &self.lane {
+            event.insert("stream_id".into(), json!(lane));
+        }
         if let Value::Object(fields) = fields {
             event.extend(fields);
         }

@@ -69,6 +69,9 @@ impl Compaction {
 
     fn whole(&mut self, usage: Usage) -> Value {
         let mut output = std::mem::take(&mut self.kept);
+        for (at, item) in output.iter_mut().enumerate() {
+            item["id"] = json!(format!("msg_{}_kept{at}", self.id));
+        }
         output.push(json!({
             "id": format!("cmp_{}", self.id),
             "type": "compaction",

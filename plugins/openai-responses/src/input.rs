@@ -2,11 +2,12 @@
 
 use atoll_sdk::json::{Field, Fields, Kind};
 use atoll_sdk::types::{
-    Error, Media, MediaSource, Message, Opaque, Part, PartContent, Reasoning, ResultContent, Role,
-    ToolCall, ToolResult,
+    Error, ErrorKind, Media, MediaSource, Message, Opaque, Part, PartContent, Reasoning,
+    ResultContent, Role, ToolCall, ToolResult,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 use crate::sealed;
 
@@ -42,6 +43,9 @@ impl Input {
         let mut item = field.object()?;
         let kind = item.string("type")?;
         match kind.as_deref() {
+            Some("item_reference") => self.reference(&mut item)?,
+            // The type may be left out of both.
+            None if item.has("id") && !item.has("role") => self.reference(&mut item)?,
             None | Some("message") => self.message(&mut item)?,
             Some("function_call") => {
                 let namespace = item.string("namespace")?;
@@ -110,6 +114,26 @@ impl Input {
         Ok(())
     }
 
+    /// An item of an answer that the host stores: the host puts it in this one's place. The items of our answers
+    /// say where they belong: `msg_{response}_{index}`.
+    fn reference(&mut self, item: &mut Fields) -> Result<(), Error> {
+        let field = item.require("id")?;
+        let id = field.string()?;
+        let place = id.split_once('_').and_then(|(_, rest)| {
+            let (response, index) = rest.rsplit_once('_')?;
+            Some((response, index.parse::<u32>().ok()?))
+        });
+        let Some((response, index)) = place else {
+            let message = format!("There is no item {id:?} here; send the item itself.");
+            return Err(Error::new(ErrorKind::NotFound, message).with_param(field.path()));
+        };
+        self.assistant(Part::new(PartContent::Other(Opaque {
+            kind: "stored-item".to_owned(),
+            value: json!({ "response": response, "item": index }).to_string(),
+        })));
+        Ok(())
+    }
+
     fn call(
         &mut self,
         item: &mut Fields,
@@ -171,7 +195,15 @@ impl Input {
 fn part(field: &Field) -> Result<Part, Error> {
     let mut part = field.object()?;
     let kind = part.require("type")?;
-    Ok(Part::new(match kind.string()?.as_str() {
+    let breakpoint = match part.object("prompt_cache_breakpoint")? {
+        None => None,
+        Some(mut breakpoint) => Some(
+            breakpoint
+                .string("ttl")?
+                .unwrap_or_else(|| "30m".to_owned()),
+        ),
+    };
+    let content = match kind.string()?.as_str() {
         "input_text" | "output_text" | "text" | "summary_text" => {
             PartContent::Text(part.require("text")?.string()?)
         }
@@ -183,7 +215,11 @@ fn part(field: &Field) -> Result<Part, Error> {
             value: field.json().to_owned(),
         }),
         _ => return Err(kind.wrong("a known part of a message")),
-    }))
+    };
+    Ok(Part {
+        cache_ttl: breakpoint,
+        ..Part::new(content)
+    })
 }
 
 fn result(field: &Field) -> Result<Vec<ResultContent>, Error> {

@@ -4,6 +4,8 @@ use atoll_sdk::types::{
     Error, HttpRequest, Media, MediaSource, Message, PartContent, Prompt, ResultContent, Role,
     StoredResponse, ToolCall, ToolResult,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::shape::Shape;
@@ -14,10 +16,12 @@ pub struct Page {
     limit: usize,
     ascending: bool,
     after: Option<String>,
+    /// Pictures that were sent with the request are wanted back.
+    pictures: bool,
 }
 
 impl Page {
-    /// Reads `limit`, `order` and `after`.
+    /// Reads `limit`, `order`, `after` and `include`.
     ///
     /// # Errors
     /// One of them is none.
@@ -39,13 +43,14 @@ impl Page {
             limit,
             ascending,
             after: request.query_param("after").map(str::to_owned),
+            pictures: includes(request, "message.input_image.image_url"),
         })
     }
 
     /// The page of a stored request's items.
     #[must_use]
     pub fn of(&self, stored: &StoredResponse) -> Value {
-        let mut items = items(stored);
+        let mut items = items(stored, self.pictures);
         if !self.ascending {
             items.reverse();
         }
@@ -70,7 +75,16 @@ impl Page {
     }
 }
 
-fn items(stored: &StoredResponse) -> Vec<Value> {
+/// Whether the query asks to include something.
+#[must_use]
+pub fn includes(request: &HttpRequest, what: &str) -> bool {
+    let mut query = request.query.iter();
+    query.any(|(name, value)| {
+        matches!(name.as_str(), "include" | "include[]") && value.split(',').any(|one| one == what)
+    })
+}
+
+fn items(stored: &StoredResponse, pictures: bool) -> Vec<Value> {
     let Prompt::Conversation(messages) = &stored.request.prompt else {
         return Vec::new();
     };
@@ -81,7 +95,7 @@ fn items(stored: &StoredResponse) -> Vec<Value> {
         .iter()
         .skip(stored.request.state.transient_messages as usize)
     {
-        add(message, &shape, &mut items);
+        add(message, &shape, pictures, &mut items);
     }
     for (at, item) in items.iter_mut().enumerate() {
         item["id"] = json!(format!("item_{}_{at}", stored.id));
@@ -89,7 +103,7 @@ fn items(stored: &StoredResponse) -> Vec<Value> {
     items
 }
 
-fn add(message: &Message, shape: &Shape, items: &mut Vec<Value>) {
+fn add(message: &Message, shape: &Shape, pictures: bool, items: &mut Vec<Value>) {
     let mut content = Vec::new();
     let text_kind = if message.role == Role::Assistant {
         "output_text"
@@ -102,7 +116,7 @@ fn add(message: &Message, shape: &Shape, items: &mut Vec<Value>) {
             PartContent::Refusal(text) => {
                 content.push(json!({ "type": "refusal", "refusal": text }));
             }
-            PartContent::Image(media) => content.push(image(media)),
+            PartContent::Image(media) => content.push(image(media, pictures)),
             PartContent::Reasoning(reasoning) => items.push(json!({
                 "type": "reasoning",
                 "summary": [{ "type": "summary_text", "text": reasoning.text }],
@@ -127,9 +141,13 @@ fn add(message: &Message, shape: &Shape, items: &mut Vec<Value>) {
     }
 }
 
-fn image(media: &Media) -> Value {
+fn image(media: &Media, pictures: bool) -> Value {
     let url = match &media.source {
         MediaSource::Url(url) => Some(url.clone()),
+        MediaSource::Bytes(bytes) if pictures => {
+            let encoded = STANDARD.encode(bytes);
+            Some(format!("data:{};base64,{encoded}", media.media_type))
+        }
         MediaSource::Bytes(_) | MediaSource::FileId(_) => None,
     };
     json!({

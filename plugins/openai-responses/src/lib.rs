@@ -1,9 +1,9 @@
-//! The OpenAI Responses dialect: `POST /v1/responses`, whole or as a stream of numbered events; stored
-//! responses (retrieve, delete, cancel, input items); `compact` and `input_tokens`. The messages of a WebSocket
-//! are read and written too, but no route leads there: the host opens none yet.
+//! The OpenAI Responses dialect: `POST /v1/responses`, whole or as a stream of numbered events, and the same
+//! over a WebSocket (`GET /v1/responses`); stored responses (retrieve, also as a stream and from its middle,
+//! delete, cancel, input items); `compact` and `input_tokens`.
 //!
-//! [`request`] reads bodies ([`input`] their items, [`tools`] their tools), [`socket`] the messages of a
-//! WebSocket; [`answer`] writes the events and the response object, [`output`] the items in it, [`shape`] what
+//! [`request`] reads bodies ([`input`] their items, [`tools`] their tools, [`options`] the rest), [`socket`] the
+//! messages of a WebSocket, [`retrieve`] what is asked of a stored response; [`answer`] writes the events and the response object, [`output`] the items in it, [`shape`] what
 //! they repeat of the request; [`compact`] and [`items`] are endpoints of their own.
 //!
 //! The host keeps responses and gives them back as canonical requests and events, so a stored response is
@@ -13,8 +13,10 @@ pub mod answer;
 pub mod compact;
 pub mod input;
 pub mod items;
+pub mod options;
 pub mod output;
 pub mod request;
+pub mod retrieve;
 pub mod sealed;
 pub mod shape;
 pub mod socket;
@@ -22,18 +24,19 @@ pub mod socket;
 mod tests;
 pub mod tools;
 
-use atoll_plugin_openai_common::failure;
+use atoll_plugin_openai_common::{failure, limits};
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::types::{
-    Descriptor, Error, ErrorKind, Event, GenerateRequest, Header, HttpRequest, HttpResponse,
-    Operation, OperationResult, ResponseHead, StoredResponse, StoredStatus,
+    Descriptor, Error, Event, GenerateRequest, Header, HttpRequest, HttpResponse, Operation,
+    OperationResult, ResponseHead, StoredResponse,
 };
 use atoll_sdk::{json, sse};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use answer::{Answer, Wire};
 use compact::Compaction;
 use items::Page;
+use retrieve::Retrieve;
 use shape::Shape;
 
 /// The API as a plugin.
@@ -43,6 +46,10 @@ pub struct Responses;
 pub struct ResponsesExchange {
     request: HttpRequest,
     asked: Asked,
+    /// What a message of a socket said beside its request.
+    told: socket::Told,
+    /// Headers of every answer.
+    limits: Vec<Header>,
 }
 
 /// What was asked for, as far as the answer must know.
@@ -51,9 +58,7 @@ enum Asked {
     Plain,
     Answer(Box<Answer>),
     Compaction(Compaction),
-    Stored {
-        stream: bool,
-    },
+    Stored(Retrieve),
     Items(Page),
 }
 
@@ -66,6 +71,7 @@ impl Dialect for Responses {
         for base in ["/v1/responses", "/responses"] {
             routes.extend([
                 Route::new("POST", base),
+                Route::socket(base),
                 Route::new("POST", format!("{base}/input_tokens")),
                 Route::new("POST", format!("{base}/compact")),
                 Route::new("GET", format!("{base}/{{id}}")),
@@ -86,13 +92,9 @@ impl Dialect for Responses {
 }
 
 impl ResponsesExchange {
-    /// Whether the request is a message of a WebSocket.
-    fn is_socket(&self) -> bool {
-        self.request.method == "GET" && self.request.header("upgrade").is_some()
-    }
-
     fn answer(&mut self, request: GenerateRequest, wire: Wire) -> Operation {
-        self.asked = Asked::Answer(Box::new(Answer::new(Shape::of(&request), wire)));
+        let answer = Answer::new(Shape::of(&request), wire).on_lane(self.told.lane.clone());
+        self.asked = Asked::Answer(Box::new(answer));
         Operation::Generate(request)
     }
 
@@ -106,60 +108,55 @@ impl ResponsesExchange {
                 Ok(Operation::GetResponse(id))
             }
             "GET" => {
-                let stream = self.request.query_param("stream") == Some("true");
-                if self.request.query_param("starting_after").is_some() {
-                    return Err(Error::unsupported(
-                        "starting_after",
-                        "A stored response is streamed from its beginning; leave out starting_after.",
-                    ));
-                }
-                self.asked = Asked::Stored { stream };
-                Ok(Operation::GetResponse(id))
+                let retrieve = Retrieve::read(&self.request)?;
+                let operation = retrieve.operation(id);
+                self.asked = Asked::Stored(retrieve);
+                Ok(operation)
             }
             _ => {
-                self.asked = Asked::Stored { stream: false };
+                self.asked = Asked::Stored(Retrieve::default());
                 Ok(Operation::CancelResponse(id))
             }
         }
     }
 
     /// A stored response, or a background one that has just begun.
-    fn stored(&self, stored: StoredResponse) -> Result<HttpResponse, Error> {
-        if let Asked::Items(page) = &self.asked {
-            let body = json::to_vec(&page.of(&stored))?;
-            return Ok(HttpResponse::new(200, "application/json", body));
-        }
-        let running = matches!(
-            stored.status,
-            StoredStatus::Queued | StoredStatus::InProgress
-        );
-        if let Asked::Stored { stream: true } = self.asked {
-            if running {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    "The response is not finished; ask for it without stream until it is.",
-                ));
-            }
-            let body = Answer::replay(stored, Wire::Sse)?;
-            return Ok(HttpResponse::new(200, sse::CONTENT_TYPE, body));
-        }
-        let body = Answer::replay(stored, Wire::Whole)?;
-        Ok(HttpResponse::new(200, "application/json", body))
+    fn stored(&mut self, stored: StoredResponse) -> Result<HttpResponse, Error> {
+        let retrieve = match &self.asked {
+            Asked::Items(page) => return self.json(&page.of(&stored)),
+            Asked::Stored(retrieve) => retrieve.clone(),
+            // A background answer that has just begun.
+            _ => Retrieve::default(),
+        };
+        let mut answer = retrieve.answer(&stored);
+        let body = answer.replay(stored)?;
+        // What is still to come goes through the same answer.
+        self.asked = Asked::Answer(Box::new(answer));
+        let head = self.head();
+        Ok(HttpResponse { head, body })
+    }
+
+    fn json(&self, body: &Value) -> Result<HttpResponse, Error> {
+        let mut response = HttpResponse::new(200, "application/json", json::to_vec(body)?);
+        response.head.headers.extend_from_slice(&self.limits);
+        Ok(response)
     }
 }
 
 impl Exchange for ResponsesExchange {
     fn new(request: HttpRequest) -> Self {
         Self {
+            limits: limits::headers(&request),
             request,
             asked: Asked::Plain,
+            told: socket::Told::default(),
         }
     }
 
     fn decode(&mut self) -> Result<Operation, Error> {
         let body = std::mem::take(&mut self.request.body);
-        if self.is_socket() {
-            let decoded = socket::decode(&body)?;
+        if self.request.is_socket_message() {
+            let decoded = socket::decode(&body, &mut self.told)?;
             return Ok(self.answer(decoded, Wire::Lines));
         }
         if let Some(id) = self.request.path_param("id") {
@@ -186,7 +183,7 @@ impl Exchange for ResponsesExchange {
 
     fn head(&mut self) -> ResponseHead {
         let streams = matches!(&self.asked, Asked::Answer(answer) if answer.wire() == Wire::Sse);
-        let headers = if streams {
+        let mut headers = if streams {
             vec![
                 Header::new("content-type", sse::CONTENT_TYPE),
                 Header::new("cache-control", "no-cache"),
@@ -194,6 +191,7 @@ impl Exchange for ResponsesExchange {
         } else {
             vec![Header::new("content-type", "application/json")]
         };
+        headers.extend_from_slice(&self.limits);
         ResponseHead {
             status: 200,
             headers,
@@ -217,26 +215,26 @@ impl Exchange for ResponsesExchange {
     }
 
     fn reply(&mut self, outcome: OperationResult) -> Result<HttpResponse, Error> {
-        let body = match outcome {
+        match outcome {
             OperationResult::TokenCount(tokens) => {
-                json::to_vec(&json!({ "object": "response.input_tokens", "input_tokens": tokens }))?
+                self.json(&json!({ "object": "response.input_tokens", "input_tokens": tokens }))
             }
-            OperationResult::Stored(stored) => return self.stored(stored),
+            OperationResult::Stored(stored) => self.stored(stored),
             OperationResult::None => {
                 let id = self.request.path_param("id");
-                json::to_vec(&json!({ "id": id, "object": "response", "deleted": true }))?
+                self.json(&json!({ "id": id, "object": "response", "deleted": true }))
             }
-            _ => return Err(Error::internal("the result does not belong to the request")),
-        };
-        Ok(HttpResponse::new(200, "application/json", body))
+            _ => Err(Error::internal("the result does not belong to the request")),
+        }
     }
 
     fn fail(&mut self, reason: Error) -> HttpResponse {
-        if self.is_socket() {
-            socket::failure(&reason)
-        } else {
-            failure::response(&reason)
+        let mut response = failure::response(&reason);
+        if self.request.is_socket_message() {
+            response.body = socket::failure(&reason, &self.told).into_bytes();
         }
+        response.head.headers.extend_from_slice(&self.limits);
+        response
     }
 }
 

@@ -1,18 +1,19 @@
 //! `POST /v1/responses`: the body, into a canonical request.
+//!
+//! Every field of the API has one of three fates. It is honoured; or it is refused, when an answer without it
+//! would be another answer than the one asked for (a conversation kept elsewhere, a stored prompt, moderation);
+//! or it stays in `unconsumed`, which the host names in a header, when it is a hint that only the original
+//! service can follow. Fields nobody knows go the third way too, because agents send their own.
 
-use atoll_sdk::json::{Field, Fields, Kind};
+use atoll_sdk::json::{Field, Fields};
 use atoll_sdk::types::{
-    Error, ErrorKind, GenerateRequest, JsonSchema, Message, OutputFormat, Overflow, Prompt,
-    ReasoningMode, Role, State, Streaming,
+    Error, ErrorKind, GenerateRequest, Message, Overflow, Prompt, Role, State, Streaming,
 };
-use serde_json::{Map, Value};
 
 use crate::input::Input;
+use crate::options;
 use crate::shape::Extras;
 use crate::tools::ToolSet;
-
-/// Efforts the API knows.
-const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Reads a body.
 ///
@@ -44,12 +45,12 @@ pub fn read(mut body: Fields) -> Result<GenerateRequest, Error> {
     if let Some(text) = instructions {
         input.messages.insert(0, Message::text(Role::System, text));
     }
+    options::refuse(&mut body)?;
     let tools = ToolSet::read(&body.array("tools")?.unwrap_or_default())?;
-    let mut extras = Extras {
-        skipped: tools.hosted(),
-        ..Extras::default()
-    };
-    extras.skipped.extend(input.skipped);
+    let mut extras = Extras::default();
+    for kind in input.skipped {
+        options::report(&mut body, &format!("input.{kind}"))?;
+    }
 
     let mut request = GenerateRequest::new(model, Prompt::Conversation(input.messages));
     if let Some(choice) = body.take("tool_choice") {
@@ -74,9 +75,10 @@ pub fn read(mut body: Fields) -> Result<GenerateRequest, Error> {
     sampling.presence_penalty = body.f64_in("presence_penalty", -2.0..=2.0)?;
     sampling.frequency_penalty = body.f64_in("frequency_penalty", -2.0..=2.0)?;
 
-    read_include(&mut body, &mut request, &mut extras)?;
-    read_text(&mut body, &mut request, &mut extras)?;
-    read_reasoning(&mut body, &mut request, &mut extras)?;
+    options::read_include(&mut body, &mut request, &mut extras)?;
+    options::read_text(&mut body, &mut request, &mut extras)?;
+    options::read_reasoning(&mut body, &mut request, &mut extras)?;
+    options::read_cache(&mut body, &mut request, &mut extras)?;
     request.overflow = match body.take("truncation") {
         None => Overflow::Refuse,
         Some(field) => match field.string()?.as_str() {
@@ -89,11 +91,7 @@ pub fn read(mut body: Fields) -> Result<GenerateRequest, Error> {
         // As in the original: kept unless told otherwise.
         store: body.bool("store")?.unwrap_or(true),
         previous_response_id: previous,
-        conversation_id: match body.take("conversation") {
-            None => None,
-            Some(field) if field.kind() == Kind::String => Some(field.string()?),
-            Some(field) => Some(field.object()?.require("id")?.string()?),
-        },
+        conversation_id: None,
         background: body.bool("background")?.unwrap_or(false),
         transient_messages,
     };
@@ -103,32 +101,23 @@ pub fn read(mut body: Fields) -> Result<GenerateRequest, Error> {
             "An answer in the background must be stored; leave out store, or set it to true.",
         ));
     }
-    if let Some(field) = body.take("metadata") {
-        let map: Map<String, Value> = field.read("an object of strings")?;
-        for (key, value) in map {
-            let Value::String(text) = value else {
-                return Err(field.wrong("an object of strings"));
-            };
-            request.metadata.push((key, text));
-        }
-    }
-    request.cache.key = body.string("prompt_cache_key")?;
+    options::read_metadata(&mut body, &mut request)?;
     let safety = body.string("safety_identifier")?;
-    request.end_user = safety.or(body.string("user")?);
-    if let Some(field) = body.take("service_tier") {
-        let tier = field.string()?;
-        match tier.as_str() {
-            "auto" | "default" => {}
-            "flex" | "priority" | "scale" => extras.service_tier = Some(tier),
-            _ => return Err(field.wrong("'auto', 'default', 'flex', 'scale' or 'priority'")),
-        }
-    }
+    extras.user = safety.is_none();
+    request.end_user = match safety {
+        Some(safety) => Some(safety),
+        None => body.string("user")?,
+    };
+    options::read_tier(&mut body)?;
     let stream = body.bool("stream")?.unwrap_or(false);
     request.streaming = Streaming {
         enabled: stream,
         include_usage: stream,
     };
-    let _ = body.take("stream_options");
+    options::read_streaming(&mut body)?;
+    if extras.prewarm {
+        request.max_output_tokens = Some(0);
+    }
     request.unconsumed = body.rest()?;
     request.ext = Some(extras.to_ext());
     Ok(request)
@@ -151,99 +140,4 @@ fn previous_id(field: &Field) -> Result<String, Error> {
         let message = format!("Previous response with id {id:?} not found.");
         Error::new(ErrorKind::PreviousResponseNotFound, message).with_param(field.path())
     })
-}
-
-fn read_include(
-    body: &mut Fields,
-    request: &mut GenerateRequest,
-    extras: &mut Extras,
-) -> Result<(), Error> {
-    let include: Vec<String> = body
-        .array("include")?
-        .unwrap_or_default()
-        .iter()
-        .map(Field::string)
-        .collect::<Result<_, _>>()?;
-    let asks = |what: &str| include.iter().any(|wanted| wanted == what);
-    let top = match body.take("top_logprobs") {
-        Some(field) => field
-            .u32()
-            .ok()
-            .filter(|n| *n <= 20)
-            .ok_or_else(|| field.wrong("an integer from 0 to 20"))?,
-        None => 0,
-    };
-    if top > 0 || asks("message.output_text.logprobs") {
-        request.logprobs = Some(top);
-    }
-    extras.encrypted = asks("reasoning.encrypted_content");
-    Ok(())
-}
-
-fn read_text(
-    body: &mut Fields,
-    request: &mut GenerateRequest,
-    extras: &mut Extras,
-) -> Result<(), Error> {
-    let Some(mut text) = body.object("text")? else {
-        return Ok(());
-    };
-    if let Some(field) = text.take("verbosity") {
-        let verbosity = field.string()?;
-        if !["low", "medium", "high"].contains(&verbosity.as_str()) {
-            return Err(field.wrong("'low', 'medium' or 'high'"));
-        }
-        extras.verbosity = Some(verbosity);
-    }
-    let Some(field) = text.take("format") else {
-        return Ok(());
-    };
-    let mut format = field.object()?;
-    let kind = format.require("type")?;
-    request.format = match kind.string()?.as_str() {
-        "text" => OutputFormat::Text,
-        "json_object" => OutputFormat::JsonObject,
-        "json_schema" => {
-            let schema = format.require("schema")?;
-            schema.object()?;
-            OutputFormat::JsonSchema(JsonSchema {
-                name: Some(format.require("name")?.string()?),
-                description: format.string("description")?,
-                schema: schema.json().to_owned(),
-                strict: format.bool("strict")?,
-            })
-        }
-        _ => return Err(kind.wrong("'text', 'json_object' or 'json_schema'")),
-    };
-    Ok(())
-}
-
-fn read_reasoning(
-    body: &mut Fields,
-    request: &mut GenerateRequest,
-    extras: &mut Extras,
-) -> Result<(), Error> {
-    let Some(mut reasoning) = body.object("reasoning")? else {
-        return Ok(());
-    };
-    if let Some(field) = reasoning.take("summary") {
-        let summary = field.string()?;
-        if !["auto", "concise", "detailed"].contains(&summary.as_str()) {
-            return Err(field.wrong("'auto', 'concise' or 'detailed'"));
-        }
-        extras.summary = Some(summary);
-    }
-    if let Some(field) = reasoning.take("effort") {
-        let effort = field.string()?;
-        if !EFFORTS.contains(&effort.as_str()) {
-            return Err(field.wrong("'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max'"));
-        }
-        request.reasoning.mode = if effort == "none" {
-            ReasoningMode::Off
-        } else {
-            ReasoningMode::On
-        };
-        request.reasoning.effort = Some(effort);
-    }
-    Ok(())
 }

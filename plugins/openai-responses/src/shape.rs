@@ -18,14 +18,12 @@ pub struct Extras {
     pub verbosity: Option<String>,
     /// `reasoning.summary`.
     pub summary: Option<String>,
-    /// `service_tier`.
-    pub service_tier: Option<String>,
+    /// The end user was named in the field that came before `safety_identifier`.
+    pub user: bool,
     /// Reasoning is wanted in a form that can be sent again.
     pub encrypted: bool,
     /// Only the prefix cache is to be filled.
     pub prewarm: bool,
-    /// Kinds of items that were left out.
-    pub skipped: Vec<String>,
 }
 
 impl Extras {
@@ -33,8 +31,8 @@ impl Extras {
     #[must_use]
     pub fn to_ext(&self) -> String {
         json!({
-            "verbosity": self.verbosity, "summary": self.summary, "service_tier": self.service_tier,
-            "encrypted": self.encrypted, "prewarm": self.prewarm, "skipped": self.skipped,
+            "verbosity": self.verbosity, "summary": self.summary, "user": self.user,
+            "encrypted": self.encrypted, "prewarm": self.prewarm,
         })
         .to_string()
     }
@@ -51,10 +49,9 @@ impl Extras {
         Self {
             verbosity: text("verbosity"),
             summary: text("summary"),
-            service_tier: text("service_tier"),
+            user: ext["user"].as_bool().unwrap_or(false),
             encrypted: ext["encrypted"].as_bool().unwrap_or(false),
             prewarm: ext["prewarm"].as_bool().unwrap_or(false),
-            skipped: Vec::new(),
         }
     }
 }
@@ -113,8 +110,10 @@ impl Shape {
             "background": request.state.background,
             "metadata": metadata,
             "prompt_cache_key": request.cache.key,
-            "safety_identifier": request.end_user,
-            "service_tier": extras.service_tier.as_deref().unwrap_or("default"),
+            "safety_identifier": request.end_user.as_ref().filter(|_| !extras.user),
+            "user": request.end_user.as_ref().filter(|_| extras.user),
+            // Whatever was asked for: the answer says how it was served.
+            "service_tier": "default",
         });
         let namespaces = request.tools.iter().filter_map(|tool| {
             let namespace = tool.namespace.clone()?;

@@ -135,19 +135,37 @@ impl ToolSet {
         match choice.require("type")?.string()?.as_str() {
             "function" | "custom" => Ok(ToolChoice::Named(self.flat(&choice.require("name")?)?)),
             "allowed_tools" => {
-                let required = choice.string("mode")?.as_deref() == Some("required");
+                let mode = choice.require("mode")?;
+                let required = match mode.string()?.as_str() {
+                    "auto" => false,
+                    "required" => true,
+                    _ => return Err(mode.wrong("'auto' or 'required'")),
+                };
+                let tools = choice.require("tools")?;
                 let mut names = Vec::new();
-                for tool in choice.array("tools")?.unwrap_or_default() {
+                for tool in tools.array()? {
                     let mut tool = tool.object()?;
                     // Tools of the original service can be allowed but are not here.
                     if let Some(name) = tool.take("name") {
                         names.push(self.flat(&name)?);
                     }
                 }
-                Ok(ToolChoice::Allowed(AllowedTools { required, names }))
+                match (names.is_empty(), required) {
+                    (true, true) => Err(Error::unsupported(
+                        tools.path(),
+                        "None of these tools can be called here; name a function or a custom tool.",
+                    )),
+                    (true, false) => Ok(ToolChoice::None),
+                    (false, _) => Ok(ToolChoice::Allowed(AllowedTools { required, names })),
+                }
             }
-            // A tool of the original service, which the model was not told of.
-            _ => Ok(ToolChoice::Auto),
+            // The model was not told of it, and an answer without it is not what was asked for.
+            hosted => Err(Error::unsupported(
+                field.path(),
+                format!(
+                    "This host has no tool {hosted:?}; choose a function or a custom tool, or 'auto'."
+                ),
+            )),
         }
     }
 }

@@ -66,8 +66,9 @@ pub struct Found {
     pub kind: Kind,
     /// Hundredths of certainty.
     pub score: u8,
-    /// The value with digits folded and invisible characters gone, as the rules saw it.
-    pub folded: String,
+    /// The value with digits folded and invisible characters gone, as the rules saw it; `None` where that
+    /// is the text as it stands.
+    pub folded: Option<String>,
 }
 
 /// The score from which a candidate is a finding.
@@ -116,17 +117,17 @@ impl Detector {
         let kept = overlap::resolve(candidates, &self.rules);
         kept.into_iter()
             .filter_map(|c| {
-                let folded = std::str::from_utf8(view.bytes().get(c.start..c.end)?).ok()?;
+                let (start, end) = view.original(c.start, c.end);
+                let folded = view.text(c.start, c.end)?;
                 if self.rules.allows(folded) {
                     return None;
                 }
-                let (start, end) = view.original(c.start, c.end);
                 Some(Found {
                     start,
                     end,
                     kind: c.kind,
                     score: c.score,
-                    folded: folded.to_owned(),
+                    folded: (Some(folded) != text.get(start..end)).then(|| folded.to_owned()),
                 })
             })
             .collect()
@@ -157,5 +158,7 @@ impl Detector {
     }
 }
 
+#[cfg(test)]
+mod shortcut_tests;
 #[cfg(test)]
 mod tests;

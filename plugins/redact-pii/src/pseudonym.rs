@@ -34,8 +34,7 @@ const ALPHABET: &[u8; 29] = b"bcdfghjkmnpqrstvwxyz23456789k";
 pub struct Vault {
     tag: String,
     // Ordered maps: a hash map would ask the sandbox for random keys.
-    by_value: BTreeMap<(String, String), usize>,
-    counts: BTreeMap<String, u32>,
+    by_label: BTreeMap<String, BTreeMap<String, usize>>,
     entries: Vec<Entry>,
 }
 
@@ -56,8 +55,10 @@ impl Drop for Vault {
         for entry in &mut self.entries {
             wipe(&mut entry.original);
         }
-        for ((_, mut value), _) in std::mem::take(&mut self.by_value) {
-            wipe(&mut value);
+        for (_, values) in std::mem::take(&mut self.by_label) {
+            for (mut value, _) in values {
+                wipe(&mut value);
+            }
         }
     }
 }
@@ -81,14 +82,13 @@ impl Vault {
     /// The token for a value, a new one if this vault has not seen it.
     pub fn token(&mut self, label: &str, normal: String, original: &str, restorable: bool) -> &str {
         let next = self.entries.len();
-        let index = *self
-            .by_value
-            .entry((label.to_owned(), normal))
-            .or_insert(next);
+        let values = match self.by_label.get_mut(label) {
+            Some(values) => values,
+            None => self.by_label.entry(label.to_owned()).or_default(),
+        };
+        let index = *values.entry(normal).or_insert(next);
         if index == next {
-            let n = self.counts.entry(label.to_owned()).or_insert(0);
-            *n += 1;
-            let token = format!("{SENTINEL}{label}_{n}_{}", self.tag);
+            let token = format!("{SENTINEL}{label}_{}_{}", values.len(), self.tag);
             self.entries.push(Entry {
                 token,
                 original: original.to_owned(),
@@ -137,6 +137,11 @@ pub fn normal_form(kind: Kind, folded: &str, original: &str, rules: &Rules) -> S
             .collect::<Vec<_>>()
             .join(" ")
             .to_lowercase(),
+        Kind::Builtin(_) if folded.is_ascii() => folded
+            .bytes()
+            .filter(|b| b.is_ascii_alphanumeric() || *b == b'<')
+            .map(|b| char::from(b.to_ascii_uppercase()))
+            .collect(),
         Kind::Builtin(_) => folded
             .chars()
             .filter(|c| c.is_alphanumeric() || *c == '<')
@@ -203,7 +208,7 @@ fn tag(key: &[u8], root: &[u8], attempt: u32) -> String {
 /// such an answer would get another tag, and no prefix cache would know it again.
 #[must_use]
 pub fn mentions(text: &str, tag: &str, secrets_stay: bool) -> bool {
-    if !contains_ignore_case(text, "pii") {
+    if !has_sentinel(text) {
         return false;
     }
     let mut from = 0;
@@ -226,12 +231,20 @@ fn ends_in_secret(text: &[u8]) -> bool {
     digits > 0 && head[..head.len() - digits].ends_with(format!("{SENTINEL}{SECRET}_").as_bytes())
 }
 
-/// ASCII case-insensitive search.
+/// Whether the sentinel's letters stand in `text`, in any case. Three bytes that begin anywhere include
+/// one whose offset is 2 modulo 3: looking at a third of the text is enough.
 #[must_use]
-pub fn contains_ignore_case(text: &str, needle: &str) -> bool {
-    find_ignore_case(text.as_bytes(), needle.as_bytes()).is_some()
+pub fn has_sentinel(text: &str) -> bool {
+    let s = text.as_bytes();
+    let is = |i: usize, letter: u8| s.get(i).is_some_and(|b| b | 0x20 == letter);
+    (2..s.len()).step_by(3).any(|i| match s[i] | 0x20 {
+        b'i' => is(i - 1, b'i') && is(i - 2, b'p') || is(i - 1, b'p') && is(i + 1, b'i'),
+        b'p' => is(i + 1, b'i') && is(i + 2, b'i'),
+        _ => false,
+    })
 }
 
+/// ASCII case-insensitive search.
 fn find_ignore_case(t: &[u8], n: &[u8]) -> Option<usize> {
     let &first = n.first()?;
     let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
@@ -247,6 +260,14 @@ mod tests {
 
     fn normal(e: Entity, text: &str) -> String {
         normal_form(Kind::Builtin(e), text, text, &Rules::default())
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_sentinel_is_seen_wherever_it_stands(text in "[pPiI_x]{0,9}") {
+            let naive = text.to_lowercase().contains("pii");
+            proptest::prop_assert_eq!(has_sentinel(&text), naive);
+        }
     }
 
     #[test]

@@ -47,10 +47,10 @@ struct Hit {
     end: usize,
     kind: Kind,
     action: Action,
-    /// The value as written, decoded.
-    original: String,
-    /// The value as the rules saw it.
-    folded: String,
+    /// The value as written, decoded; `None` if that is the range of the text.
+    original: Option<String>,
+    /// The value as the rules saw it; `None` if that is the original.
+    folded: Option<String>,
     /// A bare JSON number, whose replacement needs quotes.
     number: bool,
 }
@@ -134,7 +134,7 @@ pub fn redact(
         .texts
         .iter()
         .filter_map(|f| slot_text(&f.slot))
-        .filter(|t| pseudonym::contains_ignore_case(t, "pii"))
+        .filter(|t| pseudonym::has_sentinel(t))
         .collect();
     let secrets_stay = !policy.restore_secrets;
     let tag = pseudonym::choose_tag(&policy.key, root.as_bytes(), |tag| {
@@ -209,7 +209,7 @@ fn plain(policy: &Policy, text: &str) -> Vec<Hit> {
             end: f.end,
             kind: f.kind,
             action: policy.action(f.kind),
-            original: text.get(f.start..f.end).unwrap_or_default().to_owned(),
+            original: None,
             folded: f.folded,
             number: false,
         })
@@ -297,7 +297,7 @@ fn leaf_hit(policy: &Policy, leaf: &Leaf<'_>, f: Found, shown: usize, schema: bo
         end,
         kind: f.kind,
         action,
-        original,
+        original: Some(original),
         folded: f.folded,
         number,
     }
@@ -314,9 +314,11 @@ fn replace(policy: &Policy, vault: &mut Vault, text: &str, hits: &[Hit]) -> Stri
         if hit.number {
             out.push('"');
         }
+        let written = text.get(hit.start..hit.end).unwrap_or_default();
+        let original = hit.original.as_deref().unwrap_or(written);
         match hit.action {
             Action::Mask => out.extend(
-                hit.original
+                original
                     .chars()
                     .filter(|c| !c.is_control() && !matches!(c, '"' | '\\'))
                     .map(|c| if c.is_alphanumeric() { 'X' } else { c }),
@@ -325,14 +327,14 @@ fn replace(policy: &Policy, vault: &mut Vault, text: &str, hits: &[Hit]) -> Stri
             _ => {
                 let normal = pseudonym::normal_form(
                     hit.kind,
-                    &hit.folded,
-                    &hit.original,
+                    hit.folded.as_deref().unwrap_or(original),
+                    original,
                     policy.detector.rules(),
                 );
                 out.push_str(vault.token(
                     policy.detector.label(hit.kind),
                     normal,
-                    &hit.original,
+                    original,
                     policy.restorable(hit.kind),
                 ));
             }

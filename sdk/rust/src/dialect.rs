@@ -13,6 +13,9 @@ use crate::types::{
     Error, Event, HttpRequest, HttpResponse, Operation, OperationResult, ResponseHead,
 };
 
+/// The header that every client sends when it opens a WebSocket, and nobody else does.
+pub(crate) const SOCKET_HEADER: &str = "sec-websocket-key";
+
 /// One wire API.
 pub trait Dialect: 'static {
     /// One HTTP request and its answer.
@@ -64,6 +67,15 @@ impl Route {
             method: method.into(),
             path: path.into(),
             header: None,
+        }
+    }
+
+    /// A WebSocket: every message of a client becomes an exchange, every line that the exchange writes a
+    /// message to the client. [`HttpRequest::is_socket_message`] tells them from other requests.
+    pub fn socket(path: impl Into<String>) -> Self {
+        Self {
+            header: Some(SOCKET_HEADER.to_owned()),
+            ..Self::new("GET", path)
         }
     }
 }

@@ -314,6 +314,13 @@ impl Fields {
         }
     }
 
+    /// Whether a field is there and not `null`, without taking it.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|(key, raw)| key == name && raw.get() != "null")
+    }
+
     /// Puts a field in, under a name that `rest` should report it by.
     pub fn put(&mut self, name: impl Into<String>, field: Field) {
         self.entries.push((name.into(), field.raw));

@@ -25,6 +25,12 @@ impl HttpRequest {
             .map(|header| header.value.as_str())
     }
 
+    /// Whether this is a message of a WebSocket (or the refused opening of one, whose body is empty).
+    #[must_use]
+    pub fn is_socket_message(&self) -> bool {
+        self.method == "GET" && self.header(crate::dialect::SOCKET_HEADER).is_some()
+    }
+
     /// The value of the route's `{name}` segment.
     #[must_use]
     pub fn path_param(&self, name: &str) -> Option<&str> {

@@ -27,13 +27,12 @@ Examples:
     Join(JoinArgs),
     /// Be part of no cluster: now, if a server runs, and from the next start on
     Leave(LeaveArgs),
-    /// Print what another machine needs to join: the cluster's name and its secret
+    /// Print what another machine needs to join
     #[command(after_help = "\
 Examples:
-  atoll cluster token --new       make a secret for this machine's cluster first, if it has none
   atoll cluster token | ssh other atoll cluster join
 
-Whoever has the token is let into the cluster: treat it like a password.")]
+A cluster's secret is not built yet: the token carries its name.")]
     Token(TokenArgs),
 }
 
@@ -79,8 +78,8 @@ pub struct LeaveArgs {
 /// Options of `cluster token`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TokenArgs {
-    /// Make a secret for this machine's cluster if it has none
-    #[arg(long)]
+    /// Not built yet: make a secret for this machine's cluster if it has none
+    #[arg(long, hide = true)]
     pub new: bool,
 
     /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]

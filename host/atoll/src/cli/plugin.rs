@@ -24,12 +24,16 @@ Rust needs cargo, Python needs python3, JavaScript needs node and npm; what else
 installed into the plugin's own folder, in the versions it names.")]
     Build(BuildArgs),
 
-    /// Run text through a filter: what it finds, and what a model would see
+    /// Run text through a filter, or a recorded request through a dialect
     #[command(after_help = "\
 Examples:
   atoll plugin test redact-pii \"My CIN is 09876543\"
   atoll plugin test ./my-filter.wasm --settings my-filter.toml < letter.txt
   atoll plugin test redact-pii --jsonl < corpus.jsonl > findings.jsonl
+  atoll plugin test ./my-api.wasm --request hello.http
+
+A request is a file as it stands on the wire (POST /path, headers, an empty line, the body). It shows the
+operation that it becomes, and the answer in the API's own shape had the model said \"Hello there.\"
 
 With --jsonl each line {\"id\": ..., \"text\": ...} becomes one user message, and a line
 {\"id\": ..., \"text\": ..., \"findings\": [{\"entity\", \"start\", \"end\", \"action\"}]} comes back in the same order.
@@ -62,11 +66,20 @@ time, random numbers and a few lines in the log. Everything else it wants is nam
     #[command(after_help = "\
 Examples:
   atoll plugin grant my-filter kv metrics
-  atoll plugin grant my-filter --revoke kv")]
+  atoll plugin grant my-filter http-out:api.example.com,10.0.0.7:8080
+  atoll plugin grant my-filter files:/lexicon=/srv/lexicon
+  atoll plugin grant my-filter --revoke kv
+
+A host alone is HTTPS at port 443. A private address is reached only when it is granted as such, or
+with a name as in http-out:models.lan:8080=10.0.0.7. A folder is readable only, by the name before '='.")]
     Grant(GrantArgs),
 
     /// Accept a plugin of the folder as it is now, after its file was replaced
     Update(UpdateArgs),
+
+    /// Compile a component from standard input: what the server runs to keep it bounded
+    #[command(hide = true)]
+    CompileWorker,
 }
 
 /// A world to write a plugin for.
@@ -87,9 +100,9 @@ pub enum WorldArg {
 pub enum Language {
     /// Small and fast: some 100 KB, microseconds a call
     Rust,
-    /// Filters; some 18 MB, milliseconds a request
+    /// Dialects and filters; some 18 MB, milliseconds a request
     Python,
-    /// Dialects; some 12 MB, about a millisecond a request
+    /// Dialects and filters; some 12 MB, about a millisecond a request
     Javascript,
 }
 
@@ -127,8 +140,12 @@ pub struct BuildArgs {
 /// Options of `plugin test`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PluginTestArgs {
-    /// The filter: its name, or a .wasm file
+    /// The filter or dialect: its name, or a .wasm file
     pub plugin: String,
+
+    /// For a dialect: the HTTP request in this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["jsonl", "text"])]
+    pub request: Option<PathBuf>,
 
     /// The text; standard input if left out
     #[arg(conflicts_with = "jsonl")]
@@ -141,6 +158,10 @@ pub struct PluginTestArgs {
     /// Settings (TOML, or JSON in a .json file) instead of the configuration's
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
+
+    /// Let it use this too: http-out:HOST or files:NAME=FOLDER; may be repeated
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<String>,
 
     /// Options shared with other commands.
     #[command(flatten)]
@@ -210,7 +231,7 @@ pub struct GrantArgs {
     /// The plugin
     pub name: String,
 
-    /// What it may use: kv, metrics, tokenizer
+    /// What it may use: kv, metrics, tokenizer, http-out:HOST, files:NAME=FOLDER
     pub grants: Vec<String>,
 
     /// What it may use no longer; may be repeated

@@ -90,6 +90,10 @@ fn leave(args: &LeaveArgs) -> Result<(), CliError> {
 }
 
 fn token(args: &TokenArgs) -> Result<(), CliError> {
+    if args.new {
+        let message = "cluster secrets are not built yet: nothing would be protected";
+        return Err(CliError::Other(message.to_owned()));
+    }
     let mut config = config(args.config.clone(), &[])?;
     if args.new && !config.cluster.has_secret() {
         let mut bytes = [0; 32];
@@ -106,9 +110,7 @@ fn token(args: &TokenArgs) -> Result<(), CliError> {
     }
     let secret = config.cluster.read_secret()?;
     if secret.is_none() {
-        output::note(
-            "This cluster has no secret: every machine of the network can join it. --new makes one.",
-        );
+        output::note("This cluster has no secret: every machine of the network can join it.");
     }
     let token = Token {
         name: config.cluster.name.value.clone(),

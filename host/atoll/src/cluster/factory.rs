@@ -99,9 +99,25 @@ impl ClusterFactory {
                 ext: wanted.map(|stages| format!("{{\"stages\": {stages}}}")),
                 ..Options::default()
             },
-            previous: None,
+            previous: self.placements().remove(name).map(|placed| placed.proposal),
         };
         Ok((request, needs))
+    }
+
+    /// Where the model would go now, and what was asked. Nothing is loaded.
+    ///
+    /// # Errors
+    /// A model that is not here, cannot be read or fits nowhere.
+    pub async fn preview(
+        self: &Arc<Self>,
+        name: &str,
+    ) -> Result<(PlacementRequest, Placement), EngineError> {
+        let (factory, asked) = (Arc::clone(self), name.to_owned());
+        // Reads the model's folder.
+        let read = tokio::task::spawn_blocking(move || factory.request(&asked)).await;
+        let (request, needs) = read.map_err(|error| EngineError::Internal(error.to_string()))??;
+        let placement = self.place(name, &request, &needs).await?;
+        Ok((request, placement))
     }
 
     fn precision(&self) -> Precision {
@@ -202,7 +218,12 @@ impl ClusterFactory {
                 Ok(executor) => {
                     let model = self.catalog.open_text(name)?;
                     let options = EngineOptions::default();
-                    let started = Engine::start(model, Box::new(executor), options)?;
+                    let started = Engine::start_with_policy(
+                        model,
+                        Box::new(executor),
+                        options,
+                        self.catalog.policy(),
+                    )?;
                     engine.get_or_init(|| started.ender());
                     // One that was lost in between has called nobody.
                     if let Some(error) = self.cluster.pipeline_failure(name) {

@@ -1,15 +1,18 @@
 //! Models on disk: what there is, what each one is, and how one is loaded.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use atoll_cluster::plan::Needs;
 use atoll_cluster::wire::call::StageOrder;
 use atoll_engine::engine::{Engine, EngineError, EngineFactory, EngineOptions};
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
-use atoll_engine::store::{EmbeddedModel, ModelFolder, ModelStore, StoreError, TextModel};
+use atoll_engine::scheduler::{FirstComeFirstServed, QueuePolicy};
+use atoll_engine::store::{
+    Abilities, EmbeddedModel, ModelFolder, ModelStore, StoreError, TextModel,
+};
 use atoll_executor_cpu::{CpuExecutor, CpuOptions, CpuStage, KvMemory, LoadError};
 use atoll_gateway::models::{EngineFacts, SamplingDefaults};
 use atoll_gateway::pool::Catalog;
@@ -18,6 +21,7 @@ use atoll_plugin_runtime::types::ModelInfo;
 use super::details;
 use crate::config::Config;
 use crate::embedded;
+use crate::strategies::SchedulingSlot;
 
 /// The models of this machine, described by the store, run by the CPU executor.
 pub struct ModelCatalog {
@@ -27,6 +31,10 @@ pub struct ModelCatalog {
     facts: Mutex<HashMap<String, EngineFacts>>,
     /// Fingerprints of weights, each with the state of the files it was made of.
     weights: Mutex<HashMap<String, (String, String)>>,
+    /// What models can do, by the fingerprint of their files. Grows with the models there were.
+    abilities: Mutex<HashMap<String, Abilities>>,
+    /// Who decides in which order requests are let in; first come, first served without.
+    scheduling: Option<Arc<SchedulingSlot>>,
 }
 
 /// The executor keeps keys and values in f16.
@@ -68,7 +76,23 @@ impl ModelCatalog {
             options,
             facts: Mutex::default(),
             weights: Mutex::default(),
+            abilities: Mutex::default(),
+            scheduling: None,
         }
+    }
+
+    /// The queue policy of one engine.
+    pub fn policy(&self) -> Box<dyn QueuePolicy> {
+        match &self.scheduling {
+            Some(slot) => slot.policy(),
+            None => Box::new(FirstComeFirstServed),
+        }
+    }
+
+    /// Engines loaded from now on let requests in as this strategy says.
+    pub fn scheduled_by(mut self, slot: Arc<SchedulingSlot>) -> Self {
+        self.scheduling = Some(slot);
+        self
     }
 
     /// For `atoll models`.
@@ -213,6 +237,29 @@ impl ModelCatalog {
         }
     }
 
+    /// A model of the store in the words of the plugins' contract.
+    fn described(&self, info: atoll_engine::store::ModelInfo, folder: &ModelFolder) -> ModelInfo {
+        let digest = details::fingerprint(folder.path());
+        let lock = || {
+            self.abilities
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        // Not in one expression with what follows: the lock would be held all along.
+        let known = lock().get(&digest).copied();
+        let found = known.unwrap_or_else(|| match folder.abilities() {
+            Ok(found) => {
+                lock().insert(digest.clone(), found);
+                found
+            }
+            Err(error) => {
+                tracing::warn!(model = folder.id(), %error, "what this model can do cannot be read");
+                Abilities::default()
+            }
+        });
+        canonical(info, digest, found)
+    }
+
     fn remember(&self, model: &TextModel) {
         let generation = &model.generation;
         let facts = EngineFacts {
@@ -277,7 +324,7 @@ impl Catalog for ModelCatalog {
             .list()
             .into_iter()
             .filter_map(|(folder, info)| match info {
-                Ok(info) => Some(canonical(info, folder.path())),
+                Ok(info) => Some(self.described(info, &folder)),
                 Err(error) => {
                     tracing::warn!(model = folder.id(), %error, "this model cannot be used");
                     None
@@ -288,12 +335,11 @@ impl Catalog for ModelCatalog {
 
     fn show(&self, name: &str) -> Option<ModelInfo> {
         let folder = self.store.find(name).ok()?;
-        let described = canonical(folder.info().ok()?, folder.path());
+        let described = self.described(folder.info().ok()?, &folder);
         let details = details::read(folder.path());
         Some(ModelInfo {
             template: details.template,
             license: details.license,
-            capabilities: details.capabilities,
             ..described
         })
     }
@@ -308,8 +354,34 @@ impl Catalog for ModelCatalog {
     }
 }
 
-/// A model of the store in the words of the plugins' contract.
-fn canonical(info: atoll_engine::store::ModelInfo, folder: &Path) -> ModelInfo {
+/// What a model can do, in the words of the plugins' contract.
+fn capabilities(abilities: Abilities) -> Vec<String> {
+    let Abilities {
+        embedding,
+        chat,
+        tools,
+        reasoning,
+        infill,
+    } = abilities;
+    // A model made for embeddings writes nothing of use.
+    let writes = !embedding;
+    let all = [
+        ("completion", writes),
+        ("chat", writes && chat),
+        ("tools", writes && tools),
+        ("reasoning", writes && reasoning),
+        ("insert", writes && infill),
+        ("embedding", embedding),
+    ];
+    let has = all.into_iter().filter(|(_, has)| *has);
+    has.map(|(name, _)| name.to_owned()).collect()
+}
+
+fn canonical(
+    info: atoll_engine::store::ModelInfo,
+    digest: String,
+    abilities: Abilities,
+) -> ModelInfo {
     let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
     let quantization = match info.quantization {
         Some(quantization) => format!("q{}", quantization.bits),
@@ -323,10 +395,10 @@ fn canonical(info: atoll_engine::store::ModelInfo, folder: &Path) -> ModelInfo {
         quantization,
         parameters: info.parameters,
         size_bytes: info.bytes,
-        digest: details::fingerprint(folder),
+        digest,
         context_length: narrow(info.context_length),
         embedding_length: narrow(info.hidden_size),
-        capabilities: vec!["completion".to_owned(), "chat".to_owned()],
+        capabilities: capabilities(abilities),
         template: None,
         license: None,
         loaded: None,
@@ -352,7 +424,8 @@ impl EngineFactory for ModelCatalog {
         let model = self.open_text(name)?;
         let executor = CpuExecutor::load(&model.spec, &model.checkpoint, &self.options)
             .map_err(|error| load_error(name, &error))?;
-        Engine::start(model, Box::new(executor), EngineOptions::default())
+        let options = EngineOptions::default();
+        Engine::start_with_policy(model, Box::new(executor), options, self.policy())
     }
 }
 
@@ -367,4 +440,25 @@ fn engine_error(error: StoreError) -> EngineError {
 
 fn load_error(name: &str, error: &LoadError) -> EngineError {
     EngineError::Internal(format!("model `{name}` cannot be loaded: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_made_for_embeddings_claims_nothing_else() {
+        let chat = Abilities {
+            chat: true,
+            tools: true,
+            ..Abilities::default()
+        };
+        assert_eq!(capabilities(chat), ["completion", "chat", "tools"]);
+        let embedder = Abilities {
+            embedding: true,
+            ..chat
+        };
+        assert_eq!(capabilities(embedder), ["embedding"]);
+        assert_eq!(capabilities(Abilities::default()), ["completion"]);
+    }
 }

@@ -20,8 +20,6 @@ pub struct Details {
     pub template: Option<String>,
     /// The license's text.
     pub license: Option<String>,
-    /// In the words of the plugins' contract.
-    pub capabilities: Vec<String>,
 }
 
 /// Reads a folder; what is missing or unreadable is left out.
@@ -39,29 +37,7 @@ pub fn read(folder: &Path) -> Details {
     let license = ["LICENSE", "LICENSE.txt", "LICENSE.md"]
         .iter()
         .find_map(|name| text(name, MAX_LICENSE));
-    Details {
-        capabilities: capabilities(template.as_deref()),
-        template,
-        license,
-    }
-}
-
-/// A template that speaks of tools was made for a model that knows them.
-fn capabilities(template: Option<&str>) -> Vec<String> {
-    let mut all = vec!["completion".to_owned()];
-    if let Some(template) = template {
-        all.push("chat".to_owned());
-        if template.contains("tools") {
-            all.push("tools".to_owned());
-        }
-        if ["enable_thinking", "reasoning_content", "<think>"]
-            .iter()
-            .any(|word| template.contains(word))
-        {
-            all.push("reasoning".to_owned());
-        }
-    }
-    all
+    Details { template, license }
 }
 
 /// Tells one state of a model's files from another: a hash of their names, sizes and times, because hashing
@@ -99,25 +75,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_says_what_its_model_can_do() {
+    fn a_folder_has_a_template_and_a_license() {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        assert_eq!(read(folder.path()).capabilities, ["completion"]);
+        assert_eq!(read(folder.path()), Details::default());
         write(
             "tokenizer_config.json",
             "{\"chat_template\": \"{{ messages }}\"}",
         );
         let details = read(folder.path());
-        assert_eq!(details.capabilities, ["completion", "chat"]);
         assert_eq!(details.template.as_deref(), Some("{{ messages }}"));
         write("chat_template.jinja", "{% if tools %}<think>{% endif %}");
         write("LICENSE", "Do good.");
         let details = read(folder.path());
-        assert_eq!(
-            details.capabilities,
-            ["completion", "chat", "tools", "reasoning"]
-        );
+        assert!(details.template.unwrap().contains("<think>"));
         assert_eq!(details.license.as_deref(), Some("Do good."));
     }
 

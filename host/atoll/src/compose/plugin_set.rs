@@ -10,24 +10,21 @@ use std::time::Duration;
 
 use atoll_gateway::{FilterEntry, Installed, PluginSet, RefusedPlugin};
 use atoll_plugin_runtime::{
-    Grant, Inventory, Library, LibraryOptions, Place, PluginRuntime, PluginsLock, RuntimeOptions,
-    Terms, TokenizerHost, TrustOptions,
+    CompileLimits, Compiler, Grant, Inventory, Library, LibraryOptions, Place, PluginRuntime,
+    PluginsLock, RuntimeOptions, Terms, TokenizerHost, TrustOptions,
 };
 use serde_json::Value;
 
-use crate::config::{Config, FilterConfig, PluginConfig};
+use crate::config::{Config, FilterConfig, PluginConfig, StrategiesWatch};
 use crate::error::CliError;
+use crate::strategies::Strategies;
 
 /// How often the folder is looked at. A look costs a few system calls, works on every file system
 /// (network and container mounts report no events), and cannot miss anything.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A library for this configuration, with nothing loaded yet.
-pub fn library(
-    config: &Config,
-    tokenizer: Option<Arc<dyn TokenizerHost>>,
-) -> Result<Library, CliError> {
-    let runtime = plugin_runtime(config, tokenizer)?;
+pub fn library(config: &Config, runtime: PluginRuntime) -> Result<Library, CliError> {
     let bundled = atoll_bundled_plugins::PLUGINS
         .iter()
         .map(|plugin| (plugin.name.to_owned(), Arc::from(plugin.wasm)))
@@ -56,8 +53,20 @@ pub fn plugin_runtime(
     config: &Config,
     tokenizer: Option<Arc<dyn TokenizerHost>>,
 ) -> Result<PluginRuntime, CliError> {
+    // This program again: it is there, and its engine is the same.
+    let compiler = std::env::current_exe().ok().map(|program| Compiler {
+        program,
+        arguments: vec!["plugin".into(), "compile-worker".into()],
+    });
+    let mut compile = CompileLimits::default();
+    if let Some(seconds) = config.plugin_compile_seconds {
+        compile.cpu = Duration::from_secs(u64::from(seconds.get()));
+        compile.wall = compile.cpu;
+    }
     let options = RuntimeOptions {
         tokenizer,
+        compiler,
+        compile,
         ..RuntimeOptions::default()
     };
     let cached = RuntimeOptions {
@@ -70,6 +79,17 @@ pub fn plugin_runtime(
             tracing::warn!(%error, "compiled plugins cannot be kept; starting takes longer");
             Ok(PluginRuntime::new(options)?)
         }
+    }
+}
+
+/// Keeps what plugins store in a file beside their folder. For the server only: a file has one owner.
+/// Without it the server works, and forgets what plugins stored when it stops.
+pub fn keep_kv(config: &Config, runtime: &PluginRuntime) {
+    let folder = &config.plugins.value;
+    let mut name = folder.file_name().unwrap_or("plugins".as_ref()).to_owned();
+    name.push(".kv.redb");
+    if let Err(error) = runtime.keep_kv(&folder.with_file_name(name)) {
+        tracing::warn!(%error, "what plugins store is kept in memory only; is another atoll serving with the same plugins folder?");
     }
 }
 
@@ -104,18 +124,34 @@ pub fn installed(config: &Config, inventory: Inventory) -> Result<Installed, Cli
     })
 }
 
-/// Follows the folder for as long as it is polled.
-pub async fn follow(config: Config, mut library: Library, set: Arc<PluginSet>) {
+/// Follows the folder, and what the configuration file says about strategies, for as long as it is
+/// polled.
+pub async fn follow(
+    config: Config,
+    mut library: Library,
+    set: Arc<PluginSet>,
+    strategies: Arc<Strategies>,
+) {
+    let mut watch = StrategiesWatch::new(config.file.clone(), config.strategies.clone());
+    let mut wanted = config.strategies.clone();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if !library.refresh().await {
+        let asked = watch.look();
+        let news = asked.is_some();
+        wanted = asked.unwrap_or(wanted);
+        if library.refresh().await {
+            match installed(&config, library.inventory()) {
+                Ok(installed) => set.replace(installed),
+                // The library keeps every filter of the chain that it ever had.
+                Err(error) => {
+                    tracing::error!(%error, "the plugins in force stay as they are");
+                    continue;
+                }
+            }
+        } else if !news {
             continue;
         }
-        match installed(&config, library.inventory()) {
-            Ok(installed) => set.replace(installed),
-            // The library keeps every filter of the chain that it ever had.
-            Err(error) => tracing::error!(%error, "the plugins in force stay as they are"),
-        }
+        strategies.apply(&wanted, &set.snapshot().registry);
     }
 }
 

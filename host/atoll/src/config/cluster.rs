@@ -217,9 +217,8 @@ impl ClusterConfig {
             (None, None) => return Ok(None),
         };
         if secret.expose().len() < MIN_SECRET {
-            let reason = format!(
-                "the cluster secret in {place} has fewer than {MIN_SECRET} characters; `atoll cluster token --new` makes a good one"
-            );
+            let reason =
+                format!("the cluster secret in {place} has fewer than {MIN_SECRET} characters");
             return Err(CliError::Other(reason));
         }
         Ok(Some(secret))

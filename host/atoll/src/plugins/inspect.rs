@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use atoll_plugin_runtime::{Grant, PluginInfo, PluginSource};
+use atoll_plugin_runtime::{Grant, PluginInfo, PluginSource, WantInfo};
 
 use crate::cli::InspectArgs;
 use crate::compose;
@@ -30,11 +30,33 @@ pub fn inspect(config: &Config, source: PluginSource) -> Result<PluginInfo, CliE
     Ok(compose::runtime()?.block_on(runtime.inspect(source))?)
 }
 
-/// What of the host it uses beyond what every plugin may.
+/// What of the host it uses beyond what every plugin may: its imports, the hosts it says it speaks to,
+/// and the folders it says it reads.
 pub fn needs(info: &PluginInfo) -> Vec<Grant> {
     let harmless = Grant::harmless();
-    let imports = info.imports.iter().cloned().map(Grant::from);
-    imports.filter(|grant| !harmless.contains(grant)).collect()
+    let imports = info.imports.iter().map(|import| granted_as(info, import));
+    let files = info.wants.iter().map(|want| want.grant.clone());
+    let files = files.filter(|grant| matches!(grant, Grant::Files(_)));
+    imports
+        .filter(|grant| !harmless.contains(grant))
+        .chain(files)
+        .collect()
+}
+
+/// The grant for an import: for the network with the hosts that the plugin names.
+fn granted_as(info: &PluginInfo, import: &str) -> Grant {
+    let mut said = info.wants.iter().map(|want| &want.grant);
+    match said.find(|grant| grant.interface() == import) {
+        Some(Grant::HttpOut(hosts)) => Grant::HttpOut(hosts.clone()),
+        _ => Grant::from(import.to_owned()),
+    }
+}
+
+/// Why it says it wants that.
+pub fn reason<'a>(info: &'a PluginInfo, grant: &Grant) -> &'a str {
+    let same = |want: &&WantInfo| want.grant.interface() == grant.interface();
+    let want = info.wants.iter().find(same);
+    want.map_or("it does not say what for", |want| want.reason.as_str())
 }
 
 /// A file, a file of the folder, or a bundled plugin.
@@ -101,19 +123,19 @@ pub fn print(info: &PluginInfo) -> Result<(), CliError> {
             "holds back"
         ))?;
     }
-    for import in &info.imports {
-        let grant = Grant::from(import.clone());
-        let want = info
-            .wants
-            .iter()
-            .find(|want| want.grant.interface() == import);
-        let why = want.map_or("it does not say what for", |want| want.reason.as_str());
-        let asked = if Grant::harmless().contains(&grant) {
-            ""
-        } else {
-            "  (needs your grant)"
-        };
-        output::line(format_args!("{:<11} {import}: {why}{asked}", "uses"))?;
+    let harmless = Grant::harmless();
+    let imports = info.imports.iter().map(|import| granted_as(info, import));
+    let free = imports.filter(|grant| harmless.contains(grant));
+    for grant in free {
+        let why = reason(info, &grant);
+        output::line(format_args!("{:<11} {grant}: {why}", "uses"))?;
+    }
+    for grant in needs(info) {
+        let why = reason(info, &grant);
+        output::line(format_args!(
+            "{:<11} {grant}: {why}  (needs your grant)",
+            "uses"
+        ))?;
     }
     let schema = serde_json::to_string_pretty(&info.settings_schema)
         .map_err(|error| CliError::Output(error.to_string()))?;

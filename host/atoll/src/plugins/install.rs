@@ -96,7 +96,7 @@ pub fn grant(args: &GrantArgs) -> Result<(), CliError> {
         grants.push(known(text)?);
     }
     for text in &args.revoke {
-        let revoked = known(text)?;
+        let revoked = interface(text)?;
         grants.retain(|grant| grant.interface() != revoked.interface());
     }
     grants.sort();
@@ -135,23 +135,21 @@ fn accepted(
     for text in &args.grants {
         grants.push(known(text)?);
     }
-    let given = |needed: &Grant| grants.iter().any(|g| g.interface() == needed.interface());
-    let missing: Vec<Grant> = needs(info)
+    let mut missing: Vec<Grant> = needs(info)
         .into_iter()
-        .filter(|need| !given(need))
+        .filter(|need| !covered(need, &grants))
         .collect();
     if args.yes {
-        grants.extend(missing);
-    } else if !missing.is_empty() {
-        let wishes = missing.iter().map(|grant| {
-            let want = info
-                .wants
-                .iter()
-                .find(|w| w.grant.interface() == grant.interface());
-            let why = want.map_or("it does not say what for", |want| want.reason.as_str());
-            format!("\n  {grant}: {why}")
-        });
-        let flags = missing.iter().map(|grant| format!(" --grant {grant}"));
+        // A host that the plugin does not name, or a folder, only a person can say.
+        grants.extend(missing.extract_if(.., |need| need.check().is_ok()));
+    }
+    if !missing.is_empty() {
+        let wishes = missing
+            .iter()
+            .map(|grant| format!("\n  {grant}: {}", inspect::reason(info, grant)));
+        let flags = missing
+            .iter()
+            .map(|grant| format!(" --grant {}", to_be_said(grant)));
         return Err(CliError::Plugins(format!(
             "{} {} wants to use:{}\nIf you trust it with that: atoll plugin {command}{}",
             info.name,
@@ -165,18 +163,54 @@ fn accepted(
     Ok(grants)
 }
 
-fn known(text: &str) -> Result<Grant, CliError> {
-    match Grant::from(text.to_owned()) {
-        Grant::Other(name) => {
-            let names: Vec<String> = Grant::all_local().iter().map(Grant::to_string).collect();
-            Err(CliError::Plugins(format!(
-                "there is no grant {name:?}; there are {}",
-                names.join(", ")
-            )))
+/// Whether what it needs is among the grants. Which hosts is the person's to say; a folder needs one
+/// for each of its names.
+fn covered(need: &Grant, grants: &[Grant]) -> bool {
+    let Grant::Files(names) = need else {
+        return grants.iter().any(|g| g.interface() == need.interface());
+    };
+    names.iter().all(|name| {
+        grants.iter().any(|grant| match grant {
+            Grant::Files(entries) => entries.iter().any(|entry| {
+                entry
+                    .split_once('=')
+                    .is_some_and(|(given, _)| given == name)
+            }),
+            _ => false,
+        })
+    })
+}
+
+/// The grant as a person types it, with a word where only they know what belongs there.
+fn to_be_said(grant: &Grant) -> String {
+    match grant {
+        Grant::HttpOut(hosts) if hosts.is_empty() => "http-out:HOST".to_owned(),
+        Grant::Files(names) => {
+            let entries: Vec<String> = names.iter().map(|name| format!("{name}=FOLDER")).collect();
+            format!("files:{}", entries.join(","))
         }
-        Grant::HttpOut(_) => Err(CliError::Plugins(
-            "this version cannot give plugins the network".to_owned(),
-        )),
+        other => other.to_string(),
+    }
+}
+
+/// A grant as a person wrote it.
+pub(super) fn known(text: &str) -> Result<Grant, CliError> {
+    let grant = Grant::from(text.to_owned());
+    if let Grant::Other(name) = &grant {
+        let names: Vec<String> = Grant::all_local().iter().map(Grant::to_string).collect();
+        return Err(CliError::Plugins(format!(
+            "there is no grant {name:?}; there are {}, http-out:HOST and files:NAME=FOLDER",
+            names.join(", ")
+        )));
+    }
+    grant.check().map_err(CliError::Plugins)?;
+    Ok(grant)
+}
+
+/// A part of the host, whichever hosts or folders of it.
+fn interface(text: &str) -> Result<Grant, CliError> {
+    match Grant::from(text.to_owned()) {
+        Grant::Other(_) => known(text),
         grant => Ok(grant),
     }
 }

@@ -28,8 +28,8 @@ pub fn command(args: &NewArgs) -> Result<(), CliError> {
     }
     let files = match args.lang {
         Language::Rust => rust(args)?,
-        Language::Python => templates("sdk/python/filter/", args, WorldArg::Filter)?,
-        Language::Javascript => templates("sdk/js/dialect/", args, WorldArg::Dialect)?,
+        Language::Python => templates("sdk/python", args)?,
+        Language::Javascript => templates("sdk/js", args)?,
     };
     for (name, text) in &files {
         write(&dir.join(name), text)?;
@@ -110,27 +110,21 @@ exclude = ["vendor"]
 }
 
 /// A folder of template files with the plugin's name put in, and the contract beside it.
-fn templates(
-    prefix: &str,
-    args: &NewArgs,
-    only: WorldArg,
-) -> Result<Vec<(String, String)>, CliError> {
-    if args.world != only {
-        return Err(fail(format!(
-            "in this language there is a template for --world {} only; Rust has all four",
-            match only {
-                WorldArg::Filter => "filter",
-                _ => "dialect",
-            }
-        )));
-    }
+fn templates(language: &str, args: &NewArgs) -> Result<Vec<(String, String)>, CliError> {
+    let world = world(args);
+    let prefix = format!("{language}/{world}/");
     let mut files = Vec::new();
     for (name, text) in SDK {
-        if let Some(rest) = name.strip_prefix(prefix) {
+        if let Some(rest) = name.strip_prefix(&prefix) {
             files.push((rest.to_owned(), text.replace("{{name}}", &args.name)));
         } else if let Some(rest) = name.strip_prefix("wit/") {
             files.push((format!("wit/deps/atoll-plugin/{rest}"), (*text).to_owned()));
         }
+    }
+    if !files.iter().any(|(name, _)| !name.starts_with("wit/deps/")) {
+        return Err(fail(format!(
+            "in this language there are templates for --world dialect and filter; for {world} use --lang rust"
+        )));
     }
     let ignored = "/.venv/\n/node_modules/\n__pycache__/\n*.wasm\n";
     files.push((".gitignore".to_owned(), ignored.to_owned()));
@@ -210,10 +204,12 @@ mod tests {
     fn other_languages_carry_the_contract_and_the_name() {
         let temp = tempfile::tempdir().unwrap();
         for (world, lang, file) in [
+            (WorldArg::Dialect, Language::Python, "app.py"),
             (WorldArg::Filter, Language::Python, "app.py"),
             (WorldArg::Dialect, Language::Javascript, "plugin.js"),
+            (WorldArg::Filter, Language::Javascript, "plugin.js"),
         ] {
-            let dir = temp.path().join(file);
+            let dir = temp.path().join(format!("{world:?}-{lang:?}"));
             command(&args("my-plugin", world, lang, &dir)).unwrap();
             let source = std::fs::read_to_string(dir.join(file)).unwrap();
             assert!(
@@ -221,7 +217,15 @@ mod tests {
                 "{source}"
             );
             assert!(dir.join("wit/deps/atoll-plugin/types.wit").is_file());
-            assert!(dir.join("wit/world.wit").is_file());
+            let own = std::fs::read_to_string(dir.join("wit/world.wit")).unwrap();
+            let exported = format!("{world:?}-guest").to_lowercase();
+            assert!(own.contains(&exported), "{own}");
+        }
+        for world in [WorldArg::Placement, WorldArg::Scheduling] {
+            let dir = temp.path().join("none");
+            let refused = command(&args("my-plugin", world, Language::Python, &dir)).unwrap_err();
+            assert!(refused.to_string().contains("--lang rust"), "{refused}");
+            assert!(!dir.exists());
         }
     }
 

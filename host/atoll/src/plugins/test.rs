@@ -1,4 +1,5 @@
-//! `atoll plugin test`: text through a filter, as a request would go.
+//! `atoll plugin test`: text through a filter, as a request would go, or a recorded request through a
+//! dialect ([`super::test_dialect`]).
 //!
 //! Each text becomes the only user message of a request of its own: a fresh session, as the gateway makes
 //! one, over a plugin that is compiled once.
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::inspect;
+use super::{inspect, install, test_dialect};
 use crate::cli::PluginTestArgs;
 use crate::compose;
 use crate::config::Config;
@@ -35,13 +36,17 @@ pub fn command(args: &PluginTestArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
     let settings = args.settings.as_deref().map(settings).transpose()?;
     compose::runtime()?.block_on(async {
-        let filter = match load(&config, &args.plugin, settings).await? {
-            LoadedPlugin::Filter(filter) => filter,
-            other => {
+        let plugin = load(&config, args, settings).await?;
+        let world = plugin.info().world;
+        let filter = match (plugin, &args.request) {
+            (LoadedPlugin::Filter(filter), None) => filter,
+            (plugin @ LoadedPlugin::Dialect(_), Some(file)) => {
+                return test_dialect::run(plugin, file).await;
+            }
+            _ => {
                 return Err(CliError::Other(format!(
-                    "{} is a {}; only filters can be tested with text",
-                    args.plugin,
-                    other.info().world
+                    "{} is a {world}; a filter is tested with text, a dialect with --request FILE",
+                    args.plugin
                 )));
             }
         };
@@ -64,20 +69,25 @@ pub fn command(args: &PluginTestArgs) -> Result<(), CliError> {
     })
 }
 
-/// The plugin, with everything granted that stays on this machine. `settings` take the place of the
-/// configuration's.
+/// The plugin, with everything granted that stays on this machine, and what the person adds. `settings`
+/// take the place of the configuration's.
 async fn load(
     config: &Config,
-    plugin: &str,
+    args: &PluginTestArgs,
     settings: Option<Value>,
 ) -> Result<LoadedPlugin, CliError> {
+    let plugin = args.plugin.as_str();
+    let mut grants = Grant::all_local();
+    for text in &args.grants {
+        grants.push(install::known(text)?);
+    }
     let source = inspect::source(config, plugin)?;
     let name = Path::new(plugin).file_stem().unwrap_or_default();
     let entry = config.plugin.get(name.to_string_lossy().as_ref());
     let configured =
         || entry.map(|entry| serde_json::to_value(&entry.settings).unwrap_or_default());
     let policy = LoadPolicy {
-        grants: Grant::all_local(),
+        grants,
         settings: settings
             .or_else(configured)
             .unwrap_or_else(|| Value::Object(serde_json::Map::new())),

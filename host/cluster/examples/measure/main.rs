@@ -187,6 +187,7 @@ async fn throughput(nodes: &[Cluster], stages: usize) -> f64 {
             shown_tokens: Arc::new([]),
             cache_salt: Some(seed.to_string()),
             priority: 0,
+            owner: "".into(),
         };
         streams.push(engine.generate(request).await.unwrap());
     }

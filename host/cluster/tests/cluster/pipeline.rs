@@ -55,6 +55,7 @@ fn requests(engine: &Engine) -> Vec<GenerateRequest> {
                 shown_tokens: [].into(),
                 cache_salt: None,
                 priority: 0,
+                owner: "".into(),
             }
         })
         .collect()

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Piece};
 use super::mailbox::EventSender;
+use super::slide::Sliding;
 use super::{FinishReason, GenerationEvent, Timings, Usage};
 
 /// A request the loop works on.
@@ -13,6 +14,12 @@ pub(super) struct Active {
     pub answers: Vec<Answer>,
     pub prompt_tokens: u32,
     pub cached_tokens: u32,
+    /// Tokens in a block of the prefix cache, if there is one.
+    pub cache_block: Option<usize>,
+    /// Reads its prompt and answers nothing.
+    pub warms: bool,
+    /// Its place in a window of the context, if it has one of its own.
+    pub sliding: Option<Sliding>,
     pub accepted: Instant,
     pub started: Option<Instant>,
     pub first_token: Option<Instant>,
@@ -22,6 +29,10 @@ pub(super) struct Active {
 impl Active {
     /// It was admitted.
     pub fn start(&mut self, cached_tokens: u32) {
+        if self.started.is_some() {
+            // Again, after its window slid.
+            return;
+        }
         self.started = Some(Instant::now());
         self.cached_tokens = cached_tokens;
         self.sender.send(GenerationEvent::Started {
@@ -54,6 +65,15 @@ impl Active {
         });
     }
 
+    /// Prompt tokens that this request put into the prefix cache: whole blocks only.
+    fn written_tokens(&self) -> u32 {
+        let Some(block) = self.cache_block.and_then(|block| u32::try_from(block).ok()) else {
+            return 0;
+        };
+        let whole = self.prompt_tokens - self.prompt_tokens % block.max(1);
+        whole.saturating_sub(self.cached_tokens)
+    }
+
     /// All answers are.
     pub fn done(&self) {
         let between = |from: Option<Instant>, to: Option<Instant>| match (from, to) {
@@ -63,6 +83,7 @@ impl Active {
         let usage = Usage {
             prompt: self.prompt_tokens,
             cached: self.cached_tokens,
+            written: self.written_tokens(),
             output: self.answers.iter().map(|answer| answer.output_tokens).sum(),
         };
         let timings = Timings {

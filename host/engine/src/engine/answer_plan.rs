@@ -31,6 +31,8 @@ pub struct AnswerRules {
     pub form: Option<GrammarSpec>,
     /// Tokens of reasoning at most.
     pub reasoning_budget: Option<u32>,
+    /// A model that cannot reason is refused.
+    pub reasoning_required: bool,
 }
 
 /// How an answer is enforced and read.
@@ -90,6 +92,12 @@ pub(super) fn plan(
         single_call: rules.single_call,
         ..AnswerPlan::plain()
     };
+    if rules.reasoning_required && reasoning.is_some() && !features.output.can_reason() {
+        return Err(EngineError::unsupported(
+            "reasoning",
+            "this model does not reason; choose one that does, or do not ask for it",
+        ));
+    }
     if let Some(reasoning) = reasoning {
         plan.syntax = features.output;
         plan.inside_reasoning = reasoning == PromptReasoning::Open;
@@ -101,7 +109,7 @@ pub(super) fn plan(
         // Harmony marks everything, calls or not.
         plan.syntax.tools = plan.syntax.tools.filter(|_| plan.syntax.is_harmony());
     } else if plan.syntax.tools.is_none() {
-        return Err(EngineError::invalid(
+        return Err(EngineError::unsupported(
             "tools",
             "this model's chat template has no place for tools; choose a model that can call them, or leave \
              them out",

@@ -24,6 +24,44 @@ pub enum PromptInput {
     },
     /// Tokens as they are.
     Tokens(Vec<TokenId>),
+    /// The gap between two texts, for models that were taught to fill it.
+    Infill {
+        /// What stands before the gap.
+        prefix: String,
+        /// What stands after it.
+        suffix: String,
+    },
+}
+
+/// How much of the model's context a prompt and its answer may use, and what happens at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ContextWindow {
+    /// Most tokens of prompt and answer together, if fewer than the model has room for.
+    pub length: Option<u32>,
+    /// A prompt that is too long loses tokens after its first `keep` until there is room for an answer, instead of
+    /// being refused.
+    pub cut: bool,
+    /// An answer that reaches the end goes on: half of the tokens after the first `keep` are forgotten, and what
+    /// is left is read again. For requests of one choice.
+    pub slide: bool,
+    /// Tokens at the beginning that stay. At most three quarters of the window do.
+    pub keep: u32,
+}
+
+impl ContextWindow {
+    /// Shorter ones hold no conversation.
+    const SHORTEST: usize = 4;
+
+    /// The window on a model with room for `positions`.
+    pub(super) fn on(self, positions: usize) -> usize {
+        let asked = self.length.map_or(positions, |length| length as usize);
+        asked.max(Self::SHORTEST).min(positions)
+    }
+
+    /// Tokens at the beginning of a window of `length` that stay.
+    pub(super) fn kept(self, length: usize) -> usize {
+        (self.keep as usize).min(length - length.div_ceil(4))
+    }
 }
 
 /// A conversation as Hugging Face chat templates take it.
@@ -47,6 +85,18 @@ pub struct PreparedPrompt {
     tokens: Arc<[TokenId]>,
     continues: bool,
     reasoning: Option<PromptReasoning>,
+    ends: Arc<[TokenId]>,
+    window: Option<Window>,
+    cut: usize,
+}
+
+/// A [`ContextWindow`] on a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Positions.
+    pub length: usize,
+    /// Tokens at the beginning that stay when it slides; `None` if it does not.
+    pub slides_keeping: Option<usize>,
 }
 
 /// Where a rendered conversation leaves the model's reasoning.
@@ -70,7 +120,63 @@ impl PreparedPrompt {
             tokens: tokens.into(),
             continues,
             reasoning,
+            ends: Arc::new([]),
+            window: None,
+            cut: 0,
         }
+    }
+
+    /// Also ended by these tokens.
+    pub(super) fn ended_by(mut self, tokens: &[TokenId]) -> Self {
+        self.ends = tokens.into();
+        self
+    }
+
+    /// Shortens the prompt to fit into the window, leaving room for one token, if it must be and may be.
+    ///
+    /// # Errors
+    /// [`EngineError::ContextOverflow`].
+    pub(super) fn fit(
+        mut self,
+        window: ContextWindow,
+        positions: usize,
+    ) -> Result<Self, EngineError> {
+        let length = window.on(positions);
+        let (tokens, maximum) = (self.tokens.len(), length - 1);
+        if tokens > maximum {
+            if !window.cut {
+                return Err(EngineError::ContextOverflow { tokens, maximum });
+            }
+            // As much as a first slide would forget, so that the answer has room.
+            let kept = window.kept(length);
+            self.cut = tokens - (length - ((length - kept) / 2).max(1));
+            self.tokens = [&self.tokens[..kept], &self.tokens[kept + self.cut..]]
+                .concat()
+                .into();
+        }
+        if length < positions || window.slide {
+            self.window = Some(Window {
+                length,
+                slides_keeping: window.slide.then(|| window.kept(length)),
+            });
+        }
+        Ok(self)
+    }
+
+    pub(super) fn window(&self) -> Option<Window> {
+        self.window
+    }
+
+    /// Tokens that end the answer, beside the model's own and the request's.
+    #[must_use]
+    pub fn ends(&self) -> &[TokenId] {
+        &self.ends
+    }
+
+    /// Tokens that were cut out to make it fit.
+    #[must_use]
+    pub fn cut_tokens(&self) -> usize {
+        self.cut
     }
 
     /// Where the reasoning stands; `None` for a prompt that is no conversation.
@@ -112,7 +218,8 @@ pub struct GenerateRequest {
     pub sampling: SamplingParams,
     /// How many answers.
     pub choices: u32,
-    /// Longest answer in tokens; `None` goes on until the context is full.
+    /// Longest answer in tokens; `None` goes on until the context is full. 0 reads the prompt into the prefix cache
+    /// and answers nothing.
     pub max_tokens: Option<u32>,
     /// Strings that end an answer, and are not part of it.
     pub stop: Vec<String>,
@@ -131,6 +238,8 @@ pub struct GenerateRequest {
     pub cache_salt: Option<String>,
     /// For the queue policy; higher is sooner. The built-in policy ignores it.
     pub priority: i32,
+    /// On whose behalf, for the queue policy: the name of a key. Empty for nobody in particular.
+    pub owner: Arc<str>,
 }
 
 /// What an engine says about a request, in order.
@@ -222,6 +331,8 @@ pub struct Usage {
     pub prompt: u32,
     /// Of those, found in the prefix cache.
     pub cached: u32,
+    /// Of the others, put into it.
+    pub written: u32,
     /// Drawn, summed over choices.
     pub output: u32,
 }

@@ -17,6 +17,7 @@ use super::answer::{Answer, Piece};
 use super::constraint::{Guard, MaskWorker, accept};
 use super::embed::{EmbedJob, Embedder};
 use super::mailbox::{Generation, mailbox};
+use super::slide::Sliding;
 use super::text::ModelText;
 use super::{EngineError, EngineLoad, FinishReason, GenerateRequest, GenerationEvent, Shared};
 use crate::executor::{Executor, SampledToken, Step};
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     requests: HashMap<RequestId, Active>,
     max_unread_tokens: usize,
+    /// Tokens in a block of the prefix cache, if there is one.
+    cache_block: Option<usize>,
     next_request: u64,
     /// Started by the first request that needs it.
     masks: Option<MaskWorker>,
@@ -64,6 +67,7 @@ impl Worker {
         text: Arc<dyn ModelText>,
         shared: Arc<Shared>,
         max_unread_tokens: usize,
+        cache_block: Option<usize>,
     ) -> Self {
         Self {
             embedder: Embedder::new(text.pooling()),
@@ -73,6 +77,7 @@ impl Worker {
             shared,
             requests: HashMap::new(),
             max_unread_tokens,
+            cache_block,
             next_request: 0,
             masks: None,
             typical_seconds: 1.0,
@@ -200,13 +205,14 @@ impl Worker {
         if self.shared.draining.load(Ordering::Acquire) {
             return Err(EngineError::ShuttingDown);
         }
+        let warms = request.max_tokens == Some(0);
         if self.masks.is_none()
+            && !warms
             && (request.constraint.is_some() || request.reasoning_budget.is_some())
         {
             self.masks = Some(MaskWorker::start()?);
         }
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
+        let id = self.next_id();
         let prompt_tokens = request.prompt.token_count();
         let (sender, reader) = mailbox(prompt_tokens);
         let names: Arc<[String]> = request.stop.into();
@@ -216,7 +222,9 @@ impl Worker {
                 let guard = Guard::new(request.constraint.clone(), request.reasoning_budget);
                 let mut answer = Answer::new(stream, stops.clone(), Arc::clone(&names))
                     .showing(Arc::clone(&request.shown_tokens));
-                answer.guard = guard.map(|guard| Arc::new(Mutex::new(guard)));
+                answer.guard = guard
+                    .filter(|_| !warms)
+                    .map(|guard| Arc::new(Mutex::new(guard)));
                 answer
             })
             .collect();
@@ -226,32 +234,39 @@ impl Worker {
             answers,
             prompt_tokens,
             cached_tokens: 0,
+            cache_block: self.cache_block,
+            warms,
+            sliding: None,
             accepted: Instant::now(),
             started: None,
             first_token: None,
             last_token: None,
         };
-        if request.max_tokens == Some(0) {
-            active.start(0);
-            for choice in 0..request.choices {
-                active.finish_choice(choice, FinishReason::Length);
-            }
-            active.done();
-            return Ok(reader);
-        }
         let mut stop_tokens = request.stop_tokens;
+        stop_tokens.extend_from_slice(request.prompt.ends());
         if !request.ignore_eos {
             stop_tokens.extend_from_slice(self.text.eos());
         }
-        let added = self.scheduler.add(Request {
+        let asked = Request {
             id,
             prompt: request.prompt.shared(),
-            choices: choices(&request.sampling, request.choices),
-            max_tokens: request.max_tokens.map(|max| max as usize),
+            // The step that reads the end of a prompt draws a token; who only reads drops it.
+            choices: choices(&request.sampling, if warms { 1 } else { request.choices }),
+            max_tokens: request.max_tokens.map(|max| max.max(1) as usize),
             stop_tokens: stop_tokens.into(),
             cache_salt: request.cache_salt,
             priority: request.priority,
-        });
+            owner: request.owner,
+        };
+        let asked = match request.prompt.window().filter(|_| !warms) {
+            None => asked,
+            Some(window) => {
+                let (sliding, first) = Sliding::begin(window, asked);
+                active.sliding = Some(sliding);
+                first
+            }
+        };
+        let added = self.scheduler.add(asked);
         match added {
             Ok(()) => {
                 tracing::debug!(request = active.name, prompt_tokens, "accepted");
@@ -263,6 +278,36 @@ impl Worker {
             }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn next_id(&mut self) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        id
+    }
+
+    /// Lets an answer at the end of its window go on in the next one. False if there is none, or no place in the
+    /// queue.
+    fn slide(&mut self, request: RequestId) -> bool {
+        let next = self.next_id();
+        let Some(mut active) = self.requests.remove(&request) else {
+            return false;
+        };
+        let asked = active
+            .sliding
+            .as_mut()
+            .and_then(|sliding| sliding.next(next));
+        let slid = match asked.map(|asked| self.scheduler.add(asked)) {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                tracing::debug!(request = active.name, %error, "its window cannot slide");
+                false
+            }
+            None => false,
+        };
+        self.requests
+            .insert(if slid { next } else { request }, active);
+        slid
     }
 
     /// When the queue may have moved: as long as the requests ahead take at the present pace.
@@ -358,8 +403,19 @@ impl Worker {
                     active.start(u32::try_from(cached_tokens).unwrap_or(u32::MAX));
                 }
             }
+            Event::Rejected { request } => {
+                let retry_after = self.retry_after(self.scheduler.load().waiting + 1);
+                if let Some(active) = self.requests.remove(&request) {
+                    tracing::debug!(request = active.name, "refused by the queue policy");
+                    let error = EngineError::Overloaded { retry_after };
+                    active.sender.send(GenerationEvent::Failed(error));
+                }
+            }
             Event::Prefilled { request, done } => {
-                if let Some(active) = self.requests.get(&request) {
+                // Not for what is read again after a window slid.
+                if let Some(active) = self.requests.get(&request)
+                    && active.first_token.is_none()
+                {
                     active.sender.send(GenerationEvent::Progress {
                         done: u32::try_from(done).unwrap_or(u32::MAX),
                         total: active.prompt_tokens,
@@ -396,6 +452,13 @@ impl Worker {
         let now = Instant::now();
         active.first_token.get_or_insert(now);
         active.last_token = Some(now);
+        if active.warms {
+            return self.warmed(request);
+        }
+        let finish = match &mut active.sliding {
+            Some(sliding) => sliding.push(sampled.token, finish),
+            None => finish,
+        };
         let Some(answer) = active.answers.get_mut(choice as usize) else {
             return;
         };
@@ -416,6 +479,12 @@ impl Worker {
             answer.push(self.text.as_ref(), sampled)
         };
         active.text(choice, piece);
+        if finish == Some(Finish::ContextWindow) && stopped.is_none() && self.slide(request) {
+            return;
+        }
+        let Some(active) = self.requests.get_mut(&request) else {
+            return;
+        };
         if let (Some(_), None) = (finish, &stopped)
             && let Some(answer) = active.answers.get_mut(choice as usize)
         {
@@ -441,6 +510,16 @@ impl Worker {
             self.typical_seconds += (seconds - self.typical_seconds) / 8.0;
             active.done();
             self.requests.remove(&request);
+        }
+    }
+
+    /// The prompt of a request that asked for no more has been read.
+    fn warmed(&mut self, request: RequestId) {
+        if let Some(mut active) = self.requests.remove(&request) {
+            for choice in (0..).take(active.answers.len()) {
+                active.finish_choice(choice, FinishReason::Length);
+            }
+            active.done();
         }
     }
 }

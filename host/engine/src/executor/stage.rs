@@ -9,6 +9,7 @@
 //! A stage computes when it is called and holds one step at a time. That several stages work at once
 //! is the business of whoever drives them, one thread each.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Capabilities, ExecutorError, RowError, SequenceId, SequenceSpec, Step, StepOutput};
@@ -22,6 +23,56 @@ pub struct Activations {
     /// The hidden states of all rows that are, token after token, each
     /// [`StageExecutor::hidden_size`] numbers.
     pub hidden: Vec<f32>,
+}
+
+impl Activations {
+    /// Joins what the stage before says of each row of `step` with this stage's own verdicts. Returns
+    /// the hidden states of the rows that run.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Failed`] if these are not hidden states of this step: they may come from
+    /// another machine.
+    pub fn admit<'a>(
+        &'a self,
+        step: &Step,
+        hidden_size: usize,
+        verdicts: &mut [Result<(), RowError>],
+    ) -> Result<Cow<'a, [f32]>, ExecutorError> {
+        let arriving = step.rows.iter().zip(&self.rows);
+        let tokens: usize = arriving
+            .filter(|(_, before)| before.is_ok())
+            .map(|(row, _)| row.tokens.len())
+            .sum();
+        if self.rows.len() != step.rows.len()
+            || tokens.checked_mul(hidden_size) != Some(self.hidden.len())
+        {
+            let reason = "the hidden states do not fit the step";
+            return Err(ExecutorError::Failed(reason.to_owned()));
+        }
+        let mut left_out = false;
+        for (verdict, before) in verdicts.iter_mut().zip(&self.rows) {
+            match before {
+                Err(error) => *verdict = Err(error.clone()),
+                Ok(()) => left_out |= verdict.is_err(),
+            }
+        }
+        if !left_out {
+            return Ok(Cow::Borrowed(&self.hidden));
+        }
+        // A row that only this stage refuses: its hidden states are in the way.
+        let mut kept = Vec::with_capacity(self.hidden.len());
+        let mut rest = self.hidden.as_slice();
+        for ((row, before), verdict) in step.rows.iter().zip(&self.rows).zip(verdicts) {
+            if before.is_ok() {
+                let (of_row, after) = rest.split_at(row.tokens.len() * hidden_size);
+                rest = after;
+                if verdict.is_ok() {
+                    kept.extend_from_slice(of_row);
+                }
+            }
+        }
+        Ok(Cow::Owned(kept))
+    }
 }
 
 /// What a stage makes of a step.

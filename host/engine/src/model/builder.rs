@@ -11,8 +11,27 @@ use super::config::{
 use super::quantization::QuantizationPlan;
 use super::{
     Activation, AttentionSpec, Dtype, GatedMlpSpec, GqaSpec, LayerSpec, MlpSpec, ModelError,
-    ModelSpec, NormSpec, Role, WeightSpec, rope,
+    ModelSpec, MoeSpec, NormSpec, Role, Stack, WeightSpec, rope,
 };
+
+/// Most experts of a layer. Kimi K2 has 384.
+pub(super) const MAX_EXPERTS: usize = 4096;
+/// Most experts of a model: each has a description of some hundred bytes. Kimi K2 has 23,040.
+const MAX_ALL_EXPERTS: usize = 1 << 16;
+
+/// Layers of experts.
+pub(super) struct MoeStyle {
+    pub experts: usize,
+    pub per_token: usize,
+    /// Width of an expert.
+    pub intermediate: usize,
+    /// See [`MoeSpec::normalise`].
+    pub normalise: bool,
+    /// Every `step`-th layer has experts.
+    pub step: usize,
+    /// Layers that have one MLP instead.
+    pub dense_layers: Vec<usize>,
+}
 
 /// Where a family differs from the others.
 pub(super) struct DecoderStyle {
@@ -30,6 +49,8 @@ pub(super) struct DecoderStyle {
     pub window: Option<usize>,
     /// The first layer that slides when config.json has no `layer_types`; `usize::MAX` for none.
     pub first_sliding_layer: usize,
+    /// Experts, where layers have them.
+    pub moe: Option<MoeStyle>,
 }
 
 /// Builds a [`ModelSpec`] from a configuration.
@@ -62,6 +83,9 @@ impl<'a> Builder<'a> {
         let windows = self.windows(style)?;
         let heads = self.heads(style)?;
         let (rope, max_positions) = rope::read(config, heads.dim, stated_positions, 10_000.0)?;
+        if let Some(moe) = &style.moe {
+            check_experts(moe, windows.len())?;
+        }
         let layers = windows
             .iter()
             .enumerate()
@@ -100,10 +124,7 @@ impl<'a> Builder<'a> {
         let prefix = format!("model.layers.{index}");
         let attn = format!("{prefix}.self_attn");
         let mlp = format!("{prefix}.mlp");
-        let (hidden, intermediate) = (
-            self.hidden,
-            self.config.size("intermediate_size", MAX_INTERMEDIATE)?,
-        );
+        let hidden = self.hidden;
         let (q, kv) = (heads.queries * heads.dim, heads.keys * heads.dim);
         let head_norm = |name: &str| {
             style
@@ -130,12 +151,65 @@ impl<'a> Builder<'a> {
                 scale: (heads.dim as f32).sqrt().recip(),
             }),
             post_attention_norm: self.norm(&format!("{prefix}.post_attention_layernorm"), hidden),
-            mlp: MlpSpec::Gated(GatedMlpSpec {
-                gate_proj: column(format!("{mlp}.gate_proj"), intermediate, style.mlp_bias)?,
-                up_proj: column(format!("{mlp}.up_proj"), intermediate, style.mlp_bias)?,
-                down_proj: row(format!("{mlp}.down_proj"), intermediate, style.mlp_bias)?,
-                activation: Activation::Silu,
-            }),
+            mlp: match &style.moe {
+                Some(moe) if moe.in_layer(index) => MlpSpec::Moe(self.experts(&mlp, moe)?),
+                _ => {
+                    let wide = self.config.size("intermediate_size", MAX_INTERMEDIATE)?;
+                    MlpSpec::Gated(self.gated(&mlp, wide, style.mlp_bias, None)?)
+                }
+            },
+        })
+    }
+
+    fn gated(
+        &self,
+        prefix: &str,
+        wide: usize,
+        bias: bool,
+        stack: Option<Stack>,
+    ) -> Result<GatedMlpSpec, ModelError> {
+        let weight = |name: &str, out, input, role| {
+            let weight = self.weight(&format!("{prefix}.{name}"), out, input, bias, role)?;
+            Ok::<_, ModelError>(WeightSpec { stack, ..weight })
+        };
+        let hidden = self.hidden;
+        Ok(GatedMlpSpec {
+            gate_proj: weight("gate_proj", wide, hidden, Role::ColumnSplit)?,
+            up_proj: weight("up_proj", wide, hidden, Role::ColumnSplit)?,
+            down_proj: weight("down_proj", hidden, wide, Role::RowSplit)?,
+            activation: Activation::Silu,
+        })
+    }
+
+    /// Experts as the checkpoint's makers store them: MLX's converter, which quantises, stacks them.
+    /// What is really there decides in the end ([`ModelSpec::read`]).
+    fn experts(&self, mlp: &str, moe: &MoeStyle) -> Result<MoeSpec, ModelError> {
+        let stacked = self.quantization.global().is_some();
+        let expert = |index: usize| {
+            let count = moe.experts;
+            if stacked {
+                let prefix = stacked_experts(mlp);
+                self.gated(
+                    &prefix,
+                    moe.intermediate,
+                    false,
+                    Some(Stack { index, count }),
+                )
+            } else {
+                self.gated(
+                    &format!("{mlp}.experts.{index}"),
+                    moe.intermediate,
+                    false,
+                    None,
+                )
+            }
+        };
+        let router = format!("{mlp}.gate");
+        Ok(MoeSpec {
+            router: self.weight(&router, moe.experts, self.hidden, false, Role::Replicated)?,
+            experts: (0..moe.experts).map(expert).collect::<Result<_, _>>()?,
+            experts_per_token: moe.per_token,
+            normalise: moe.normalise,
         })
     }
 
@@ -226,6 +300,7 @@ impl<'a> Builder<'a> {
             bias,
             role,
             quantization,
+            stack: None,
         })
     }
 
@@ -249,6 +324,36 @@ impl<'a> Builder<'a> {
             _ => Dtype::Bf16,
         })
     }
+}
+
+impl MoeStyle {
+    fn in_layer(&self, index: usize) -> bool {
+        (index + 1).is_multiple_of(self.step) && !self.dense_layers.contains(&index)
+    }
+}
+
+/// Where MLX's converter puts the experts of an MLP.
+pub(super) fn stacked_experts(mlp: &str) -> String {
+    format!("{mlp}.switch_mlp")
+}
+
+fn check_experts(moe: &MoeStyle, layers: usize) -> Result<(), ModelError> {
+    if moe.per_token > moe.experts {
+        let reason = format!(
+            "is {}, more than num_experts ({})",
+            moe.per_token, moe.experts
+        );
+        return Err(ModelError::config("num_experts_per_tok", reason));
+    }
+    // Both factors are bounded.
+    if moe.experts * layers > MAX_ALL_EXPERTS {
+        let reason = format!(
+            "is {} in {layers} layers, more than {MAX_ALL_EXPERTS} in all",
+            moe.experts
+        );
+        return Err(ModelError::config("num_experts", reason));
+    }
+    Ok(())
 }
 
 /// Attention heads: how many, and how wide.

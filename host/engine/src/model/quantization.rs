@@ -42,7 +42,7 @@ impl QuantizationPlan {
             return Err(ModelError::unsupported(
                 fields.path("quant_method"),
                 format!("quantisation {method:?}"),
-                "use an MLX build of the model (4 or 8 bits) or the unquantised one",
+                "use an MLX build of the model (2 to 8 bits) or the unquantised one",
             ));
         }
         let global = read_one(&fields)?;
@@ -95,7 +95,8 @@ impl QuantizationPlan {
 }
 
 fn read_one(fields: &Fields<'_>) -> Result<Quantization, ModelError> {
-    let advice = "convert the model again with affine 4 or 8 bits and groups of 32, 64 or 128";
+    let advice =
+        "convert the model again with affine 2, 3, 4, 5, 6 or 8 bits and groups of 32, 64 or 128";
     if let Some(mode) = fields.text("mode")?
         && mode != "affine"
     {
@@ -107,18 +108,12 @@ fn read_one(fields: &Fields<'_>) -> Result<Quantization, ModelError> {
     }
     let bits = fields.size("bits", 64)?;
     let group_size = fields.size("group_size", 4096)?;
-    let bits = match bits {
-        4 => 4,
-        8 => 8,
-        other => {
-            return Err(ModelError::unsupported(
-                fields.path("bits"),
-                format!("{other} bits"),
-                advice,
-            ));
-        }
+    let mut known = Quantization::BITS.into_iter();
+    let Some(bits) = known.find(|&known| known as usize == bits) else {
+        let what = format!("{bits} bits");
+        return Err(ModelError::unsupported(fields.path("bits"), what, advice));
     };
-    if ![32, 64, 128].contains(&group_size) {
+    if !Quantization::GROUP_SIZES.contains(&group_size) {
         let what = format!("a group of {group_size}");
         return Err(ModelError::unsupported(
             fields.path("group_size"),

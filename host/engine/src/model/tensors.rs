@@ -3,9 +3,11 @@
 
 use std::ops::Range;
 
+use super::builder::stacked_experts;
 use super::checkpoint::{Checkpoint, TensorEntry};
 use super::{
-    AttentionSpec, Dtype, LayerSpec, MlpSpec, ModelError, ModelSpec, NormSpec, Role, WeightSpec,
+    AttentionSpec, Dtype, GatedMlpSpec, LayerSpec, MlpSpec, ModelError, ModelSpec, NormSpec, Role,
+    Stack, WeightSpec,
 };
 
 /// Types a dense weight, norm, bias, or quantisation scale may be stored in.
@@ -22,7 +24,7 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// The types it may be stored in.
     pub dtypes: &'static [Dtype],
-    /// How it is divided over a tensor-parallel group.
+    /// How it is divided over a tensor-parallel group: rows are the last but one axis, columns the last.
     pub role: Role,
 }
 
@@ -41,12 +43,17 @@ impl TensorSpec {
 }
 
 impl WeightSpec {
-    /// The tensors of this weight: `weight`, and `scales`, `biases`, `bias` where they apply.
+    /// The tensors of this weight: `weight`, and `scales`, `biases`, `bias` where they apply. Those
+    /// of a [`Stack`] hold all its members.
     #[must_use]
     pub fn tensors(&self) -> Vec<TensorSpec> {
+        let stacked = |rest: &[usize]| {
+            let count = self.stack.map(|stack| stack.count);
+            count.into_iter().chain(rest.iter().copied()).collect()
+        };
         let matrix = |suffix: &str, columns: usize, dtypes| TensorSpec {
             name: format!("{}.{suffix}", self.name),
-            shape: vec![self.out_features, columns],
+            shape: stacked(&[self.out_features, columns]),
             dtypes,
             role: self.role,
         };
@@ -75,16 +82,39 @@ impl WeightSpec {
             let name = format!("{}.bias", self.name);
             tensors.push(TensorSpec {
                 name,
-                shape: vec![self.out_features],
+                shape: stacked(&[self.out_features]),
                 dtypes: FLOATS,
                 role,
             });
         }
         tensors
     }
+
+    /// [`WeightSpec::tensors`], but those of a stack only with its first member.
+    fn own_tensors(&self) -> Vec<TensorSpec> {
+        match self.stack {
+            Some(stack) if stack.index > 0 => Vec::new(),
+            _ => self.tensors(),
+        }
+    }
+}
+
+impl GatedMlpSpec {
+    fn weights(&self) -> [&WeightSpec; 3] {
+        [&self.gate_proj, &self.up_proj, &self.down_proj]
+    }
+
+    fn weights_mut(&mut self) -> [&mut WeightSpec; 3] {
+        [&mut self.gate_proj, &mut self.up_proj, &mut self.down_proj]
+    }
 }
 
 impl super::Quantization {
+    /// Bits that a value may have.
+    pub const BITS: [u32; 6] = [2, 3, 4, 5, 6, 8];
+    /// Values that may share a scale and a bias.
+    pub const GROUP_SIZES: [usize; 3] = [32, 64, 128];
+
     /// `u32` words that hold one row of `in_features` values.
     #[must_use]
     pub fn packed_columns(&self, in_features: usize) -> usize {
@@ -93,34 +123,68 @@ impl super::Quantization {
 }
 
 impl LayerSpec {
-    /// The layer's weights.
+    /// The layer's weights, every expert's included.
     #[must_use]
     pub fn weights(&self) -> Vec<&WeightSpec> {
         let AttentionSpec::Gqa(attention) = &self.attention;
-        let MlpSpec::Gated(mlp) = &self.mlp;
-        vec![
+        let mut weights = vec![
             &attention.q_proj,
             &attention.k_proj,
             &attention.v_proj,
             &attention.o_proj,
-            &mlp.gate_proj,
-            &mlp.up_proj,
-            &mlp.down_proj,
-        ]
+        ];
+        match &self.mlp {
+            MlpSpec::Gated(mlp) => weights.extend(mlp.weights()),
+            MlpSpec::Moe(moe) => {
+                weights.push(&moe.router);
+                weights.extend(moe.experts.iter().flat_map(GatedMlpSpec::weights));
+            }
+        }
+        weights
     }
 
     fn weights_mut(&mut self) -> Vec<&mut WeightSpec> {
         let AttentionSpec::Gqa(attention) = &mut self.attention;
-        let MlpSpec::Gated(mlp) = &mut self.mlp;
-        vec![
+        let mut weights = vec![
             &mut attention.q_proj,
             &mut attention.k_proj,
             &mut attention.v_proj,
             &mut attention.o_proj,
-            &mut mlp.gate_proj,
-            &mut mlp.up_proj,
-            &mut mlp.down_proj,
-        ]
+        ];
+        match &mut self.mlp {
+            MlpSpec::Gated(mlp) => weights.extend(mlp.weights_mut()),
+            MlpSpec::Moe(moe) => {
+                weights.push(&mut moe.router);
+                weights.extend(moe.experts.iter_mut().flat_map(GatedMlpSpec::weights_mut));
+            }
+        }
+        weights
+    }
+
+    /// Takes the checkpoint's word for whether experts are stacked.
+    fn reconcile_experts(&mut self, checkpoint: &Checkpoint) {
+        let MlpSpec::Moe(moe) = &mut self.mlp else {
+            return;
+        };
+        let Some(mlp) = moe.router.name.strip_suffix(".gate").map(str::to_owned) else {
+            return;
+        };
+        let stacked = stacked_experts(&mlp);
+        let is_stacked = checkpoint
+            .get(&format!("{stacked}.gate_proj.weight"))
+            .is_some();
+        let count = moe.experts.len();
+        for (index, expert) in moe.experts.iter_mut().enumerate() {
+            for weight in expert.weights_mut() {
+                let projection = weight.name.rsplit('.').next().unwrap_or_default();
+                (weight.name, weight.stack) = if is_stacked {
+                    let name = format!("{stacked}.{projection}");
+                    (name, Some(Stack { index, count }))
+                } else {
+                    (format!("{mlp}.experts.{index}.{projection}"), None)
+                };
+            }
+        }
     }
 
     /// The layer's norms.
@@ -134,12 +198,16 @@ impl LayerSpec {
     }
 }
 
-fn norm_tensor(norm: &NormSpec) -> TensorSpec {
-    TensorSpec {
-        name: format!("{}.weight", norm.name),
-        shape: vec![norm.size],
-        dtypes: FLOATS,
-        role: Role::Replicated,
+impl NormSpec {
+    /// The norm's one tensor.
+    #[must_use]
+    pub fn tensor(&self) -> TensorSpec {
+        TensorSpec {
+            name: format!("{}.weight", self.name),
+            shape: vec![self.size],
+            dtypes: FLOATS,
+            role: Role::Replicated,
+        }
     }
 }
 
@@ -161,11 +229,16 @@ impl ModelSpec {
             tensors.extend(self.embedding.tensors());
         }
         for layer in self.layer_range(range) {
-            tensors.extend(layer.norms().into_iter().map(norm_tensor));
-            tensors.extend(layer.weights().into_iter().flat_map(WeightSpec::tensors));
+            tensors.extend(layer.norms().into_iter().map(NormSpec::tensor));
+            tensors.extend(
+                layer
+                    .weights()
+                    .into_iter()
+                    .flat_map(WeightSpec::own_tensors),
+            );
         }
         if last {
-            tensors.push(norm_tensor(&self.final_norm));
+            tensors.push(self.final_norm.tensor());
             tensors.extend(self.head.iter().flat_map(WeightSpec::tensors));
         }
         tensors
@@ -211,6 +284,9 @@ impl ModelSpec {
     /// Takes the checkpoint's word for which weights are quantised: MLX's converter can leave some
     /// alone without a note in config.json, and then stores no `.scales` for them.
     pub(super) fn reconcile(&mut self, checkpoint: &Checkpoint) {
+        for layer in &mut self.layers {
+            layer.reconcile_experts(checkpoint);
+        }
         let layers = self.layers.iter_mut().flat_map(LayerSpec::weights_mut);
         for weight in layers.chain([&mut self.embedding]).chain(&mut self.head) {
             if checkpoint.get(&format!("{}.scales", weight.name)).is_none() {

@@ -62,6 +62,17 @@ fn qwen3_0_6b() -> Value {
     })
 }
 
+fn qwen3_30b_a3b() -> Value {
+    json!({
+        "model_type": "qwen3_moe", "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 48,
+        "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128, "vocab_size": 151936,
+        "max_position_embeddings": 40960, "max_window_layers": 48, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
+        "rope_scaling": null, "sliding_window": null, "use_sliding_window": false, "tie_word_embeddings": false,
+        "attention_bias": false, "torch_dtype": "bfloat16", "decoder_sparse_step": 1, "mlp_only_layers": [],
+        "moe_intermediate_size": 768, "norm_topk_prob": true, "num_experts": 128, "num_experts_per_tok": 8,
+    })
+}
+
 fn gqa(layer: &LayerSpec) -> &GqaSpec {
     let AttentionSpec::Gqa(gqa) = &layer.attention;
     gqa
@@ -76,9 +87,11 @@ fn parameter_counts_are_the_published_ones() {
         (mistral_7b(), 7_241_732_096),
         (qwen2_5_0_5b(), 494_032_768),
         (qwen3_0_6b(), 596_049_920),
+        (qwen3_30b_a3b(), 30_532_122_624),
     ] {
         let spec = spec(&config).unwrap();
         assert_eq!(spec.parameters(), count, "{}", spec.family);
+        spec.check_shapes().unwrap();
         assert_eq!(
             spec.weight_bytes(0..spec.layers.len()),
             count * 2,
@@ -288,8 +301,85 @@ fn quantisation_has_a_default_and_exceptions() {
 }
 
 #[test]
+fn experts_are_described_one_by_one_and_stored_apart_or_stacked() {
+    let apart = spec(&qwen3_30b_a3b()).unwrap();
+    let MlpSpec::Moe(moe) = &apart.layers[47].mlp else {
+        panic!("layer 47 has no experts")
+    };
+    assert_eq!((moe.experts.len(), moe.experts_per_token), (128, 8));
+    assert!(moe.normalise);
+    let names = |spec: &ModelSpec| -> Vec<String> {
+        spec.tensors(47..48).into_iter().map(|t| t.name).collect()
+    };
+    let last = "model.layers.47.mlp.experts.127.down_proj.weight".to_owned();
+    assert!(names(&apart).contains(&last));
+
+    // As MLX's converter leaves it: the same numbers in three tensors each.
+    let quantization = json!({"group_size": 64, "bits": 4, "model.layers.47.mlp.gate": {"group_size": 64, "bits": 8}});
+    let stacked = spec(&with(
+        qwen3_30b_a3b(),
+        json!({"quantization": quantization}),
+    ))
+    .unwrap();
+    assert_eq!(stacked.parameters(), apart.parameters());
+    let tensors = stacked.tensors(47..48);
+    let tensor = |name: &str| {
+        let name = format!("model.layers.47.mlp.{name}");
+        let mut found = tensors.iter().filter(|tensor| tensor.name == name);
+        let shape = found.next().map(|tensor| tensor.shape.clone());
+        assert!(found.next().is_none(), "{name} twice");
+        shape
+    };
+    assert_eq!(
+        tensor("switch_mlp.gate_proj.weight"),
+        Some(vec![128, 768, 256])
+    );
+    assert_eq!(
+        tensor("switch_mlp.down_proj.scales"),
+        Some(vec![128, 2048, 12])
+    );
+    assert_eq!(tensor("gate.weight"), Some(vec![128, 512]));
+    // 4 bits and two bf16 for 64: 4.5 bits a weight, norms apart.
+    let quantised = stacked.weight_bytes(0..48) as f64 * 8.0 / apart.parameters() as f64;
+    assert!((4.5..4.52).contains(&quantised), "{quantised}");
+
+    // Some layers have one MLP.
+    let mixed = json!({"decoder_sparse_step": 2, "mlp_only_layers": [3]});
+    let mixed = spec(&with(qwen3_30b_a3b(), mixed)).unwrap();
+    let experts: Vec<usize> = (0..8)
+        .filter(|&layer| matches!(mixed.layers[layer].mlp, MlpSpec::Moe(_)))
+        .collect();
+    assert_eq!(experts, [1, 5, 7]);
+}
+
+#[test]
+fn the_checkpoint_decides_whether_experts_are_stacked() {
+    let moe = json!({"model_type": "qwen3_moe", "num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 64,
+        "decoder_sparse_step": 1, "norm_topk_prob": true});
+    let stacked = folder_of(&with(tiny(), moe.clone()), &[]);
+    assert_eq!(
+        read(stacked.path()).unwrap(),
+        spec(&with(tiny(), moe.clone())).unwrap()
+    );
+    let dense = with(with(tiny(), moe), json!({"quantization": null}));
+    let apart = folder_of(&dense, &[]);
+    assert_eq!(read(apart.path()).unwrap(), spec(&dense).unwrap());
+    // A stack without quantisation: config.json alone says experts are apart.
+    std::fs::write(
+        stacked.path().join("config.json"),
+        serde_json::to_vec(&dense).unwrap(),
+    )
+    .unwrap();
+    let error = read(stacked.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("has shape") || error.contains("has type"),
+        "{error}"
+    );
+}
+
+#[test]
 fn ranges_partition_the_tensors() {
-    for config in [qwen3_0_6b(), llama_3_1_8b()] {
+    for config in [qwen3_0_6b(), llama_3_1_8b(), qwen3_30b_a3b()] {
         let spec = spec(&config).unwrap();
         let layers = spec.layers.len();
         let all = spec.tensors(0..layers);
@@ -317,7 +407,7 @@ fn refusals_name_the_field_and_the_way_out() {
         (
             json!({"model_type": "gpt_oss"}),
             "model_type",
-            "llama, mistral, qwen2, qwen3",
+            "llama, mistral, qwen2, qwen3, qwen3_moe",
         ),
         (json!({"model_type": null}), "model_type", "missing"),
         (json!({"hidden_size": null}), "hidden_size", "missing"),
@@ -381,9 +471,9 @@ fn refusals_name_the_field_and_the_way_out() {
             "from 1",
         ),
         (
-            json!({"quantization": {"bits": 3, "group_size": 64}}),
+            json!({"quantization": {"bits": 7, "group_size": 64}}),
             "quantization.bits",
-            "4 or 8",
+            "6 or 8",
         ),
         (
             json!({"quantization": {"bits": 4, "group_size": 16}}),
@@ -401,6 +491,35 @@ fn refusals_name_the_field_and_the_way_out() {
             "MLX build",
         ),
     ];
+    let experts = [
+        (json!({"num_experts": 0}), "num_experts", "from 1"),
+        (json!({"num_experts": null}), "num_experts", "missing"),
+        (
+            json!({"num_experts_per_tok": 129}),
+            "num_experts_per_tok",
+            "more than num_experts",
+        ),
+        (json!({"num_experts": 4096}), "num_experts", "in all"),
+        (
+            json!({"decoder_sparse_step": 0}),
+            "decoder_sparse_step",
+            "from 1",
+        ),
+        (
+            json!({"mlp_only_layers": ["x"]}),
+            "mlp_only_layers",
+            "list of layer numbers",
+        ),
+    ];
+    for (change, field, advice) in experts {
+        let error = spec(&with(qwen3_30b_a3b(), change))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(field) && error.contains(advice),
+            "{field}, {advice}: {error}"
+        );
+    }
     for (change, field, advice) in cases {
         let error = spec(&with(qwen3_0_6b(), change)).unwrap_err().to_string();
         assert!(
@@ -555,15 +674,17 @@ proptest! {
     /// Whatever a config.json says: an error, or a spec that keeps its promises.
     #[test]
     fn hostile_configurations_never_panic(
-        family in prop::sample::select(vec!["llama", "mistral", "qwen2", "qwen3"]),
+        family in prop::sample::select(vec!["llama", "mistral", "qwen2", "qwen3", "qwen3_moe"]),
         changes in prop::collection::vec((prop::sample::select(vec![
             "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
             "head_dim", "vocab_size", "max_position_embeddings", "rms_norm_eps", "rope_theta", "rope_scaling",
             "rope_parameters", "quantization", "quantization_config", "layer_types", "sliding_window",
-            "use_sliding_window", "max_window_layers", "attention_bias", "tie_word_embeddings", "dtype",
+            "use_sliding_window", "max_window_layers", "attention_bias", "tie_word_embeddings", "dtype", "num_experts",
+            "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers",
         ]), any_value()), 0..4),
     ) {
-        let mut config = with(tiny(), json!({"model_type": family}));
+        let mut config = with(tiny(), json!({"model_type": family, "num_experts": 4, "num_experts_per_tok": 2,
+            "moe_intermediate_size": 64}));
         for (name, value) in changes {
             config[name] = value;
         }
@@ -571,6 +692,9 @@ proptest! {
             for layer in &spec.layers {
                 let attention = gqa(layer);
                 prop_assert!(attention.num_heads.is_multiple_of(attention.num_kv_heads) && attention.head_dim.is_multiple_of(2));
+                if let MlpSpec::Moe(moe) = &layer.mlp {
+                    prop_assert!((1..=moe.experts.len()).contains(&moe.experts_per_token));
+                }
                 for weight in layer.weights() {
                     prop_assert!(weight.out_features > 0 && weight.in_features > 0);
                     if let Some(quantization) = weight.quantization {

@@ -115,6 +115,12 @@ impl OutputSyntax {
         self.reasoning.is_none() && self.tools.is_none()
     }
 
+    /// Whether the model marks its reasoning.
+    #[must_use]
+    pub fn can_reason(&self) -> bool {
+        self.reasoning.is_some() || self.is_harmony()
+    }
+
     /// Whether the model writes in channels.
     #[must_use]
     pub fn is_harmony(&self) -> bool {

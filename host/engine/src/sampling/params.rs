@@ -101,6 +101,18 @@ impl SamplingError {
 }
 
 impl SamplingParams {
+    /// Whether every draw without a mask is the likeliest token of the raw logits and nothing else is
+    /// reported, so that an executor may take it where the logits are.
+    #[must_use]
+    pub fn is_argmax(&self) -> bool {
+        self.temperature <= 0.0
+            && self.repetition_penalty == 1.0
+            && self.presence_penalty == 0.0
+            && self.frequency_penalty == 0.0
+            && self.logit_bias.is_empty()
+            && self.logprobs.is_none()
+    }
+
     /// Checks every range against a vocabulary of `vocab_size` tokens.
     ///
     /// # Errors

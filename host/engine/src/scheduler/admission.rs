@@ -1,12 +1,10 @@
 //! Who may come in: [`Scheduler::add`], and from the queue into the running set.
 
-use std::collections::VecDeque;
-
-use super::policy::{WaitingFacts, sanitize};
+use super::policy::{QueueLoad, WaitingFacts, sanitize};
 use super::sequence::{Choice, Group, Sequence, State};
 use super::{AddError, Event, Finish, Request, Scheduler, SequenceOp};
 use crate::executor::{BlockId, SequenceId, SequenceSpec};
-use crate::kv::blocks_for;
+use crate::kv::{BlockPool, blocks_for};
 
 impl Scheduler {
     /// Puts a request into the waiting queue.
@@ -85,6 +83,7 @@ impl Scheduler {
                     .collect(),
                 arrival,
                 priority: request.priority,
+                owner: request.owner,
                 max_new,
                 at_max,
                 forked: choices == 1,
@@ -161,11 +160,14 @@ impl Scheduler {
             return;
         }
         if std::mem::take(&mut self.queue_changed) {
-            self.reorder();
+            self.reorder(events);
             self.blocked = None;
         }
+        if self.running.is_empty() && self.admissible == 0 {
+            self.admissible = self.waiting.len();
+        }
         let mut width = self.running_width();
-        while let Some(&id) = self.waiting.front() {
+        while let (Some(&id), 1..) = (self.waiting.front(), self.admissible) {
             let attempt = (id, self.pool.returns(), width);
             if self.blocked == Some(attempt) {
                 return;
@@ -176,6 +178,7 @@ impl Scheduler {
                 return;
             }
             self.waiting.pop_front();
+            self.admissible -= 1;
             width += wanted;
         }
     }
@@ -195,20 +198,12 @@ impl Scheduler {
             return true;
         };
         let total = blocks_for(sequence.tokens.len(), block_size);
-        let mut hits: Vec<BlockId> = Vec::new();
-        let mut revived = 0;
-        if self.config.prefix_cache {
-            // The last known token is always computed: somebody must draw from its logits.
-            let usable = (sequence.tokens.len() - 1).min(sequence.known_to_executor);
-            for index in 0..usable / block_size {
-                let found = sequence
-                    .block_hash(index, block_size)
-                    .and_then(|hash| self.pool.find(&hash));
-                let Some(block) = found else { break };
-                revived += usize::from(self.pool.references(block) == 0);
-                hits.push(block);
-            }
-        }
+        let hits = match self.config.prefix_cache {
+            true => cached_blocks(sequence, &self.pool, block_size),
+            false => Vec::new(),
+        };
+        let unused = hits.iter().filter(|&&hit| self.pool.references(hit) == 0);
+        let revived = unused.count();
         let fresh = total - hits.len();
         if fresh + reserve > self.pool.available() - revived {
             return false;
@@ -264,32 +259,69 @@ impl Scheduler {
         true
     }
 
-    /// Asks the policy for the queue's order.
-    fn reorder(&mut self) {
-        let facts: Vec<WaitingFacts> = self
-            .waiting
-            .iter()
-            .filter_map(|id| {
-                let sequence = self.sequences.get(id)?;
-                let group = self.groups.get(&sequence.request)?;
-                Some(WaitingFacts {
-                    request: sequence.request,
-                    arrival: group.arrival,
-                    priority: group.priority,
-                    tokens: sequence.tokens.len(),
-                    max_new_tokens: group.max_new.saturating_sub(sequence.generated()),
-                    choices: if group.forked { 1 } else { group.width() },
-                    preempted: group.started,
-                })
-            })
-            .collect();
+    /// Asks the policy for the queue's order, and who is to be refused.
+    fn reorder(&mut self, events: &mut Vec<Event>) {
+        let look_up = self.config.prefix_cache && self.policy.wants_cache_hits();
+        let mut facts: Vec<WaitingFacts> = Vec::with_capacity(self.waiting.len());
+        for &id in &self.waiting {
+            let Some(sequence) = self.sequences.get_mut(&id) else {
+                continue;
+            };
+            let Some(group) = self.groups.get(&sequence.request) else {
+                continue;
+            };
+            let cached = match look_up {
+                true => cached_blocks(sequence, &self.pool, self.config.block_size).len(),
+                false => 0,
+            };
+            facts.push(WaitingFacts {
+                request: sequence.request,
+                sequence: id,
+                arrival: group.arrival,
+                owner: group.owner.clone(),
+                priority: group.priority,
+                tokens: sequence.tokens.len(),
+                cached_tokens: cached * self.config.block_size,
+                max_new_tokens: group.max_new.saturating_sub(sequence.generated()),
+                choices: if group.forked { 1 } else { group.width() },
+                preempted: group.started,
+            });
+        }
         debug_assert_eq!(facts.len(), self.waiting.len(), "a waiting id is unknown");
-        let arrivals: Vec<u64> = facts.iter().map(|facts| facts.arrival).collect();
-        let order = sanitize(self.policy.order(&facts), &arrivals);
-        let reordered: VecDeque<SequenceId> = order
-            .into_iter()
-            .filter_map(|index| self.waiting.get(index).copied())
+        let recent = self.recent.all();
+        let load = QueueLoad {
+            running: self.running.len(),
+            max_running: self.config.max_running(),
+            free_blocks: self.pool.available(),
+            total_blocks: self.config.num_blocks,
+            recent: &recent,
+        };
+        let decided = sanitize(&self.policy.order(&facts, &load), &facts);
+        self.admissible = decided.admitted.len();
+        let order = decided.admitted.iter().chain(&decided.held);
+        self.waiting = order
+            .filter_map(|&index| facts.get(index).map(|facts| facts.sequence))
             .collect();
-        self.waiting = reordered;
+        for facts in decided
+            .rejected
+            .iter()
+            .filter_map(|&index| facts.get(index))
+        {
+            events.push(Event::Rejected {
+                request: facts.request,
+            });
+            self.cancel(facts.request);
+        }
+        // Ending those that wait is no news: nobody else's turn depends on it.
+        self.queue_changed = false;
     }
+}
+
+/// Blocks in the prefix cache that hold the beginning of what a sequence knows.
+fn cached_blocks(sequence: &mut Sequence, pool: &BlockPool, block_size: usize) -> Vec<BlockId> {
+    // The last known token is always computed: somebody must draw from its logits.
+    let usable = (sequence.tokens.len() - 1).min(sequence.known_to_executor);
+    (0..usable / block_size)
+        .map_while(|index| pool.find(&sequence.block_hash(index, block_size)?))
+        .collect()
 }

@@ -106,6 +106,7 @@ impl Scheduler {
         sequence.published = 0;
         self.running.remove(&sequence.age);
         self.waiting.push_front(id);
+        self.admissible += 1;
         self.queue_changed = true;
         self.counters.preemptions += 1;
     }
@@ -122,11 +123,16 @@ impl Scheduler {
         }
         match sequence.state {
             State::Waiting => {
-                self.waiting.retain(|&other| other != id);
+                if let Some(at) = self.waiting.iter().position(|&other| other == id) {
+                    self.waiting.remove(at);
+                    self.admissible -= usize::from(at < self.admissible);
+                }
                 self.queue_changed = true;
             }
             State::Running => {
                 self.running.remove(&sequence.age);
+                // There is room now, which may be what a policy made others wait for.
+                self.queue_changed = true;
             }
             State::Ended => {}
         }

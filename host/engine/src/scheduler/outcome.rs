@@ -154,6 +154,7 @@ impl Scheduler {
         sequence.tokens.push(sampled.token);
         sequence.awaiting = false;
         self.counters.output_tokens += 1;
+        self.recent.count(&group.owner);
         let finish = if group.stop_tokens.contains(&sampled.token) {
             Some(Finish::StopToken(sampled.token))
         } else if sequence.generated() >= group.max_new {

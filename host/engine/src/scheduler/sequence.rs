@@ -26,6 +26,7 @@ pub(super) struct Group {
     pub choices: Vec<Choice>,
     pub arrival: u64,
     pub priority: i32,
+    pub owner: Arc<str>,
     /// Tokens each choice may draw, and what it means to have drawn them.
     pub max_new: usize,
     pub at_max: Finish,

@@ -19,7 +19,7 @@ use crate::executor::TokenId;
 use crate::files;
 
 /// Largest tokenizer.json read. Gemma's, among the largest published, has 33 MB.
-const MAX_TOKENIZER_BYTES: u64 = 128 << 20;
+pub(crate) const MAX_TOKENIZER_BYTES: u64 = 128 << 20;
 
 /// A model's tokenizer; clones share it.
 #[derive(Clone)]

@@ -88,6 +88,7 @@ async fn many_at_once_beside_an_answer_equal_each_alone() {
         shown_tokens: [].into(),
         cache_salt: None,
         priority: 0,
+        owner: "".into(),
     };
     let mut answer = engine.generate(request).await.unwrap();
     let mut together = JoinSet::new();

@@ -88,6 +88,7 @@ fn request(engine: &Engine, prompt: &str, seed: u64, max_tokens: u32) -> Generat
         shown_tokens: std::sync::Arc::new([]),
         cache_salt: None,
         priority: 0,
+        owner: "".into(),
     }
 }
 
@@ -330,7 +331,7 @@ async fn how_answers_end() {
     (long.max_tokens, long.ignore_eos) = (None, true);
     let answer = run(&engine, long).await;
     assert_eq!(answer.finished[0], Some((FinishReason::ContextWindow, 253)));
-    // Nothing asked, nothing computed.
+    // Nothing asked: the prompt is read, and nothing said.
     let answer = run(&engine, request(&engine, "end", 1, 0)).await;
     assert_eq!(answer.finished[0], Some((FinishReason::Length, 0)));
     assert_eq!(
@@ -338,6 +339,7 @@ async fn how_answers_end() {
         Usage {
             prompt: 3,
             cached: 0,
+            written: 0,
             output: 0
         }
     );

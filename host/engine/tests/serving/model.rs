@@ -64,6 +64,7 @@ async fn a_conversation_is_rendered_tokenized_and_answered_in_whole_characters()
             shown_tokens: std::sync::Arc::new([]),
             cache_salt: None,
             priority: 0,
+            owner: "".into(),
         };
         let mut generation = engine.generate(request).await.unwrap();
         let (mut text, mut tokens) = (String::new(), Vec::new());

@@ -100,6 +100,7 @@ fn ask(engine: &Engine) -> GenerateRequest {
         shown_tokens: std::sync::Arc::new([]),
         cache_salt: None,
         priority: 0,
+        owner: "".into(),
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use atoll_engine::executor::{Capabilities, Executor, RowError, SequenceId, Step, TokenId};
 use atoll_engine::sampling::SamplingParams;
 use atoll_engine::scheduler::{
-    Event, Finish, FirstComeFirstServed, Request, RequestId, Scheduler, SchedulerConfig, SequenceOp,
+    Event, Finish, FirstComeFirstServed, QueuePolicy, Request, RequestId, Scheduler,
+    SchedulerConfig, SequenceOp,
 };
 use atoll_engine::testing::{FakeExecutor, FakeFaults, small_capabilities};
 
@@ -28,6 +29,7 @@ pub fn request(id: u64, prompt: &[TokenId], seeds: &[u64], max_tokens: usize) ->
         stop_tokens: Arc::new([]),
         cache_salt: None,
         priority: 0,
+        owner: "".into(),
     }
 }
 
@@ -39,6 +41,9 @@ pub struct Rig {
     pub finished: BTreeMap<(RequestId, u32), Option<Finish>>,
     pub failed: BTreeMap<(RequestId, u32), RowError>,
     pub cached: HashMap<RequestId, usize>,
+    /// In the order in which they were let in.
+    pub started: Vec<RequestId>,
+    pub rejected: HashSet<RequestId>,
     /// Cut a choice short after so many tokens, as a stop string would.
     pub cut: HashMap<(RequestId, u32), usize>,
     pub steps: Vec<Step>,
@@ -50,13 +55,24 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(config: SchedulerConfig, capabilities: Capabilities, faults: FakeFaults) -> Self {
+        Self::with_policy(config, capabilities, faults, Box::new(FirstComeFirstServed))
+    }
+
+    pub fn with_policy(
+        config: SchedulerConfig,
+        capabilities: Capabilities,
+        faults: FakeFaults,
+        policy: Box<dyn QueuePolicy>,
+    ) -> Self {
         Self {
-            scheduler: Scheduler::new(config, Box::new(FirstComeFirstServed)),
+            scheduler: Scheduler::new(config, policy),
             executor: FakeExecutor::new(capabilities, faults),
             outputs: BTreeMap::new(),
             finished: BTreeMap::new(),
             failed: BTreeMap::new(),
             cached: HashMap::new(),
+            started: Vec::new(),
+            rejected: HashSet::new(),
             cut: HashMap::new(),
             steps: Vec::new(),
             in_flight: VecDeque::new(),
@@ -95,12 +111,20 @@ impl Rig {
             .expect("the executor refused a call");
         }
         for event in schedule.events {
-            if let Event::Started {
-                request,
-                cached_tokens,
-            } = event
-            {
-                assert!(self.cached.insert(request, cached_tokens).is_none());
+            match event {
+                Event::Started {
+                    request,
+                    cached_tokens,
+                } => {
+                    assert!(!self.rejected.contains(&request), "refused, then started");
+                    assert!(self.cached.insert(request, cached_tokens).is_none());
+                    self.started.push(request);
+                }
+                Event::Rejected { request } => {
+                    assert!(!self.cached.contains_key(&request), "refused while it ran");
+                    assert!(self.rejected.insert(request));
+                }
+                _ => {}
             }
         }
         let Some(step) = schedule.step else {
@@ -180,7 +204,7 @@ impl Rig {
                 } => {
                     assert!(self.failed.insert((request, choice), error).is_none());
                 }
-                Event::Prefilled { .. } | Event::Started { .. } => {}
+                Event::Prefilled { .. } | Event::Started { .. } | Event::Rejected { .. } => {}
             }
         }
         for sequence in drew {

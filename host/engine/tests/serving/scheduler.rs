@@ -154,6 +154,7 @@ proptest! {
                     stop_tokens: if arrival.stop { Arc::new([0]) } else { Arc::new([]) },
                     cache_salt: arrival.salt.map(|salt| format!("tenant {salt}")),
                     priority: 0,
+                    owner: "".into(),
                 });
                 match result {
                     Ok(()) => {

@@ -1,10 +1,10 @@
 //! [`CpuStage`]: a range of a model's layers behind the engine's stage trait.
 
-use super::{Boundary, CpuExecutor, guarded, output};
+use super::{Boundary, CpuExecutor, guarded};
 use crate::{CpuOptions, LoadError};
 use atoll_engine::executor::{
-    Activations, Capabilities, Executor as _, ExecutorError, RowError, SequenceId, SequenceSpec,
-    StageExecutor, StageOutput, Step,
+    Activations, Capabilities, Executor as _, ExecutorError, SequenceId, SequenceSpec,
+    StageExecutor, StageOutput, Step, StepOutput,
 };
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
@@ -52,70 +52,30 @@ impl CpuStage {
         input: Option<&Activations>,
     ) -> Result<StageOutput, ExecutorError> {
         let mut verdicts = self.0.begin(step)?;
-        let hidden = self.admit(step, input, &mut verdicts)?;
+        let input = match input {
+            None if self.0.model.embedding.is_some() => None,
+            Some(input) if self.0.model.embedding.is_none() => Some(input),
+            _ => {
+                let reason = "hidden states go to every stage but the first";
+                return Err(ExecutorError::Failed(reason.to_owned()));
+            }
+        };
+        let hidden = match input {
+            None => Cow::Borrowed(&[][..]),
+            Some(input) => input.admit(step, self.0.model.hidden, &mut verdicts)?,
+        };
         let mut boundary = Boundary {
             input: &hidden,
             output: Vec::new(),
         };
         let results = self.0.rows(step, verdicts, &mut boundary);
         Ok(match self.0.model.end {
-            Some(_) => StageOutput::Step(output(step, results)),
+            Some(_) => StageOutput::Step(StepOutput::new(step, results)),
             None => StageOutput::Activations(Activations {
                 rows: results.into_iter().map(|row| row.map(drop)).collect(),
                 hidden: boundary.output,
             }),
         })
-    }
-
-    /// Joins what the stage before says of each row with this stage's own verdict. Returns the hidden
-    /// states of the rows that run.
-    fn admit<'a>(
-        &self,
-        step: &Step,
-        input: Option<&'a Activations>,
-        verdicts: &mut [Result<(), RowError>],
-    ) -> Result<Cow<'a, [f32]>, ExecutorError> {
-        let failed = |reason: &str| Err(ExecutorError::Failed(reason.to_owned()));
-        let first = self.0.model.embedding.is_some();
-        let input = match input {
-            None if first => return Ok(Cow::Borrowed(&[])),
-            Some(input) if !first => input,
-            _ => return failed("hidden states go to every stage but the first"),
-        };
-        let hidden_size = self.0.model.hidden;
-        let arriving = step.rows.iter().zip(&input.rows);
-        let tokens: usize = arriving
-            .filter(|(_, before)| before.is_ok())
-            .map(|(row, _)| row.tokens.len())
-            .sum();
-        if input.rows.len() != step.rows.len()
-            || tokens.checked_mul(hidden_size) != Some(input.hidden.len())
-        {
-            return failed("the hidden states do not fit the step");
-        }
-        let mut left_out = false;
-        for (verdict, before) in verdicts.iter_mut().zip(&input.rows) {
-            match before {
-                Err(error) => *verdict = Err(error.clone()),
-                Ok(()) => left_out |= verdict.is_err(),
-            }
-        }
-        if !left_out {
-            return Ok(Cow::Borrowed(&input.hidden));
-        }
-        // A row that only this stage refuses: its hidden states are in the way.
-        let mut kept = Vec::with_capacity(input.hidden.len());
-        let mut rest = input.hidden.as_slice();
-        for ((row, before), verdict) in step.rows.iter().zip(&input.rows).zip(verdicts) {
-            if before.is_ok() {
-                let (of_row, after) = rest.split_at(row.tokens.len() * hidden_size);
-                rest = after;
-                if verdict.is_ok() {
-                    kept.extend_from_slice(of_row);
-                }
-            }
-        }
-        Ok(Cow::Owned(kept))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The hard promise: a row's result depends on its own tokens alone, bit for bit.
 
-use crate::support::{
-    MODELS, bits, load, open, open_with, options, relative_error, results, row, run,
-};
+use crate::support::{load, options};
 use atoll_engine::executor::{Executor, SampledToken, SequenceId};
 use atoll_engine::sampling::SamplingParams;
 use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvType};
+use atoll_executor_tests::support::{
+    MODELS, bits, open, open_with, relative_error, results, row, run,
+};
 use proptest::prelude::*;
 use std::sync::Arc;
 

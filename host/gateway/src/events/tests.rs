@@ -45,6 +45,7 @@ fn done(prompt: u32, output: u32) -> GenerationEvent {
         usage: EngineUsage {
             prompt,
             cached: 1,
+            written: 2,
             output,
         },
         timings: EngineTimings::default(),

@@ -3,9 +3,9 @@
 use atoll_engine::grammar::GrammarSpec;
 use atoll_engine::output::ToolDemand;
 use atoll_plugin_runtime::types::{
-    CacheOptions, ErrorKind, Grammar, GrammarSyntax, JsonSchema, Message, OutputFormat, Part,
-    PartContent, ReasoningOptions, ReasoningVisibility, Role, State, Streaming, Tool, ToolChoice,
-    ToolKind,
+    CacheOptions, ErrorKind, Grammar, GrammarSyntax, JsonSchema, Message, OutputFormat, Overflow,
+    Part, PartContent, ReasoningOptions, ReasoningVisibility, Role, State, Streaming, Tool,
+    ToolChoice, ToolKind,
 };
 use serde_json::json;
 
@@ -163,12 +163,11 @@ fn what_the_engine_cannot_do_is_refused_by_name() {
     let cases: &[Refusal] = &[
         ("best_of", |r| r.best_of = Some(2)),
         ("typical_p", |r| r.sampling.typical_p = Some(0.5)),
-        ("truncation", |r| r.overflow = Overflow::Shift),
         ("conversation", |r| {
             r.state.conversation_id = Some("x".to_owned())
         }),
         ("suffix", |r| {
-            let mut prompt = completion(vec![CompletionInput::Text("a".to_owned())]);
+            let mut prompt = completion(vec![CompletionInput::Tokens(vec![1])]);
             prompt.suffix = Some("b".to_owned());
             r.prompt = Prompt::Completion(prompt);
         }),
@@ -180,6 +179,52 @@ fn what_the_engine_cannot_do_is_refused_by_name() {
         assert_eq!(error.param.as_deref(), Some(*param), "{error:?}");
         assert!(matches!(error.kind, ErrorKind::Unsupported), "{error:?}");
     }
+}
+
+#[test]
+fn a_text_with_a_suffix_is_a_gap_to_fill() {
+    let mut request = request();
+    let mut prompt = completion(vec![CompletionInput::Text("a".to_owned())]);
+    prompt.suffix = Some("b".to_owned());
+    request.prompt = Prompt::Completion(prompt.clone());
+    let gap = PromptInput::Infill {
+        prefix: "a".to_owned(),
+        suffix: "b".to_owned(),
+    };
+    let planned = plan(request.clone(), &Limits::default()).unwrap();
+    assert_eq!(planned.inputs, [gap]);
+    prompt.suffix = Some(String::new());
+    request.prompt = Prompt::Completion(prompt);
+    let planned = plan(request, &Limits::default()).unwrap();
+    assert!(matches!(planned.inputs[..], [PromptInput::Text { .. }]));
+}
+
+#[test]
+fn a_request_says_how_much_of_the_context_it_uses() {
+    let window = |overflow, ext: Option<&str>| {
+        let mut request = request();
+        request.overflow = overflow;
+        request.ext = ext.map(str::to_owned);
+        plan(request, &Limits::default()).map(|plan| plan.window)
+    };
+    let plain = ContextWindow::default();
+    assert_eq!(window(Overflow::Refuse, None).unwrap(), plain);
+    // Other fields of `ext` are other parts' business.
+    assert_eq!(window(Overflow::Refuse, Some("{\"x\": 1}")).unwrap(), plain);
+    let cut = ContextWindow { cut: true, ..plain };
+    assert_eq!(window(Overflow::TruncateOldest, None).unwrap(), cut);
+    let both = ContextWindow { slide: true, ..cut };
+    assert_eq!(window(Overflow::Shift, None).unwrap(), both);
+    let asked = ContextWindow {
+        length: Some(64),
+        keep: 4,
+        slide: true,
+        ..plain
+    };
+    let ext = "{\"context_length\": 64, \"keep\": 4, \"slide\": true}";
+    assert_eq!(window(Overflow::Refuse, Some(ext)).unwrap(), asked);
+    let error = window(Overflow::Refuse, Some("{\"keep\": \"all\"}")).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("ext"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(1);
 
 /// One key's use of its limits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Quota {
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
@@ -27,7 +27,7 @@ pub(super) struct Quota {
 }
 
 /// Something that is used up and flows back.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Bucket {
     limit: f64,
     /// What is left; negative after a charge beyond it.

@@ -137,6 +137,12 @@ impl Key {
         (admitted.map(|()| Permit { key: self }), limits)
     }
 
+    /// Whether a request could begin now. None does.
+    pub(crate) fn may_begin(&self, now: Instant) -> (Result<(), Refusal>, RateLimits) {
+        let mut quota = self.quota().clone();
+        (quota.admit(now), quota.rate_limits(now))
+    }
+
     fn quota(&self) -> MutexGuard<'_, Quota> {
         // Numbers are whole after every operation.
         self.quota.lock().unwrap_or_else(PoisonError::into_inner)

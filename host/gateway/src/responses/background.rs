@@ -1,7 +1,10 @@
 //! Answers that run without their client: asked for with `background`, read later.
 //!
 //! Each runs on a task of the gateway's tracker, so a drain waits for it and a shutdown ends it; a table
-//! knows how to end it and when it is over.
+//! knows how to end it, when it is over, and where its events can be read meanwhile. A client that asked for a
+//! stream reads them there like any other: when it goes away, the answer does not notice.
+
+use std::sync::Arc;
 
 use atoll_plugin_runtime::types::{ErrorKind, Event};
 use tokio::sync::watch;
@@ -9,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::Responses;
+use super::follow::{Follower, Log};
 use super::recorder::{Recorder, is_terminal};
 use crate::failure;
 use crate::filters::Chain;
@@ -22,6 +26,14 @@ use crate::source::Feed;
 pub(crate) struct Running {
     cancel: CancellationToken,
     over: watch::Receiver<bool>,
+    log: Arc<Log>,
+}
+
+impl Running {
+    /// Reads its events from the beginning.
+    pub(super) fn follower(&self) -> Follower {
+        Follower::new(Arc::clone(&self.log))
+    }
 }
 
 impl Responses {
@@ -40,7 +52,8 @@ impl Responses {
         }
     }
 
-    /// Runs an answer to its end on a task of its own. Its record is in the store when this returns.
+    /// Runs an answer to its end on a task of its own. Its record is in the store when this returns. The
+    /// follower reads it from the beginning.
     pub(crate) async fn run(
         &self,
         gateway: &Gateway,
@@ -48,17 +61,21 @@ impl Responses {
         feed: Feed,
         chain: Chain,
         watch: Watch,
-    ) {
+    ) -> Follower {
         let id = recorder.response().id.clone();
         let cancel = CancellationToken::new();
         let (ended, over) = watch::channel(false);
         let running = Running {
             cancel: cancel.clone(),
             over,
+            log: Arc::default(),
         };
+        let follower = running.follower();
+        let log = Arc::clone(&running.log);
         self.table().insert(id.clone(), running);
         recorder.save().await;
         let job = Job {
+            log,
             recorder,
             feed,
             chain,
@@ -75,10 +92,12 @@ impl Responses {
             })
             .in_current_span(),
         );
+        follower
     }
 }
 
 struct Job {
+    log: Arc<Log>,
     recorder: Recorder,
     feed: Feed,
     chain: Chain,
@@ -101,19 +120,28 @@ impl Job {
                 events = self.feed.next() => events,
             };
             if events.is_empty() {
-                return;
+                // The feed ended without saying so: who reads the log must not wait for ever.
+                let message = "the answer ended without a last event";
+                let last = [Event::Failed(failure::error(ErrorKind::Internal, message))];
+                self.recorder.events(&last, &last).await;
+                return self.log.push(&last);
             }
             self.watch.events(&events);
-            // Nobody reads what the filters let through, but they may still refuse it. What is kept is
-            // what the model wrote, in which replaced values stay replaced.
-            if let Err(refused) = self.chain.on_events(events.clone()).await {
-                self.feed = Feed::Ended;
-                let error = refused.into_error();
-                self.watch.outcome(Outcome::Failed(error.kind.clone()));
-                self.recorder.events(&[Event::Failed(error)]).await;
-                return;
-            }
-            self.recorder.events(&events).await;
+            // Clients read what the filters let through. What is kept is what the model wrote, in which
+            // replaced values stay replaced.
+            let filtered = match self.chain.on_events(events.clone()).await {
+                Ok(filtered) => filtered,
+                Err(refused) => {
+                    self.feed = Feed::Ended;
+                    let error = refused.into_error();
+                    self.watch.outcome(Outcome::Failed(error.kind.clone()));
+                    let last = [Event::Failed(error)];
+                    self.recorder.events(&last, &last).await;
+                    return self.log.push(&last);
+                }
+            };
+            self.recorder.events(&events, &filtered).await;
+            self.log.push(&filtered);
             if events.last().is_some_and(is_terminal) {
                 self.watch.finished();
                 return;

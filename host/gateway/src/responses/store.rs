@@ -166,18 +166,28 @@ impl ResponseStore {
         Ok(record.filter(|record| record.owner.as_deref() == owner))
     }
 
-    /// The record of that id and everything it continues, oldest first; `None` if a link is missing.
+    /// The record of that id and everything it continues, oldest first; `None` if a link is missing. Records
+    /// may also be `beside` the store.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn chain(&self, owner: Option<&str>, id: &str) -> Result<Option<Vec<Kept>>, StoreError> {
+    pub(crate) fn chain(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        beside: impl Fn(&str) -> Option<Kept>,
+    ) -> Result<Option<Vec<Kept>>, StoreError> {
         let mut chain = Vec::new();
         let mut next = Some(id.to_owned());
         while let Some(id) = next {
             if chain.len() >= MAX_CHAIN {
                 return Ok(None);
             }
-            let Some(record) = self.get(owner, &id)? else {
+            let found = match beside(&id) {
+                Some(record) => Some(record),
+                None => self.get(owner, &id)?,
+            };
+            let Some(record) = found else {
                 return Ok(None);
             };
             next = record.continues().map(str::to_owned);
@@ -387,4 +397,4 @@ struct CreatedAtInner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

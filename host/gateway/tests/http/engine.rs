@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex};
 
 use atoll_engine::engine::{
-    AnswerPlan, AnswerRules, ChatPrompt, Engine, EngineError, EngineLoad, EngineOptions,
-    FinishReason, GenerateRequest, GenerationEvent, ModelText, PreparedPrompt, PromptInput,
-    TextStream, Timings, TokenEvent, Usage,
+    AnswerPlan, AnswerRules, ChatPrompt, ContextWindow, Engine, EngineError, EngineLoad,
+    EngineOptions, FinishReason, GenerateRequest, GenerationEvent, ModelText, PreparedPrompt,
+    PromptInput, TextStream, Timings, TokenEvent, Usage,
 };
 use atoll_engine::executor::{Capabilities, TokenId};
 use atoll_engine::testing::{FakeExecutor, FakeFaults, small_capabilities};
@@ -152,6 +152,7 @@ impl Play {
         let usage = Usage {
             prompt,
             cached: 0,
+            written: 0,
             output,
         };
         self.send(GenerationEvent::Done {
@@ -254,8 +255,12 @@ impl TextEngine for ScriptedEngine {
         }
     }
 
-    fn prepare(&self, input: &PromptInput) -> Result<PreparedPrompt, EngineError> {
-        self.text.prepare(input)
+    fn prepare(
+        &self,
+        input: &PromptInput,
+        window: ContextWindow,
+    ) -> Result<PreparedPrompt, EngineError> {
+        self.text.prepare_within(input, window)
     }
 
     fn features(&self) -> TemplateFeatures {

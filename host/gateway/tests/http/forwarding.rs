@@ -3,91 +3,16 @@
 
 use std::sync::Arc;
 
-use atoll_engine::engine::{EngineError, EngineLoad};
 use atoll_gateway::Limits;
-use atoll_gateway::forward::{self, Elsewhere};
-use atoll_gateway::models::{Models, TextEngine};
-use atoll_plugin_runtime::types::{Error, ErrorKind, KeepAlive, ModelInfo};
-use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
-use futures::{FutureExt as _, StreamExt as _};
+use atoll_gateway::forward::{self};
+use atoll_gateway::models::Models;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::client::{get, post, send};
-use crate::engine::{MISSING, MODEL, Scripted};
+use crate::engine::{MISSING, MODEL};
 use crate::redaction::redact;
 use crate::server::{Setup, chat, start_with};
-
-/// Models that only the other host has: whoever asks this one for an engine finds none.
-pub struct OnAnotherHost {
-    pub models: Arc<Scripted>,
-    /// Parts of an answer that arrive before the other host is lost.
-    pub parts: usize,
-}
-
-impl Elsewhere for There {
-    fn ask(&self, request: Vec<u8>) -> BoxStream<'static, Result<Vec<u8>, Error>> {
-        let models = Arc::clone(&self.models) as Arc<dyn Models>;
-        let lost = Error {
-            kind: ErrorKind::Overloaded,
-            message: "the machine is lost".to_owned(),
-            param: None,
-            retry_after_ms: Some(3000),
-            ext: None,
-        };
-        let answer = forward::answer(models, &Limits::default(), &request);
-        let parts = answer.take(self.parts).map(Ok);
-        if self.parts == usize::MAX {
-            parts.boxed()
-        } else {
-            parts.chain(stream::iter([Err(lost)])).boxed()
-        }
-    }
-}
-
-struct There {
-    models: Arc<Scripted>,
-    parts: usize,
-}
-
-impl Models for OnAnotherHost {
-    fn list(&self) -> BoxFuture<'_, Vec<ModelInfo>> {
-        self.models.list()
-    }
-
-    fn keep(&self, _: &str, _: KeepAlive) {}
-
-    fn unload<'a>(&'a self, _: &'a str) -> BoxFuture<'a, bool> {
-        async { true }.boxed()
-    }
-
-    fn elsewhere(&self, _: &str) -> Option<Arc<dyn Elsewhere>> {
-        Some(Arc::new(There {
-            models: Arc::clone(&self.models),
-            parts: self.parts,
-        }))
-    }
-
-    fn engine<'a>(
-        &'a self,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<Arc<dyn TextEngine>, EngineError>> {
-        let name = name.to_owned();
-        async { Err(EngineError::ModelNotFound { name }) }.boxed()
-    }
-
-    fn loaded(&self, _: &str) -> Option<Arc<dyn TextEngine>> {
-        None
-    }
-
-    fn loads(&self) -> Vec<(String, EngineLoad)> {
-        Vec::new()
-    }
-
-    fn shutdown(&self) -> BoxFuture<'_, ()> {
-        async {}.boxed()
-    }
-}
 
 fn elsewhere(parts: usize) -> Setup {
     Setup {

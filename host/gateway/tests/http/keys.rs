@@ -14,7 +14,7 @@ use crate::engine::MODEL;
 use crate::server::{Setup, TestServer, chat, load, start_with};
 
 /// A ring with these keys, and the keys in the same order.
-fn ring(new: Vec<NewKey>) -> (Arc<KeyRing>, Vec<String>) {
+pub fn ring(new: Vec<NewKey>) -> (Arc<KeyRing>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.json");
     let file = KeyFile::at(&path);
@@ -23,14 +23,14 @@ fn ring(new: Vec<NewKey>) -> (Arc<KeyRing>, Vec<String>) {
     (Arc::new(KeyRing::open(path).unwrap()), keys)
 }
 
-fn named(name: &str) -> NewKey {
+pub fn named(name: &str) -> NewKey {
     NewKey {
         name: name.to_owned(),
         ..NewKey::default()
     }
 }
 
-fn limited(limits: KeyLimits) -> NewKey {
+pub fn limited(limits: KeyLimits) -> NewKey {
     NewKey {
         limits,
         ..named("ci")

@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod elsewhere;
 mod endings;
 mod engine;
 mod filter_faults;
@@ -13,5 +14,7 @@ mod keys;
 mod redaction;
 mod relay;
 mod responses;
+mod resume;
 mod routing;
 mod server;
+mod socket;

@@ -59,6 +59,58 @@ async fn a_conversation_goes_on_from_a_stored_answer() {
     );
 }
 
+/// The scripted model has room for 4,096 tokens, one a byte.
+#[tokio::test]
+async fn a_conversation_that_is_too_long_loses_its_oldest_turns_and_says_so() {
+    let mut server = start().await;
+    let turn = |role: &str, letter: &str| json!({ "role": role, "content": letter.repeat(900) });
+    let mut input = vec![json!({ "role": "system", "content": "RULES" })];
+    for letter in ["a", "c", "e"] {
+        input.push(turn("user", letter));
+        input.push(turn("assistant", &letter.to_uppercase()));
+    }
+    input.push(json!({ "role": "user", "content": "now" }));
+    let body = json!({ "model": MODEL, "input": input, "truncation": "auto" });
+    let sent = send(server.address, post(PATH, &body));
+    let play = async {
+        let play = server.script.next().await;
+        play.answer("yes");
+        prompt(&play)
+    };
+    let (answer, prompt) = tokio::join!(sent, play);
+    assert_eq!(answer.header("x-atoll-truncated"), "messages=2, tokens=0");
+    let expected = format!(
+        "<\"system\">\"RULES\"<\"user\">\"{}\"<\"assistant\">",
+        "c".repeat(900)
+    );
+    assert!(prompt.starts_with(&expected) && prompt.ends_with("<\"user\">\"now\""));
+
+    let refused = json!({ "model": MODEL, "input": input });
+    let answer = send(server.address, post(PATH, &refused)).await;
+    assert_eq!(answer.status, 400);
+    let body = answer.json().await;
+    assert_eq!(body["error"]["code"], "context_length_exceeded");
+
+    // Even the last turn alone is too long: its end stays.
+    let long = format!("{}END", "x".repeat(9000));
+    let body = json!({ "model": MODEL, "input": long, "truncation": "auto" });
+    let sent = send(server.address, post(PATH, &body));
+    let play = async {
+        let play = server.script.next().await;
+        play.answer("yes");
+        (
+            play.request.prompt.token_count(),
+            play.request.prompt.cut_tokens(),
+        )
+    };
+    let (answer, (left, cut)) = tokio::join!(sent, play);
+    assert_eq!((left, left as usize + cut), (2048, 9003 + 10));
+    assert_eq!(
+        answer.header("x-atoll-truncated"),
+        format!("messages=0, tokens={cut}")
+    );
+}
+
 #[tokio::test]
 async fn a_deleted_answer_is_gone_from_every_conversation() {
     let mut server = start().await;

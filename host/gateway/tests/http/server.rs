@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::PATIENCE;
+use crate::elsewhere::OnAnotherHost;
 use crate::engine::{MODEL, Script, scripted};
-use crate::forwarding::OnAnotherHost;
 
 pub struct TestServer {
     pub address: SocketAddr,

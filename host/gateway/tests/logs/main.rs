@@ -6,6 +6,8 @@
 
 #[path = "../http/client.rs"]
 mod client;
+#[path = "../http/elsewhere.rs"]
+mod elsewhere;
 #[path = "../http/engine.rs"]
 mod engine;
 #[path = "../http/server.rs"]

@@ -1,19 +1,31 @@
-//! The small store a plugin may keep: in memory, by plugin name, bound by a quota.
+//! The small store a plugin may keep: by plugin name, bound by a quota, nobody else's.
 //!
-//! It outlives the plugin's instances and a reload of the plugin, but not the process; writing it to
-//! disk comes with the plugin life cycle. Keys are sorted, so listing by prefix is a range.
+//! It is in memory, where its quota leaves it small, and outlives the plugin's instances and versions.
+//! Where the runtime was given a file ([`disk`]) it outlives the process too: what changed is noted here
+//! and written by a thread of its own, so that no request waits for a disk. Keys are sorted, so listing
+//! by prefix is a range.
 
-use std::collections::BTreeMap;
+mod disk;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::disk::Bell;
+pub(crate) use self::disk::KvDisk;
 use crate::options::KvLimits;
 use crate::types::{Error, ErrorKind};
+
+/// Keys that may wait to be written. A plugin that changes more in the fraction of a second between
+/// two writes is faster than the disk, and is told so.
+const MAX_UNWRITTEN: usize = 8192;
 
 /// One plugin's store.
 #[derive(Debug)]
 pub(crate) struct KvStore {
     limits: KvLimits,
+    /// Wakes whoever writes; none where nobody does.
+    bell: Option<Arc<Bell>>,
     inner: Mutex<Inner>,
 }
 
@@ -21,13 +33,32 @@ pub(crate) struct KvStore {
 struct Inner {
     entries: BTreeMap<String, Vec<u8>>,
     bytes: usize,
+    /// Changed or deleted since it was last written.
+    unwritten: BTreeSet<String>,
 }
 
 impl KvStore {
+    /// A store that is gone with the process.
     pub fn new(limits: KvLimits) -> Self {
         Self {
             limits,
+            bell: None,
             inner: Mutex::default(),
+        }
+    }
+
+    /// A store with these entries, whose changes ring the bell.
+    fn kept(limits: KvLimits, entries: BTreeMap<String, Vec<u8>>, bell: Arc<Bell>) -> Self {
+        let bytes = entries.iter().map(|(key, value)| key.len() + value.len());
+        let inner = Inner {
+            bytes: bytes.sum(),
+            entries,
+            unwritten: BTreeSet::new(),
+        };
+        Self {
+            limits,
+            bell: Some(bell),
+            inner: Mutex::new(inner),
         }
     }
 
@@ -41,14 +72,20 @@ impl KvStore {
     }
 
     pub fn set(&self, key: String, value: Vec<u8>) -> Result<(), Error> {
-        self.lock().set(&self.limits, key, value)
+        let mut inner = self.lock();
+        self.set_locked(&mut inner, key, value)
     }
 
-    pub fn delete(&self, key: &str) {
+    pub fn delete(&self, key: &str) -> Result<(), Error> {
         let mut inner = self.lock();
+        if !inner.entries.contains_key(key) {
+            return Ok(());
+        }
+        self.note(&mut inner, key)?;
         if let Some(old) = inner.entries.remove(key) {
             inner.bytes = inner.bytes.saturating_sub(key.len() + old.len());
         }
+        Ok(())
     }
 
     pub fn compare_and_set(
@@ -61,7 +98,7 @@ impl KvStore {
         if inner.entries.get(&key).map(Vec::as_slice) != expected {
             return Ok(false);
         }
-        inner.set(&self.limits, key, value).map(|()| true)
+        self.set_locked(&mut inner, key, value).map(|()| true)
     }
 
     pub fn keys(&self, prefix: &str, limit: usize) -> Vec<String> {
@@ -74,16 +111,67 @@ impl KvStore {
             .cloned()
             .collect()
     }
+
+    fn set_locked(&self, inner: &mut Inner, key: String, value: Vec<u8>) -> Result<(), Error> {
+        let bytes = inner.room(&self.limits, &key, &value)?;
+        self.note(inner, &key)?;
+        inner.bytes = bytes;
+        inner.entries.insert(key, value);
+        Ok(())
+    }
+
+    /// Notes that a key is about to change.
+    fn note(&self, inner: &mut Inner, key: &str) -> Result<(), Error> {
+        let Some(bell) = &self.bell else {
+            return Ok(());
+        };
+        if !inner.unwritten.contains(key) {
+            if inner.unwritten.len() >= MAX_UNWRITTEN {
+                let message = "the store is written faster than the disk takes it";
+                return Err(error(ErrorKind::Overloaded, message.to_owned()));
+            }
+            inner.unwritten.insert(key.to_owned());
+        }
+        bell.ring();
+        Ok(())
+    }
+
+    /// What changed since the last call, with what each key holds now.
+    fn take_unwritten(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut inner = self.lock();
+        let keys = std::mem::take(&mut inner.unwritten);
+        keys.into_iter()
+            .map(|key| {
+                let value = inner.entries.get(&key).cloned();
+                (key, value)
+            })
+            .collect()
+    }
+
+    /// These were not written after all.
+    fn put_back(&self, keys: impl Iterator<Item = String>) {
+        self.lock().unwritten.extend(keys);
+    }
+}
+
+fn error(kind: ErrorKind, message: String) -> Error {
+    Error {
+        kind,
+        message: format!("kv: {message}"),
+        param: None,
+        retry_after_ms: None,
+        ext: None,
+    }
 }
 
 impl Inner {
-    fn set(&mut self, limits: &KvLimits, key: String, value: Vec<u8>) -> Result<(), Error> {
-        let quota = |what: &str, allowed: usize| Error {
-            kind: ErrorKind::TooLarge,
-            message: format!("kv: {what}; the limit is {allowed}"),
-            param: None,
-            retry_after_ms: None,
-            ext: None,
+    /// The bytes that all entries have together once this one is set.
+    fn room(&self, limits: &KvLimits, key: &str, value: &[u8]) -> Result<usize, Error> {
+        let quota = |what: &str, allowed: usize| {
+            error(
+                ErrorKind::TooLarge,
+                format!("{what}; the limit is {allowed}"),
+            )
         };
         if key.len() > limits.key_bytes {
             return Err(quota("the key is too long", limits.key_bytes));
@@ -91,17 +179,16 @@ impl Inner {
         if value.len() > limits.value_bytes {
             return Err(quota("the value is too long", limits.value_bytes));
         }
-        let old = self.entries.get(&key).map(|old| key.len() + old.len());
+        let old = self.entries.get(key).map(|old| key.len() + old.len());
         if old.is_none() && self.entries.len() >= limits.keys {
             return Err(quota("too many keys", limits.keys));
         }
-        let bytes = self.bytes - old.unwrap_or(0) + key.len() + value.len();
+        let others = self.bytes.saturating_sub(old.unwrap_or(0));
+        let bytes = others + key.len() + value.len();
         if bytes > limits.total_bytes {
             return Err(quota("the store is full", limits.total_bytes));
         }
-        self.bytes = bytes;
-        self.entries.insert(key, value);
-        Ok(())
+        Ok(bytes)
     }
 }
 
@@ -127,7 +214,7 @@ mod tests {
         );
         kv.set("a".into(), vec![0; 1]).unwrap();
         kv.set("c".into(), vec![0; 2]).unwrap();
-        kv.delete("b");
+        kv.delete("b").unwrap();
         assert_eq!(
             kv.set("d".into(), vec![0; 9]).unwrap_err().kind,
             ErrorKind::TooLarge

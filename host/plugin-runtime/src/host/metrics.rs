@@ -4,9 +4,11 @@
 //! up loses the surplus, and the loss is itself a number.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+
+use super::http_out::{HttpOutCounters, HttpOutSnapshot};
 
 /// Upper bounds of the histogram buckets: powers of four from a thousandth to 65,536, which spans
 /// microseconds in milliseconds and bytes alike. The last bucket has no bound.
@@ -19,6 +21,8 @@ pub(crate) const BUCKET_BOUNDS: [f64; 14] = [
 pub(crate) struct PluginMetrics {
     max_names: usize,
     inner: Mutex<Inner>,
+    /// Counted by the host, not reported by the plugin.
+    pub http_out: Arc<HttpOutCounters>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +54,8 @@ pub struct PluginMetricsSnapshot {
     pub histograms: BTreeMap<String, HistogramSnapshot>,
     /// Reports dropped: too many names, a malformed name, or a value that is not a finite number.
     pub dropped: u64,
+    /// What it sent through `http-out`, counted by the host.
+    pub http_out: HttpOutSnapshot,
 }
 
 impl PluginMetrics {
@@ -57,6 +63,7 @@ impl PluginMetrics {
         Self {
             max_names,
             inner: Mutex::default(),
+            http_out: Arc::default(),
         }
     }
 
@@ -105,6 +112,7 @@ impl PluginMetrics {
             counters: inner.counters.clone(),
             histograms: inner.histograms.clone(),
             dropped: inner.dropped,
+            http_out: self.http_out.snapshot(),
         }
     }
 }

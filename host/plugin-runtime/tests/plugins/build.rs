@@ -1,4 +1,4 @@
-//! Builds the two misbehaving plugins and leaves them in `OUT_DIR`.
+//! Builds the test plugins and leaves them in `OUT_DIR`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,9 +15,16 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let built = atoll_plugin_build::build(&["atoll-test-dialect", "atoll-test-filter"])
-        .map_err(|error| error.to_string())?;
-    for (plugin, name) in built.iter().zip(["dialect.wasm", "filter.wasm"]) {
+    let crates = [
+        "atoll-test-dialect",
+        "atoll-test-filter",
+        "atoll-test-outward",
+    ];
+    let built = atoll_plugin_build::build(&crates).map_err(|error| error.to_string())?;
+    for (plugin, name) in built
+        .iter()
+        .zip(["dialect.wasm", "filter.wasm", "outward.wasm"])
+    {
         std::fs::copy(&plugin.wasm, out_dir.join(name))
             .map_err(|error| format!("copying {}: {error}", plugin.wasm.display()))?;
     }

@@ -176,3 +176,51 @@ async fn an_unusable_file_is_only_a_warning() {
     fs::create_dir(path).unwrap();
     assert!(!cached(folder.path(), &wasm).await);
 }
+
+/// The least recently used goes, and what was just written stays even where nothing fits.
+#[tokio::test]
+async fn unused_code_goes_when_the_folder_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = |version| {
+        HandMade {
+            version,
+            ..HandMade::default()
+        }
+        .build()
+    };
+    let (one, two, three) = (plugin("1.0.1"), plugin("1.0.2"), plugin("1.0.3"));
+    cached(folder.path(), &one).await;
+    let size = fs::metadata(&files(folder.path())[0]).unwrap().len();
+    let small = |files: u64| {
+        PluginRuntime::new(RuntimeOptions {
+            cache_dir: Some(folder.path().to_owned()),
+            cache_bytes: files * size + size / 2,
+            max_instances: 4,
+            ..options()
+        })
+        .unwrap()
+    };
+    let load = async |runtime: &PluginRuntime, wasm: &[u8]| {
+        let loaded = runtime.load(bytes("x", wasm), granted()).await;
+        loaded.unwrap().info().cached
+    };
+    let runtime = small(2);
+    assert!(!load(&runtime, &two).await);
+    // The first is older, but used again.
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    for path in files(folder.path()) {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(long_ago).unwrap();
+    }
+    assert!(load(&runtime, &one).await);
+    assert!(!load(&runtime, &three).await);
+    assert_eq!(files(folder.path()).len(), 2);
+    assert!(load(&runtime, &one).await);
+    assert!(!load(&runtime, &two).await, "the one that nobody used went");
+    // With no room at all the newest is kept, and what is not the cache's is left alone.
+    fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    let runtime = small(0);
+    assert!(!load(&runtime, &three).await);
+    assert_eq!(files(folder.path()).len(), 1);
+    assert!(folder.path().join("notes.txt").exists() && folder.path().join("key").exists());
+}

@@ -107,10 +107,28 @@ impl HandMade {
 
 /// Wraps a core module in text form into a component of that world.
 pub fn componentize(world: &str, text: &str) -> Vec<u8> {
+    encode(text, |resolve, package| {
+        resolve.select_world(&[package], Some(world)).unwrap()
+    })
+}
+
+/// The same for a world of its own, as a plugin's author may write one: its body is given.
+pub fn componentize_own(world: &str, text: &str) -> Vec<u8> {
+    encode(text, |resolve, _| {
+        let source = format!("package test:mine; world mine {{ {world} }}");
+        let own = resolve.push_str("mine.wit", &source).unwrap();
+        resolve.select_world(&[own], Some("mine")).unwrap()
+    })
+}
+
+fn encode(
+    text: &str,
+    world: impl FnOnce(&mut Resolve, wit_parser::PackageId) -> wit_parser::WorldId,
+) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
     let (package, _) = resolve.push_dir(wit).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let world = world(&mut resolve, package);
     let mut module = wat::parse_str(text).unwrap();
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .unwrap();

@@ -52,28 +52,6 @@ async fn an_import_that_was_not_granted_is_named() {
 }
 
 #[tokio::test]
-async fn network_access_cannot_be_granted_yet() {
-    let policy = LoadPolicy {
-        grants: vec![Grant::HttpOut(vec!["api.example.com".into()])],
-        ..LoadPolicy::default()
-    };
-    let error = refusal(&runtime(), &HandMade::default().build(), policy).await;
-    assert!(
-        error.to_string().contains("http-out is not available"),
-        "{error}"
-    );
-    let policy = LoadPolicy {
-        grants: vec!["vault".to_owned().into()],
-        ..LoadPolicy::default()
-    };
-    let error = refusal(&runtime(), &HandMade::default().build(), policy).await;
-    assert!(
-        error.to_string().contains("no grant called \"vault\""),
-        "{error}"
-    );
-}
-
-#[tokio::test]
 async fn files_that_are_no_plugin_are_told_what_they_are() {
     let runtime = runtime();
     let module = wat::parse_str("(module)").unwrap();

@@ -1,12 +1,16 @@
 //! Placement and scheduling strategies: recognised by their exports, called as functions.
 
-use atoll_plugin_runtime::{FaultKind, LoadPolicy, LoadedPlugin, World, types::scheduling};
+use atoll_plugin_runtime::{FaultKind, Grant, LoadPolicy, LoadedPlugin, World, types::scheduling};
 
-use crate::handmade::{componentize, escape};
+use crate::handmade::{componentize, componentize_own, escape};
 use crate::support::{bytes, fault, runtime};
 
 /// A scheduling strategy that admits request 7 and rejects request 8, or runs `order` instead.
 fn scheduling_component(order: &str) -> Vec<u8> {
+    componentize("scheduling", &scheduling_module("", order))
+}
+
+fn scheduling_module(imports: &str, order: &str) -> String {
     let words = |words: &[u32]| {
         escape(
             &words
@@ -20,8 +24,9 @@ fn scheduling_component(order: &str) -> Vec<u8> {
     // Ok of a list of two at 400; decisions are a case, then 64 bits.
     let decided = words(&[0, 0, 400, 2]);
     let decisions = words(&[0, 0, 7, 0, 1, 0, 8, 0]);
-    let text = format!(
+    format!(
         r#"(module
+          {imports}
           (memory (export "memory") 1)
           (data (i32.const 64) "{descriptor}")
           (data (i32.const 320) "{decided}")
@@ -35,8 +40,7 @@ fn scheduling_component(order: &str) -> Vec<u8> {
           (func (export "{P}#describe") (result i32) i32.const 64)
           (func (export "{P}#order") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {order}))"#,
         P = "atoll:plugin/scheduling-guest@0.1.0",
-    );
-    componentize("scheduling", &text)
+    )
 }
 
 fn load() -> scheduling::Load {
@@ -118,4 +122,27 @@ async fn a_placement_strategy_is_recognised() {
         .await;
     // Far enough to be described, which this one cannot.
     assert_eq!(fault(outcome), FaultKind::Trap);
+}
+
+/// Its world has neither clock nor network; one that its author wrote with them does not load, whatever it
+/// was granted.
+#[tokio::test]
+async fn a_strategy_is_a_function_of_its_input() {
+    let runtime = runtime();
+    let policy = || LoadPolicy {
+        grants: Grant::all_local(),
+        ..LoadPolicy::default()
+    };
+    let export = "export atoll:plugin/scheduling-guest@0.1.0;";
+    let with = |import: &str, function: &str| {
+        let world = format!("import atoll:plugin/{import}@0.1.0; {export}");
+        let import = format!(r#"(import "atoll:plugin/{import}@0.1.0" {function})"#);
+        componentize_own(&world, &scheduling_module(&import, "i32.const 320"))
+    };
+    let clock = with("clock", r#""now-ms" (func (result i64))"#);
+    let error = runtime.load(bytes("fair", &clock), policy()).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("it cannot import clock"), "{error}");
+    let log = with("log", r#""write" (func (param i32 i32 i32))"#);
+    runtime.load(bytes("fair", &log), policy()).await.unwrap();
 }

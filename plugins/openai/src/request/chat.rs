@@ -145,6 +145,7 @@ fn reasoning(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Err
         if object.bool("exclude")? == Some(true) {
             options.visibility = ReasoningVisibility::Omitted;
         }
+        fields::put_back(body, "reasoning", object)?;
     }
     if body.bool("include_reasoning")? == Some(false) {
         options.visibility = ReasoningVisibility::Omitted;
@@ -175,8 +176,14 @@ fn reasoning(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Err
 fn cache(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Error> {
     request.cache.key = body.string("prompt_cache_key")?;
     let retention = body.string("prompt_cache_retention")?;
-    let ttl = match body.take("prompt_cache_options") {
-        Some(field) => field.object()?.string("ttl")?,
+    let ttl = match body.object("prompt_cache_options")? {
+        Some(mut options) => {
+            let ttl = options.string("ttl")?;
+            // Whole prompts are cached here, wherever the marks stand.
+            options.take("mode");
+            fields::put_back(body, "prompt_cache_options", options)?;
+            ttl
+        }
         None => None,
     };
     request.cache.ttl = ttl.or(retention);

@@ -2,6 +2,7 @@
 
 use atoll_sdk::json::{Field, Fields, Kind};
 use atoll_sdk::types::{Error, GenerateRequest, KeepAlive};
+use serde_json::value::RawValue;
 
 use crate::request::keep_alive as duration;
 
@@ -46,6 +47,7 @@ pub(crate) fn shared(body: &mut Fields, request: &mut GenerateRequest) -> Result
         request.streaming.include_usage = options.bool("include_usage")?.unwrap_or(false);
         // Padding against eavesdroppers who count bytes is for networks, not for one's own machine.
         options.take("include_obfuscation");
+        put_back(body, "stream_options", options)?;
     }
     request.keep_alive = keep_alive(body)?;
     request.end_user = identity(body)?;
@@ -120,6 +122,18 @@ fn stop(body: &mut Fields) -> Result<Vec<String>, Error> {
 fn identity(body: &mut Fields) -> Result<Option<String>, Error> {
     let user = body.string("user")?;
     Ok(body.string("safety_identifier")?.or(user))
+}
+
+/// Puts back what nobody took of an object, to be reported under the object's name.
+///
+/// # Errors
+/// Never for fields that came from JSON.
+pub(crate) fn put_back(body: &mut Fields, name: &str, rest: Fields) -> Result<(), Error> {
+    if let Some(rest) = rest.rest()? {
+        let raw = RawValue::from_string(rest).map_err(|_| Error::internal("fields are JSON"))?;
+        body.put(name, Field::new(name, raw));
+    }
+    Ok(())
 }
 
 /// A count of tokens to generate. -1, which some clients send for "no limit", is none.

@@ -1,10 +1,12 @@
 //! Synthetic values of each entity, by region.
 
+mod americas;
+mod asia_africa_oceania;
+mod europe;
 mod global;
 mod mena;
 mod secrets;
 mod values;
-mod west;
 
 pub use values::{iban_check, luhn_digit};
 
@@ -60,7 +62,14 @@ const fn case(
 
 /// Every entity that the corpus measures.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
-    [global::CASES, west::CASES, mena::CASES, secrets::CASES]
-        .into_iter()
-        .flatten()
+    [
+        global::CASES,
+        americas::CASES,
+        europe::CASES,
+        asia_africa_oceania::CASES,
+        mena::CASES,
+        secrets::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -20,7 +20,7 @@ pub struct Group {
     pub seps: [u8; MAX_CHUNKS],
     digits: [u8; MAX_DIGITS],
     /// Offset of each run in `digits`.
-    from: [usize; MAX_CHUNKS + 1],
+    from: [u8; MAX_CHUNKS + 1],
 }
 
 /// Whole runs `first..=last` of a group, as one number.
@@ -78,6 +78,7 @@ impl Group {
             from: [0; MAX_CHUNKS + 1],
         };
         let mut at = a;
+        // At most MAX_DIGITS, and forty for the first run.
         let mut total = 0;
         loop {
             let mut end = at;
@@ -90,10 +91,10 @@ impl Group {
             }
             g.chunks[g.n] = (at, end);
             g.digits[total..total + (end - at)].copy_from_slice(&s[at..end]);
-            g.from[g.n] = total;
+            g.from[g.n] = total as u8;
             total += end - at;
             g.n += 1;
-            g.from[g.n] = total;
+            g.from[g.n] = total as u8;
             if g.n == MAX_CHUNKS || !closes(end) {
                 break;
             }
@@ -116,10 +117,18 @@ impl Group {
         self.chunks[self.n - 1].1
     }
 
+    /// How many digits runs `first..=last` have.
+    #[must_use]
+    pub fn digits_in(&self, first: usize, last: usize) -> usize {
+        usize::from(self.from[last + 1] - self.from[first])
+    }
+
     /// Runs `first..=last`, at most 30 digits.
     #[must_use]
     pub fn stretch(&self, first: usize, last: usize) -> Option<Stretch<'_>> {
-        let d = self.digits.get(self.from[first]..self.from[last + 1])?;
+        let d = self
+            .digits
+            .get(usize::from(self.from[first])..usize::from(self.from[last + 1]))?;
         if d.len() > 30 {
             return None;
         }
@@ -145,12 +154,12 @@ impl Group {
     /// The number that run `i` spells.
     #[must_use]
     pub fn number(&self, i: usize) -> u64 {
-        checks::number(&self.digits[self.from[i]..self.from[i + 1]])
+        checks::number(&self.digits[usize::from(self.from[i])..usize::from(self.from[i + 1])])
     }
 
     /// The length of run `i`.
     #[must_use]
     pub fn len(&self, i: usize) -> usize {
-        self.from[i + 1] - self.from[i]
+        usize::from(self.from[i + 1] - self.from[i])
     }
 }

@@ -98,6 +98,12 @@ fn fold(s: &[u8], i: usize) -> Fold {
 /// The next offset at or after `i` whose byte is in [`LEAD`]; 8 bytes at a time over plain text.
 #[inline]
 fn next_lead(s: &[u8], mut i: usize) -> usize {
+    while let Some(chunk) = s.get(i..i + 32) {
+        if !chunk.is_ascii() {
+            break;
+        }
+        i += 32;
+    }
     while let Some(chunk) = s.get(i..i + 8) {
         if chunk.iter().all(|&b| b < 0x80) || !chunk.iter().any(|&b| LEAD[usize::from(b)]) {
             i += 8;
@@ -105,8 +111,20 @@ fn next_lead(s: &[u8], mut i: usize) -> usize {
             break;
         }
     }
-    while i < s.len() && !LEAD[usize::from(s[i])] {
-        i += 1;
+    while let Some(&b) = s.get(i) {
+        // Arabic letters, most of an Arabic text, share their first byte with digits and vowels.
+        let letter = match b {
+            0xD8 => s.get(i + 1).is_some_and(|n| (0xA0..=0xBF).contains(n)),
+            0xD9 => s.get(i + 1).is_some_and(|n| (0x81..=0x8A).contains(n)),
+            _ => false,
+        };
+        if letter {
+            i += 2;
+        } else if LEAD[usize::from(b)] {
+            break;
+        } else {
+            i += 1;
+        }
     }
     i
 }
@@ -167,6 +185,12 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The view's text in a range; `None` if that is not whole characters of it.
+    #[must_use]
+    pub fn text(&self, start: usize, end: usize) -> Option<&str> {
+        std::str::from_utf8(self.bytes.get(start..end)?).ok()
     }
 
     /// The original byte range of the non-empty view range `start..end`.

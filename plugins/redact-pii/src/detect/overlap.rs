@@ -12,21 +12,41 @@ fn label(kind: Kind, rules: &Rules) -> &str {
     }
 }
 
-/// Non-overlapping candidates in order of position. `O(n log n)` for the sort; each insertion looks at
-/// its neighbours only.
+/// Non-overlapping candidates in order of position. `O(n log n)`, and next to nothing where no candidate
+/// overlaps another: only those that do are compared.
 #[must_use]
 pub fn resolve(mut all: Vec<Candidate>, rules: &Rules) -> Vec<Candidate> {
-    if all.len() > 1 {
-        all.sort_by_key(|c| {
-            let firm = c.checked && c.score >= 60 || c.score >= 90;
-            (
-                !firm,
-                std::cmp::Reverse((c.end - c.start, c.score, c.checked)),
-                c.start,
-                kind_order(c.kind),
-            )
-        });
+    all.sort_by_key(|c| c.start);
+    let mut kept = Vec::with_capacity(all.len());
+    let mut rest = all.as_slice();
+    while let Some(first) = rest.first() {
+        // Candidates that overlap, one with the next.
+        let (mut n, mut end) = (1, first.end);
+        while let Some(c) = rest.get(n).filter(|c| c.start < end) {
+            end = end.max(c.end);
+            n += 1;
+        }
+        let (cluster, others) = rest.split_at(n);
+        match cluster {
+            [one] => kept.push(*one),
+            _ => kept.extend(choose(cluster.to_vec(), rules)),
+        }
+        rest = others;
     }
+    kept
+}
+
+/// [`resolve`] by comparing every candidate with those already kept, the best first.
+fn choose(mut all: Vec<Candidate>, rules: &Rules) -> impl Iterator<Item = Candidate> {
+    all.sort_by_key(|c| {
+        let firm = c.checked && c.score >= 60 || c.score >= 90;
+        (
+            !firm,
+            std::cmp::Reverse((c.end - c.start, c.score, c.checked)),
+            c.start,
+            kind_order(c.kind),
+        )
+    });
     let mut kept: std::collections::BTreeMap<usize, Candidate> = std::collections::BTreeMap::new();
     for c in all {
         let before = kept.range(..c.end).next_back().map(|(_, w)| *w);
@@ -54,7 +74,7 @@ pub fn resolve(mut all: Vec<Candidate>, rules: &Rules) -> Vec<Candidate> {
             }
         }
     }
-    kept.into_values().collect()
+    kept.into_values()
 }
 
 fn kind_order(kind: Kind) -> u16 {
@@ -114,6 +134,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn comparing_clusters_is_comparing_all(raw in proptest::collection::vec((0usize..90, 1usize..20, 0usize..6, 50u8..100, any::<bool>()), 0..24)) {
+            let all: Vec<_> = raw.iter().map(|&(a, n, e, s, k)| c(a, a + n, Entity::ALL[e], s, k)).collect();
+            let rules = Rules::default();
+            let whole: Vec<_> = choose(all.clone(), &rules).collect();
+            prop_assert_eq!(resolve(all, &rules), whole);
+        }
+
         #[test]
         fn winners_never_overlap(raw in proptest::collection::vec((0usize..60, 1usize..20, 0usize..6, 50u8..100, any::<bool>()), 0..24)) {
             let all: Vec<_> = raw.iter().map(|&(a, n, e, s, k)| c(a, a + n, Entity::ALL[e], s, k)).collect();

@@ -18,6 +18,7 @@ pub(super) fn describe(model: &Builder<'_>) -> Result<ModelSpec, ModelError> {
             .config
             .optional_size("sliding_window", MAX_POSITIONS)?,
         first_sliding_layer: usize::MAX,
+        moe: None,
     };
     model.decoder("llama", &style)
 }

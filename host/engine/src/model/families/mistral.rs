@@ -25,6 +25,7 @@ pub(super) fn describe(model: &Builder<'_>) -> Result<ModelSpec, ModelError> {
         default_head_dim: None,
         window,
         first_sliding_layer: 0,
+        moe: None,
     };
     model.decoder("mistral", &style)
 }

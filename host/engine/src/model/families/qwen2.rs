@@ -16,6 +16,7 @@ pub(super) fn describe(model: &Builder<'_>) -> Result<ModelSpec, ModelError> {
         default_head_dim: None,
         window,
         first_sliding_layer,
+        moe: None,
     };
     model.decoder("qwen2", &style)
 }

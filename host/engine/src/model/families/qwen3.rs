@@ -10,9 +10,14 @@ const DEFAULT_HEAD_DIM: usize = 128;
 
 /// q_norm and k_norm; Qwen2's rule for sliding windows.
 pub(super) fn describe(model: &Builder<'_>) -> Result<ModelSpec, ModelError> {
+    model.decoder("qwen3", &style(model)?)
+}
+
+/// What Qwen3's sizes have in common.
+pub(super) fn style(model: &Builder<'_>) -> Result<DecoderStyle, ModelError> {
     let attention_bias = model.config.flag("attention_bias", false)?;
     let (window, first_sliding_layer) = qwen2::window(&model.config)?;
-    let style = DecoderStyle {
+    Ok(DecoderStyle {
         qkv_bias: attention_bias,
         o_bias: attention_bias,
         mlp_bias: false,
@@ -20,6 +25,6 @@ pub(super) fn describe(model: &Builder<'_>) -> Result<ModelSpec, ModelError> {
         default_head_dim: Some(DEFAULT_HEAD_DIM),
         window,
         first_sliding_layer,
-    };
-    model.decoder("qwen3", &style)
+        moe: None,
+    })
 }

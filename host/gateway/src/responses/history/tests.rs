@@ -48,6 +48,7 @@ fn kept(request: GenerateRequest, said: &str, status: StoredStatus) -> Kept {
     Kept {
         owner: None,
         whole: false,
+        cuts: None,
         response: StoredResponse {
             id: "r1".to_owned(),
             created_at: 1,

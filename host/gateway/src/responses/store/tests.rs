@@ -7,13 +7,19 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn record(id: &str, created_at: u64, previous: Option<&str>, note: &str) -> Kept {
+pub(in crate::responses) fn record(
+    id: &str,
+    created_at: u64,
+    previous: Option<&str>,
+    note: &str,
+) -> Kept {
     let mut request = crate::generate::tests::request();
     request.state.previous_response_id = previous.map(str::to_owned);
     request.metadata = vec![("note".to_owned(), note.to_owned())];
     Kept {
         owner: None,
         whole: false,
+        cuts: None,
         response: StoredResponse {
             id: id.to_owned(),
             created_at,
@@ -55,7 +61,7 @@ fn a_record_is_its_owners_only() {
     store.put(&mine).unwrap();
     for stranger in [None, Some("you")] {
         assert_eq!(store.get(stranger, "a").unwrap(), None);
-        assert_eq!(store.chain(stranger, "a").unwrap(), None);
+        assert_eq!(store.chain(stranger, "a", |_| None).unwrap(), None);
         assert!(!store.delete(stranger, "a").unwrap());
     }
     assert!(store.delete(Some("me"), "a").unwrap());
@@ -68,7 +74,7 @@ fn a_chain_is_read_oldest_first_and_breaks_with_its_links() {
     store.put(&record("b", 2, Some("a"), "")).unwrap();
     store.put(&record("c", 3, Some("b"), "")).unwrap();
     let ids = |id: &str| {
-        let chain = store.chain(None, id).unwrap();
+        let chain = store.chain(None, id, |_| None).unwrap();
         chain.map(|chain| {
             chain
                 .into_iter()

@@ -140,6 +140,26 @@ fn every_field_arrives() {
 }
 
 #[test]
+fn what_is_not_understood_inside_an_object_is_reported_under_its_name() {
+    for (extra, left) in [
+        (
+            json!({"reasoning": {"effort": "low", "context": "all_turns"}}),
+            r#"{"reasoning":{"context":"all_turns"}}"#,
+        ),
+        (
+            json!({"prompt_cache_options": {"ttl": "5m", "prewarm": true}}),
+            r#"{"prompt_cache_options":{"prewarm":true}}"#,
+        ),
+        (
+            json!({"stream": true, "stream_options": {"include_usage": true, "x": 1}}),
+            r#"{"stream_options":{"x":1}}"#,
+        ),
+    ] {
+        assert_eq!(chat_request(extra).unconsumed.as_deref(), Some(left));
+    }
+}
+
+#[test]
 fn reasoning_in_all_its_spellings() {
     let mode = |extra: Value| chat_request(extra).reasoning.mode;
     assert_eq!(

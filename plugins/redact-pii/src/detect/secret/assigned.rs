@@ -114,6 +114,9 @@ impl Scanner<'_> {
         // Two more words of prose: `API key:`, `mot de passe :`.
         let phrase_from = words_back(s, k, 2);
         let key = &s[k..stop];
+        if self.quick && !may_name(&s[phrase_from..stop]) {
+            return next;
+        }
         let keyword = KEYWORDS.iter().any(|w| contains_ci(key, w)) || {
             let phrase = &s[phrase_from..stop];
             KEYWORDS
@@ -369,6 +372,24 @@ fn source(v: &[u8]) -> bool {
     v.contains(&b'.') || v.contains(&b'_') || upper * 10 < v.len() * 3
 }
 
+/// Whether a keyword, ending or phrase can be in `words` at all: three letters of each, or any letter
+/// beyond ASCII. Nine of ten colons stand behind something else.
+fn may_name(words: &[u8]) -> bool {
+    const PARTS: &[&[u8; 3]] = &[
+        b"pas", b"pwd", b"sec", b"tok", b"key", b"cre", b"bea", b"aut", b"sig", b"ken", b"ras",
+        b"mdp", b"jet", b"pat", b"mot",
+    ];
+    let [.., p, w] = words else { return false };
+    if p.eq_ignore_ascii_case(&b'p') && w.eq_ignore_ascii_case(&b'w') {
+        return true;
+    }
+    !words.is_ascii()
+        || words.windows(3).any(|w| {
+            let w = [w[0] | 0x20, w[1] | 0x20, w[2] | 0x20];
+            PARTS.iter().any(|p| **p == w)
+        })
+}
+
 fn words_back(s: &[u8], from: usize, n: usize) -> usize {
     let mut a = from;
     for _ in 0..n {
@@ -397,4 +418,19 @@ fn contains_ci(hay: &[u8], needle: &[u8]) -> bool {
 
 fn ends_ci(hay: &[u8], needle: &[u8]) -> bool {
     hay.len() >= needle.len() && hay[hay.len() - needle.len()..].eq_ignore_ascii_case(needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_keyword_is_overlooked() {
+        let names = KEYWORDS.iter().chain(ENDINGS).copied();
+        for name in names.chain(PHRASES.iter().map(|p| p.as_bytes())) {
+            assert!(may_name(&[b"my", name].concat()), "{name:?}");
+            assert!(may_name(&name.to_ascii_uppercase()), "{name:?}");
+        }
+        assert!(!may_name(b"level") && !may_name(b"ts") && !may_name(b""));
+    }
 }

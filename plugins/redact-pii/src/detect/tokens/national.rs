@@ -17,7 +17,12 @@ impl Scanner<'_> {
                 || c.breaks & 0x1ff == 0
                 || self.at(sp.1 - 2) == b'-';
             if letter == c.c[8] && real {
-                let base = if c.breaks >> 8 & 1 == 1 && self.at(sp.1 - 2) == b' ' {
+                let words = self.context(sp.0, sp.1);
+                let words = words.near | words.far;
+                // A company number of Singapore that passes.
+                let base = if words & UEN != 0 && words & (NIF | DNI | ES) == 0 {
+                    25
+                } else if c.breaks >> 8 & 1 == 1 && self.at(sp.1 - 2) == b' ' {
                     40
                 } else {
                     65

@@ -1,0 +1,142 @@
+//! `atoll plan`: what a model would do on machines that are described.
+//!
+//! Every placement strategy is asked as a running host asks it, in its sandbox; what each plan costs
+//! is computed by the cost model that the shipped strategies share. Nothing is loaded.
+
+mod advice;
+mod describe;
+mod outcome;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use atoll_plugin_runtime::Placement;
+
+use self::describe::{Description, ModelTable, Question, from_config};
+use self::outcome::Outcome;
+use crate::cli::PlanArgs;
+use crate::compose;
+use crate::config::Config;
+use crate::error::CliError;
+
+/// Strategies that are asked when nobody names any, in this order, before those of the plugins folder.
+const SHIPPED: [&str; 4] = ["auto", "spread", "pack", "single"];
+
+/// Runs the command.
+pub fn command(args: &PlanArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.common)?;
+    compose::runtime()?.block_on(run(args, &config))
+}
+
+async fn run(args: &PlanArgs, config: &Config) -> Result<(), CliError> {
+    let said = |reason: String| CliError::Other(reason);
+    let (description, question) = read(&args.file, args).map_err(said)?;
+    let strategies = strategies(config, &args.strategy).await?;
+    let mut outcomes = Vec::new();
+    for strategy in &strategies {
+        outcomes.push(outcome::ask(strategy, &question, args.prompt).await);
+    }
+    let best = outcomes.iter().find(|outcome| outcome.found.is_ok());
+    let advice = best.map(|_| advice::levers(&question)).unwrap_or_default();
+    let compared = compare(&description, &question, &strategies, args.prompt).await;
+    let compared = compared.map_err(said)?;
+    report::show(&question, &outcomes, &advice, &compared, args.json)
+}
+
+fn read(file: &Path, args: &PlanArgs) -> Result<(Description, Question), String> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
+    let description = Description::parse(&text).map_err(|reason| format!("{shown}:\n{reason}"))?;
+    let model = match (&args.model, &description.model) {
+        (Some(path), _) => from_config(&config_of(path))?,
+        (None, Some(table)) => table.facts(file.parent().unwrap_or(Path::new(".")))?,
+        (None, None) => ModelTable::default().facts(Path::new("."))?,
+    };
+    let question = Question {
+        topology: description.topology(args.nodes)?,
+        model,
+        options: description.options(),
+    };
+    Ok((description, question))
+}
+
+/// A model's folder stands for its configuration.
+fn config_of(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.join("config.json"),
+        false => path.to_owned(),
+    }
+}
+
+/// The strategies of these names; the shipped ones and those of the plugins folder if none are named.
+async fn strategies(config: &Config, named: &[String]) -> Result<Vec<Arc<Placement>>, CliError> {
+    let runtime = compose::plugin_runtime(config, None)?;
+    let mut library = compose::library(config, runtime)?;
+    library.refresh().await;
+    let registry = library.inventory().registry;
+    let find = |name: &str| {
+        let mut all = registry.placements();
+        all.find(|plugin| plugin.info().name == name).cloned()
+    };
+    if named.is_empty() {
+        let shipped = SHIPPED.iter().filter_map(|name| find(name));
+        let own = registry.placements().cloned();
+        let own = own.filter(|plugin| !SHIPPED.contains(&plugin.info().name.as_str()));
+        return Ok(shipped.chain(own).collect());
+    }
+    let found = |name: &String| {
+        find(name).ok_or_else(|| {
+            let known = registry
+                .placements()
+                .map(|plugin| plugin.info().name.as_str());
+            let known: Vec<&str> = known.collect();
+            CliError::Other(format!(
+                "there is no placement strategy `{name}` (known: {})",
+                known.join(", ")
+            ))
+        })
+    };
+    named.iter().map(found).collect()
+}
+
+/// One published number beside what is predicted for it.
+#[derive(Debug, serde::Serialize)]
+struct Compared {
+    source: String,
+    nodes: u32,
+    strategy: String,
+    measured: f64,
+    /// Tokens a second; `None` if the strategy has no plan.
+    predicted: Option<f64>,
+    fitted: bool,
+}
+
+async fn compare(
+    description: &Description,
+    question: &Question,
+    strategies: &[Arc<Placement>],
+    prompt: u64,
+) -> Result<Vec<Compared>, String> {
+    let mut compared = Vec::new();
+    for measured in &description.measured {
+        let named = |plugin: &&Arc<Placement>| plugin.info().name == measured.strategy;
+        let Some(strategy) = strategies.iter().find(named) else {
+            continue;
+        };
+        let smaller = Question {
+            topology: description.topology(Some(measured.nodes))?,
+            ..question.clone()
+        };
+        let Outcome { found, .. } = outcome::ask(strategy, &smaller, prompt).await;
+        compared.push(Compared {
+            source: measured.source.clone(),
+            nodes: measured.nodes,
+            strategy: measured.strategy.clone(),
+            measured: measured.tokens_per_second,
+            predicted: found.ok().map(|found| 1.0 / found.prediction.latency),
+            fitted: measured.fitted,
+        });
+    }
+    Ok(compared)
+}

@@ -1,0 +1,583 @@
+//! The thread that owns MLX, and what it does there: rows in chunks, each chunk a transaction.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use atoll_engine::executor::{BlockCopy, ExecutorError, RowError};
+use mlx_rs::error::Exception;
+use mlx_rs::memory::clear_cache;
+use mlx_rs::ops::indexing::{TryIndexOp, argmax_axis};
+use mlx_rs::transforms::async_eval;
+use mlx_rs::{Array, Dtype};
+
+use super::attention::{Plan, Segment, joins};
+use super::forward::{self, Input};
+use super::pages::Pages;
+use super::weights::Model;
+use super::{ffi, out_of_memory, step_error};
+use crate::LoadError;
+
+/// Positions whose logits are computed together; bounds their memory (64 of 150,000 floats: 38 MB).
+const HEAD_ROWS: usize = 64;
+
+/// One checked row.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    /// First position.
+    pub(super) start: usize,
+    /// Tokens to feed.
+    pub(super) tokens: Vec<u32>,
+    /// Blocks of all positions so far.
+    pub(super) blocks: Vec<u32>,
+    /// How many of its last positions are looked at.
+    pub(super) wants: usize,
+    /// Whether the likeliest token is all that is asked of them.
+    pub(super) argmax: bool,
+}
+
+/// What is looked at after the last layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Logits, or the likeliest token.
+    Logits,
+    /// Hidden states after the last norm.
+    Normed,
+}
+
+/// One position's result.
+pub(super) enum Seen {
+    /// The likeliest token and its logit.
+    Argmax(u32, f32),
+    /// Logits or hidden states.
+    Values(Vec<f32>),
+}
+
+/// Receives results: the work's index, the position, and what was seen there. Of one work in order.
+pub(super) type Deliver<'a> = &'a mut dyn FnMut(usize, usize, Result<Seen, RowError>);
+
+/// Part of a work in a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    work: usize,
+    /// Which of its tokens.
+    tokens: Range<usize>,
+}
+
+/// A loaded model, on its thread.
+pub(super) struct Worker {
+    pub(super) model: Model,
+    pub(super) pages: Pages,
+    /// Most tokens of a chunk.
+    pub(super) chunk: usize,
+    /// Whether rows of one token are attended to together.
+    pub(super) batched: bool,
+    /// Attention windows that occur.
+    pub(super) windows: Vec<Option<usize>>,
+    /// Time from the beginning of the last chunk until MLX was asked to compute.
+    pub(super) last_build: Duration,
+    /// Why nothing can be computed any more.
+    pub(super) broken: Option<String>,
+}
+
+impl Worker {
+    /// Copies blocks, then feeds all works. `hidden` holds the hidden states of all their tokens, in
+    /// order, where the model has no embedding; the result is those after its layers, where it has no
+    /// end.
+    pub(super) fn run(
+        &mut self,
+        copies: &[BlockCopy],
+        works: &[Work],
+        hidden: &[f32],
+        look: Look,
+        deliver: Deliver<'_>,
+    ) -> Result<Vec<f32>, ExecutorError> {
+        if let Some(reason) = &self.broken {
+            return Err(ExecutorError::Failed(reason.clone()));
+        }
+        self.pages.copy(copies).map_err(|error| self.fail(&error))?;
+        let mut firsts = Vec::with_capacity(works.len());
+        let mut tokens = 0;
+        for work in works {
+            firsts.push(tokens);
+            tokens += work.tokens.len();
+        }
+        let width = usize::try_from(self.model.hidden).unwrap_or(0);
+        let mut feed = Feed {
+            works,
+            firsts,
+            width,
+            input: hidden,
+            output: match self.model.end {
+                Some(_) => Vec::new(),
+                None => vec![0.0; tokens * width],
+            },
+            failed: vec![false; works.len()],
+            look,
+            deliver,
+        };
+        for chunk in chunks(works, self.chunk) {
+            self.feed(&mut feed, chunk)?;
+        }
+        Ok(feed.leaving())
+    }
+
+    /// Runs one chunk; halves it as long as memory does not suffice.
+    fn feed(
+        &mut self,
+        feed: &mut Feed<'_, '_>,
+        mut pieces: Vec<Piece>,
+    ) -> Result<(), ExecutorError> {
+        pieces.retain(|piece| !feed.failed.get(piece.work).copied().unwrap_or(true));
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let error = match self.attempt(feed, &pieces) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if self.broken.is_some() || !out_of_memory(&error) {
+            return Err(step_error(&error));
+        }
+        // Nothing was written. What the failed graph held is free now.
+        let _ = ffi::synchronize().and_then(|()| clear_cache());
+        let tokens: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
+        tracing::warn!(tokens, error = error.what(), "out of device memory");
+        if tokens > 1 {
+            let (first, second) = halves(pieces, tokens / 2);
+            self.feed(feed, first)?;
+            return self.feed(feed, second);
+        }
+        for piece in pieces {
+            feed.fail(piece.work, RowError::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Runs one chunk. If it fails, the pages are as they were, or the worker is broken.
+    fn attempt(&mut self, feed: &mut Feed<'_, '_>, pieces: &[Piece]) -> Result<(), Exception> {
+        let began = Instant::now();
+        let block_size = usize::try_from(self.pages.block_size()).unwrap_or(1);
+        // Rows of one token first: the plan joins them.
+        let mut ordered: Vec<(&Piece, Segment)> = pieces
+            .iter()
+            .filter_map(|piece| Some((piece, segment(feed.works.get(piece.work)?, piece))))
+            .collect();
+        ordered.sort_by_key(|(_, segment)| !joins(segment));
+        let segments: Vec<Segment> = ordered.iter().map(|(_, segment)| segment.clone()).collect();
+        let plan = Plan::new(&segments, &self.windows, block_size, self.batched)?;
+
+        let mut tokens = Vec::new();
+        let mut hidden = Vec::new();
+        let mut wanted = Vec::new();
+        for (piece, _) in &ordered {
+            let Some(work) = feed.works.get(piece.work) else {
+                continue;
+            };
+            let unwanted = work.tokens.len().saturating_sub(work.wants);
+            for token in piece.tokens.clone() {
+                if token >= unwanted && self.model.end.is_some() {
+                    wanted.push((tokens.len(), piece.work, token));
+                }
+                tokens.extend(work.tokens.get(token));
+            }
+            if self.model.embedding.is_none() {
+                hidden.extend_from_slice(feed.input.get(feed.rows(piece)).unwrap_or(&[]));
+            }
+        }
+        let input = match self.model.embedding {
+            Some(_) => Input::Tokens(&tokens),
+            None => Input::Hidden(&hidden),
+        };
+        let pass = forward::run(&self.model, &self.pages, &plan, input)?;
+
+        // Everything the chunk makes, before anything is written.
+        let argmax = |&(_, work, _): &Wanted| feed.works.get(work).is_some_and(|w| w.argmax);
+        wanted.sort_by_key(argmax);
+        let alike = wanted.chunk_by(|a, b| argmax(a) == argmax(b));
+        let together: Vec<&[Wanted]> = alike.flat_map(|alike| alike.chunks(HEAD_ROWS)).collect();
+        let looks = together
+            .iter()
+            .map(|wanted| self.look(feed, &pass.hidden, wanted))
+            .collect::<Result<Vec<_>, _>>()?;
+        let leaving = match self.model.end {
+            Some(_) => None,
+            None => Some(pass.hidden.as_dtype(Dtype::Float32)?),
+        };
+        let results = looks.iter().flat_map(Results::arrays).chain(&leaving);
+        let fresh = pass
+            .fresh
+            .iter()
+            .flat_map(|fresh| [&fresh.keys, &fresh.values]);
+        self.last_build = began.elapsed();
+        async_eval(results.chain(fresh))?;
+        // The device may still fail; from here its failures are not for want of memory.
+        ffi::synchronize()?;
+        if let Err(error) = self.pages.write(&plan.slots, pass.fresh) {
+            self.broken = Some(format!("keys and values could not be written: {error}"));
+            return Err(error);
+        }
+        for (wanted, results) in together.into_iter().zip(looks) {
+            results.deliver(feed, wanted)?;
+        }
+        if let Some(leaving) = leaving {
+            let states = leaving.to_vec_exact::<f32>().map_err(unreadable)?;
+            let mut states = states.as_slice();
+            for (piece, _) in &ordered {
+                let rows = feed.rows(piece);
+                let (own, rest) = states.split_at(rows.len().min(states.len()));
+                states = rest;
+                if let Some(out) = feed.output.get_mut(rows)
+                    && out.len() == own.len()
+                {
+                    out.copy_from_slice(own);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The graph of what is looked at.
+    fn look(
+        &self,
+        feed: &Feed<'_, '_>,
+        hidden: &Array,
+        wanted: &[Wanted],
+    ) -> Result<Results, Exception> {
+        let indices = wanted
+            .iter()
+            .map(|&(token, ..)| i32::try_from(token).unwrap_or(i32::MAX));
+        let indices: Vec<i32> = indices.collect();
+        let normed = forward::normed(&self.model, hidden, &indices)?;
+        if feed.look == Look::Normed {
+            return Ok(Results::Values(normed.as_dtype(Dtype::Float32)?));
+        }
+        let logits = forward::logits(&self.model, &normed)?.as_dtype(Dtype::Float32)?;
+        let argmax = |&(_, work, _): &Wanted| feed.works.get(work).is_some_and(|w| w.argmax);
+        if wanted.first().is_some_and(argmax) {
+            return Ok(Results::Argmax {
+                tokens: argmax_axis(&logits, -1, None)?,
+                largest: logits.max_axis(-1, None)?,
+            });
+        }
+        Ok(Results::Values(logits))
+    }
+
+    fn fail(&mut self, error: &Exception) -> ExecutorError {
+        self.broken = Some(format!("blocks could not be copied: {error}"));
+        step_error(error)
+    }
+}
+
+/// A position to look at: token of the chunk, work, token of the work.
+type Wanted = (usize, usize, usize);
+
+/// What was seen at some positions, as arrays.
+enum Results {
+    Argmax { tokens: Array, largest: Array },
+    Values(Array),
+}
+
+impl Results {
+    fn arrays(&self) -> impl Iterator<Item = &Array> {
+        let arrays = match self {
+            Self::Argmax { tokens, largest } => [Some(tokens), Some(largest)],
+            Self::Values(values) => [Some(values), None],
+        };
+        arrays.into_iter().flatten()
+    }
+
+    fn deliver(self, feed: &mut Feed<'_, '_>, wanted: &[Wanted]) -> Result<(), Exception> {
+        match self {
+            Self::Argmax { tokens, largest } => {
+                let tokens = tokens.to_vec_exact::<u32>().map_err(unreadable)?;
+                let largest = largest.to_vec_exact::<f32>().map_err(unreadable)?;
+                for ((wanted, token), largest) in wanted.iter().zip(tokens).zip(largest) {
+                    feed.deliver(wanted, Seen::Argmax(token, largest));
+                }
+            }
+            Self::Values(values) => {
+                for (row, wanted) in (0..).zip(wanted) {
+                    let values = values.try_index(row)?;
+                    let values = values.to_vec_exact::<f32>().map_err(unreadable)?;
+                    feed.deliver(wanted, Seen::Values(values));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Exception {
+    Exception::custom(format!("a result cannot be read: {error}"))
+}
+
+/// The works of a step on their way.
+struct Feed<'a, 'b> {
+    works: &'a [Work],
+    /// Of each work: its first token among all.
+    firsts: Vec<usize>,
+    /// Numbers of a hidden state.
+    width: usize,
+    input: &'a [f32],
+    output: Vec<f32>,
+    failed: Vec<bool>,
+    look: Look,
+    deliver: Deliver<'b>,
+}
+
+impl Feed<'_, '_> {
+    /// The hidden states of all works that did not fail.
+    fn leaving(mut self) -> Vec<f32> {
+        if self.output.is_empty() || !self.failed.contains(&true) {
+            return self.output;
+        }
+        let output = std::mem::take(&mut self.output);
+        let whole = |work: usize| Piece {
+            work,
+            tokens: 0..self.works.get(work).map_or(0, |work| work.tokens.len()),
+        };
+        let kept = self
+            .failed
+            .iter()
+            .enumerate()
+            .filter(|(_, failed)| !**failed);
+        kept.filter_map(|(work, _)| output.get(self.rows(&whole(work))))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// Where a piece's hidden states are.
+    fn rows(&self, piece: &Piece) -> Range<usize> {
+        let first = self
+            .firsts
+            .get(piece.work)
+            .copied()
+            .unwrap_or(usize::MAX / 2);
+        let at = |token: usize| first.saturating_add(token).saturating_mul(self.width);
+        at(piece.tokens.start)..at(piece.tokens.end)
+    }
+
+    fn deliver(&mut self, &(_, work, token): &Wanted, seen: Seen) {
+        let start = self.works.get(work).map_or(0, |work| work.start);
+        (self.deliver)(work, start + token, Ok(seen));
+    }
+
+    fn fail(&mut self, work: usize, error: RowError) {
+        if let Some(failed) = self.failed.get_mut(work) {
+            *failed = true;
+        }
+        (self.deliver)(work, 0, Err(error));
+    }
+}
+
+fn segment(work: &Work, piece: &Piece) -> Segment {
+    Segment {
+        start: work.start + piece.tokens.start,
+        count: piece.tokens.len(),
+        blocks: work.blocks.clone(),
+    }
+}
+
+/// Cuts works into chunks of at most `capacity` tokens, in order.
+fn chunks(works: &[Work], capacity: usize) -> Vec<Vec<Piece>> {
+    let mut chunks = vec![Vec::new()];
+    let mut room = capacity;
+    for (index, work) in works.iter().enumerate() {
+        let mut done = 0;
+        while done < work.tokens.len() {
+            if room == 0 {
+                chunks.push(Vec::new());
+                room = capacity;
+            }
+            let count = (work.tokens.len() - done).min(room);
+            if let Some(chunk) = chunks.last_mut() {
+                chunk.push(Piece {
+                    work: index,
+                    tokens: done..done + count,
+                });
+            }
+            done += count;
+            room -= count;
+        }
+    }
+    chunks
+}
+
+/// The first `count` tokens of some pieces, and the rest.
+fn halves(pieces: Vec<Piece>, count: usize) -> (Vec<Piece>, Vec<Piece>) {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let mut room = count;
+    for piece in pieces {
+        let cut = piece.tokens.start + piece.tokens.len().min(room);
+        room -= cut - piece.tokens.start;
+        let parts = [
+            (&mut first, piece.tokens.start..cut),
+            (&mut second, cut..piece.tokens.end),
+        ];
+        for (side, tokens) in parts {
+            if !tokens.is_empty() {
+                side.push(Piece {
+                    work: piece.work,
+                    tokens,
+                });
+            }
+        }
+    }
+    (first, second)
+}
+
+/// Something to do on the thread.
+type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// The other end: owns the thread, and ends it when dropped.
+pub(super) struct Thread {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Thread {
+    /// Starts the thread and loads a model on it.
+    pub(super) fn start<T: Send + 'static>(
+        load: impl FnOnce() -> Result<(Worker, T), LoadError> + Send + 'static,
+    ) -> Result<(Self, T), LoadError> {
+        let (jobs, inbox) = sync_channel::<Job>(4);
+        let (loaded, result) = sync_channel(1);
+        let run = move || {
+            let outcome = catch_unwind(AssertUnwindSafe(load))
+                .unwrap_or_else(|_| Err(LoadError::Mlx("loading panicked".to_owned())));
+            match outcome {
+                Ok((worker, facts)) => {
+                    if loaded.send(Ok(facts)).is_ok() {
+                        serve(worker, inbox);
+                    }
+                }
+                // Nobody waits any more if this cannot be sent.
+                Err(error) => drop(loaded.send(Err(error))),
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("mlx".to_owned())
+            .spawn(run)
+            .map_err(|error| LoadError::Thread(error.to_string()))?;
+        let facts = result
+            .recv()
+            .unwrap_or_else(|_| Err(LoadError::Mlx("loading ended early".to_owned())))?;
+        let this = Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        };
+        Ok((this, facts))
+    }
+
+    /// Sends work to the thread; its result will be in the channel. A panic there is an error here.
+    pub(super) fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> Result<T, ExecutorError> + Send + 'static,
+    ) -> Receiver<Result<T, ExecutorError>> {
+        let (answer, result) = sync_channel(1);
+        let job: Job = Box::new(move |worker| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(worker))).unwrap_or_else(|_| {
+                let reason = "the MLX executor panicked".to_owned();
+                worker.broken = Some(reason.clone());
+                Err(ExecutorError::Failed(reason))
+            });
+            // The executor may be gone.
+            drop(answer.send(outcome));
+        });
+        if let Some(jobs) = &self.jobs {
+            // A thread that ended drops the job, and with it the answer's sender.
+            drop(jobs.send(job));
+        }
+        result
+    }
+
+    /// Does work on the thread and waits for it.
+    pub(super) fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> Result<T, ExecutorError> + Send + 'static,
+    ) -> Result<T, ExecutorError> {
+        receive(&self.send(work))
+    }
+}
+
+/// Waits for what [`Thread::send`] promised.
+pub(super) fn receive<T>(result: &Receiver<Result<T, ExecutorError>>) -> Result<T, ExecutorError> {
+    let ended = |_| Err(ExecutorError::Failed("the MLX thread ended".to_owned()));
+    result.recv().unwrap_or_else(ended)
+}
+
+fn serve(mut worker: Worker, inbox: Receiver<Job>) {
+    for job in inbox {
+        job(&mut worker);
+    }
+    // Nothing may be in flight when buffers go back to the system: Metal's driver does not forgive it.
+    let idle = ffi::synchronize();
+    drop(worker);
+    if let Err(error) = idle.and_then(|()| clear_cache()) {
+        tracing::warn!(%error, "MLX's memory could not be given back");
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the MLX thread panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn works(lengths: &[usize]) -> Vec<Work> {
+        let work = |&len: &usize| Work {
+            start: 0,
+            tokens: vec![0; len],
+            blocks: Vec::new(),
+            wants: 0,
+            argmax: false,
+        };
+        lengths.iter().map(work).collect()
+    }
+
+    fn flat(chunks: &[Vec<Piece>]) -> Vec<(usize, usize)> {
+        let tokens = chunks
+            .iter()
+            .flatten()
+            .flat_map(|piece| piece.tokens.clone().map(|token| (piece.work, token)));
+        tokens.collect()
+    }
+
+    #[test]
+    fn chunks_and_halves_keep_every_token_in_order() {
+        for lengths in [&[][..], &[5], &[1, 1, 1], &[7, 2, 9]] {
+            for capacity in 1..8 {
+                let works = works(lengths);
+                let cut = chunks(&works, capacity);
+                let all: Vec<(usize, usize)> = lengths
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(work, &len)| (0..len).map(move |token| (work, token)))
+                    .collect();
+                assert_eq!(flat(&cut), all);
+                for chunk in cut {
+                    let tokens = flat(std::slice::from_ref(&chunk));
+                    assert!(tokens.len() <= capacity);
+                    for count in 0..=tokens.len() {
+                        let (first, second) = halves(chunk.clone(), count);
+                        assert_eq!(flat(&[first.clone(), second]), tokens);
+                        assert_eq!(flat(&[first]).len(), count);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What a dialect costs by the language it is written in: compiling, loading, instantiating, each call,
+//! each event, memory.
+//!
+//! ```text
+//! examples/build
+//! cargo run -p atoll-plugin-runtime --example languages -- FILE.wasm...
+//! ```
+//!
+//! For each file, a dialect that `atoll plugin new` made or one of `examples/`: it is sent a request of its
+//! own route. Medians on one thread; run it on an idle machine.
+#![expect(clippy::print_stdout, reason = "printing is its purpose")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use atoll_plugin_runtime::{
+    Dialect, Filter, Grant, LoadPolicy, LoadedPlugin, PluginError, PluginRuntime, PluginSource,
+    RuntimeOptions, types,
+};
+
+#[derive(Debug, thiserror::Error)]
+enum BenchError {
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("the plugin answered: {0}")]
+    Answer(String),
+}
+
+impl From<types::Error> for BenchError {
+    fn from(error: types::Error) -> Self {
+        Self::Answer(error.message)
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BenchError> {
+    let files: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if files.is_empty() {
+        return Err(BenchError::Answer("say which .wasm files".to_owned()));
+    }
+    println!(
+        "{:<16} {:>9} {:>9} {:>9} {:>12} {:>12} {:>10} {:>10} {:>10}",
+        "",
+        "size KiB",
+        "compile",
+        "cached",
+        "instantiate",
+        "first call",
+        "a call",
+        "an event",
+        "memory"
+    );
+    for file in &files {
+        one(file).await?;
+    }
+    Ok(())
+}
+
+async fn one(file: &Path) -> Result<(), BenchError> {
+    let folder = tempfile::tempdir()?;
+    let mut loads = Vec::new();
+    let mut loaded = None;
+    for _ in 0..4 {
+        let runtime = PluginRuntime::new(RuntimeOptions {
+            cache_dir: Some(folder.path().into()),
+            ..RuntimeOptions::default()
+        })?;
+        let policy = LoadPolicy {
+            grants: Grant::all_local(),
+            settings: settings(file),
+        };
+        let plugin = runtime
+            .load(PluginSource::File(file.to_owned()), policy)
+            .await?;
+        loads.push(plugin.info().compile_time);
+        loaded = Some(plugin);
+    }
+    let Some(plugin) = loaded else {
+        return Ok(());
+    };
+    let info = plugin.info();
+    let (name, size) = (info.name.clone(), info.size_bytes >> 10);
+    let costs = match &plugin {
+        LoadedPlugin::Dialect(dialect) => of_dialect(dialect).await?,
+        LoadedPlugin::Filter(filter) => of_filter(filter).await?,
+        _ => return Err(BenchError::Answer(format!("{name} is a strategy"))),
+    };
+    let compile = loads.first().copied().unwrap_or_default();
+    let cached = median(loads.split_off(1));
+    println!(
+        "{name:<16} {size:>9} {:>7.2} s {:>6.1} ms {:>9.0} us {:>9.0} us {:>7.1} us {:>7.1} us {:>6} KiB",
+        compile.as_secs_f64(),
+        cached * 1e3,
+        costs.instantiate * 1e6,
+        costs.first * 1e6,
+        costs.call * 1e6,
+        costs.event * 1e6,
+        costs.memory
+    );
+    Ok(())
+}
+
+/// What the example filter needs to be told.
+fn settings(file: &Path) -> serde_json::Value {
+    match file.file_stem().is_some_and(|stem| stem == "topic-policy") {
+        true => serde_json::json!({ "topics": { "weapons": ["grenade"] } }),
+        false => serde_json::Value::Null,
+    }
+}
+
+/// Seconds, and KiB of an open instance.
+struct Costs {
+    instantiate: f64,
+    first: f64,
+    call: f64,
+    event: f64,
+    memory: u64,
+}
+
+/// Rounds that make a new instance, calls into one instance, instances open at once.
+const FRESH: usize = 200;
+const CALLS: usize = 5000;
+const OPEN: usize = 50;
+
+async fn of_dialect(dialect: &Dialect) -> Result<Costs, BenchError> {
+    let route = dialect
+        .info()
+        .routes
+        .first()
+        .ok_or_else(|| BenchError::Answer("it has no route".to_owned()))?
+        .clone();
+    let (mut instantiate, mut first) = (Vec::new(), Vec::new());
+    for _ in 0..FRESH {
+        let began = Instant::now();
+        let mut exchange = dialect.open(request(&route.method, &route.path)).await?;
+        instantiate.push(began.elapsed());
+        let began = Instant::now();
+        exchange.decode().await??;
+        first.push(began.elapsed());
+    }
+    let mut exchange = dialect.open(request(&route.method, &route.path)).await?;
+    exchange.decode().await??;
+    let call = timed(CALLS, async || {
+        exchange.head().await?;
+        Ok(())
+    })
+    .await?;
+    exchange.encode(&[started(), item_started()]).await??;
+    let event = [text(" word")];
+    let event = timed(CALLS, async || {
+        exchange.encode(&event).await??;
+        Ok(())
+    })
+    .await?;
+    let before = resident();
+    let mut open = Vec::new();
+    for _ in 0..OPEN {
+        let mut exchange = dialect.open(request(&route.method, &route.path)).await?;
+        exchange.decode().await??;
+        open.push(exchange);
+    }
+    Ok(Costs {
+        instantiate: median(instantiate),
+        first: median(first),
+        call,
+        event,
+        memory: resident().saturating_sub(before) / OPEN as u64,
+    })
+}
+
+async fn of_filter(filter: &Filter) -> Result<Costs, BenchError> {
+    let operation = types::Operation::ShowModel("atoll-demo".to_owned());
+    let (mut instantiate, mut first) = (Vec::new(), Vec::new());
+    for _ in 0..FRESH {
+        let began = Instant::now();
+        let mut session = filter.open(context()).await??;
+        instantiate.push(began.elapsed());
+        let began = Instant::now();
+        session.on_request(&operation).await??;
+        first.push(began.elapsed());
+    }
+    let mut session = filter.open(context()).await??;
+    let call = timed(CALLS, async || {
+        session.on_request(&operation).await??;
+        Ok(())
+    })
+    .await?;
+    session.on_events(vec![started(), item_started()]).await??;
+    let event = timed(CALLS, async || {
+        session.on_events(vec![text(" word")]).await??;
+        Ok(())
+    })
+    .await?;
+    let before = resident();
+    let mut open = Vec::new();
+    for _ in 0..OPEN {
+        let mut session = filter.open(context()).await??;
+        session.on_request(&operation).await??;
+        open.push(session);
+    }
+    Ok(Costs {
+        instantiate: median(instantiate),
+        first: median(first),
+        call,
+        event,
+        memory: resident().saturating_sub(before) / OPEN as u64,
+    })
+}
+
+/// The median of so many rounds, in seconds.
+async fn timed(
+    rounds: usize,
+    mut round: impl AsyncFnMut() -> Result<(), BenchError>,
+) -> Result<f64, BenchError> {
+    let mut times = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        let began = Instant::now();
+        round().await?;
+        times.push(began.elapsed());
+    }
+    Ok(median(times))
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times
+        .get(times.len() / 2)
+        .map_or(0.0, Duration::as_secs_f64)
+}
+
+/// KiB of this process in memory, where the system says (Linux).
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// A request of that route which the templates and the examples all understand.
+fn request(method: &str, path: &str) -> types::HttpRequest {
+    let body = r#"{"model":"atoll-demo","stream":true,"messages":[{"role":"user","content":"Hello, how are you today?"}],"contents":[{"parts":[{"text":"Hello, how are you today?"}]}]}"#;
+    let param = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    types::HttpRequest {
+        id: "bench".into(),
+        method: method.into(),
+        path: path.into(),
+        path_params: vec![
+            param("model", "atoll-demo"),
+            param("target", "atoll-demo:streamGenerateContent"),
+        ],
+        query: vec![],
+        headers: vec![types::Header {
+            name: "content-type".into(),
+            value: "application/json".into(),
+        }],
+        body: body.as_bytes().to_vec(),
+        received_at: 0,
+        ext: None,
+    }
+}
+
+fn context() -> types::FilterContext {
+    types::FilterContext {
+        request_id: "bench".into(),
+        dialect: "openai".into(),
+        model: "atoll-demo".into(),
+        key_name: None,
+        conversation: None,
+        ext: None,
+    }
+}
+
+fn started() -> types::Event {
+    types::Event::Started(types::Started {
+        response_id: "bench".into(),
+        created_at: 0,
+        model: "atoll-demo".into(),
+        prompt_tokens: 8,
+        cached_tokens: 0,
+        fingerprint: None,
+    })
+}
+
+fn item_started() -> types::Event {
+    types::Event::ItemStarted(types::Item {
+        choice: 0,
+        index: 0,
+        kind: types::ItemKind::Message,
+    })
+}
+
+fn text(text: &str) -> types::Event {
+    types::Event::TextDelta(types::Delta {
+        choice: 0,
+        item: 0,
+        text: text.into(),
+        tokens: vec![],
+    })
+}

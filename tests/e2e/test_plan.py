@@ -1,0 +1,62 @@
+"""`atoll plan`: every example is planned by every shipped strategy, and predictions stay as near to what was published as
+the documentation says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import ROOT, binary
+
+EXAMPLES = sorted((ROOT / "examples" / "plans").glob("*.toml"))
+
+
+CACHE = tempfile.TemporaryDirectory(prefix="atoll-plan-")
+
+
+def plan(tmp_path, *args: str) -> subprocess.CompletedProcess:
+    folders = {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ["CONFIG", "DATA"]}
+    folders["XDG_CACHE_HOME"] = os.environ.get("ATOLL_E2E_CACHE", CACHE.name)
+    return subprocess.run([binary(), "plan", *args], capture_output=True, text=True, timeout=120, env={**os.environ, **folders})
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_planned(example, tmp_path):
+    ran = plan(tmp_path, str(example), "--json")
+    assert ran.returncode == 0, ran.stderr
+    answer = json.loads(ran.stdout)
+    found = {one["strategy"]: one for one in answer["strategies"]}
+    assert {"auto", "spread", "pack", "single"} <= found.keys()
+    fastest = found["auto"]["decode_tokens_per_second"]
+    for one in found.values():
+        if "problem" in one:
+            continue
+        assert one["decode_tokens_per_second"] <= fastest * 1.000001
+        stages = one["stages"]
+        assert [stage["first"] for stage in stages[1:]] == [stage["end"] for stage in stages[:-1]]
+        assert all(stage["bytes"] <= stage["available"] for stage in stages)
+    assert answer["would_help"] == sorted(answer["would_help"], key=lambda lever: -lever["gain"])
+    for one in answer["compared"]:
+        error = one["predicted"] / one["measured"] - 1
+        # What eight small machines did under another's network code is not predicted; docs/placement.md says so.
+        assert abs(error) < (0.8 if one["nodes"] == 8 else 0.15), one
+
+
+def test_a_model_is_described_by_its_configuration_alone(tmp_path):
+    demo = ROOT / "models" / "atoll-demo" / "config.json"
+    ran = plan(tmp_path, str(EXAMPLES[-1]), "--model", str(demo))
+    assert ran.returncode == 0, ran.stderr
+    assert "DECODE tok/s" in ran.stdout and "auto: It is the best of all plans" in ran.stdout
+
+
+def test_mistakes_are_named(tmp_path):
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[[machine]]\nname = 'a'\nmemory = '1GiB'\nmemory_bandwith = 1e9\n")
+    ran = plan(tmp_path, str(broken))
+    assert ran.returncode != 0 and "memory_bandwith" in ran.stderr
+    ran = plan(tmp_path, str(EXAMPLES[0]), "--strategy", "best")
+    assert ran.returncode != 0 and "`best`" in ran.stderr and "spread" in ran.stderr
