@@ -123,6 +123,7 @@ is spread over them, and every machine answers for all.
 Examples:
   atoll cluster status
   atoll cluster join lab                    another cluster than the one called atoll
+  atoll cluster token                       what other machines need to join it, with a secret
   atoll cluster leave")]
     Cluster(ClusterArgs),
     /// Show where the running server would put a model, and why there
@@ -211,8 +212,9 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     pub cluster_listen: Vec<String>,
 
-    /// Not built yet, and refused: let in only nodes that have this file's secret
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Let in only nodes that have this file's secret, and encrypt [env: ATOLL_CLUSTER_SECRET_FILE, or the
+    /// secret itself in ATOLL_CLUSTER_SECRET; default: what `atoll cluster join` left]
+    #[arg(long, value_name = "FILE")]
     pub cluster_secret_file: Option<PathBuf>,
 
     /// Divide every model into exactly so many stages, each on a node of its own

@@ -78,7 +78,7 @@ pub async fn join(
     let secret = settings.read_secret()?;
     let name: ClusterName = settings.name.value.parse().map_err(refused)?;
     let secret = match secret {
-        // It takes a tenth of a second, which others need not wait for.
+        // It takes some tenths of a second, which others need not wait for.
         Some(secret) => {
             let name = name.clone();
             let derive = move || ClusterSecret::new(secret.expose(), &name);
@@ -128,8 +128,8 @@ pub async fn join(
     if open {
         tracing::warn!(
             cluster = %cluster.name(),
-            "the cluster has no secret: every machine of this network can join it; --no-cluster keeps this \
-             host out"
+            "the cluster has no secret: every machine of this network can join it; `atoll cluster token` \
+             makes one, --no-cluster keeps this host out"
         );
     }
     Ok(Some(Joined {

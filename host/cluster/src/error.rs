@@ -48,6 +48,12 @@ pub enum ClusterError {
         /// What is wrong.
         reason: String,
     },
+    /// The cluster's secret cannot be used.
+    #[error("the cluster secret cannot be used: {reason}")]
+    Secret {
+        /// What is wrong; never the secret.
+        reason: String,
+    },
     /// The network does not do what was asked.
     #[error("{what}: {reason}")]
     Transport {

@@ -6,6 +6,8 @@
 //! and missing ones defaulted, so that nodes of different versions can at least see each other and
 //! say why they do not work together.
 
+mod news;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -142,7 +144,7 @@ pub struct Member {
     pub link: LinkFacts,
     /// Since when it is here.
     pub since: Instant,
-    /// When it last said what it is.
+    /// When it last said what it is, or answered.
     pub heard: Option<Instant>,
     /// When a pipeline last failed by it.
     pub suspected: Option<Instant>,
@@ -231,9 +233,11 @@ impl Members {
         }
     }
 
-    /// A ping to `node` took so long.
-    pub fn round_trip(&mut self, node: NodeId, took: Duration) {
+    /// A ping that was sent to `node` at `sent` took so long.
+    pub fn round_trip(&mut self, node: NodeId, sent: Instant, took: Duration) {
         if let Some(member) = self.all.get_mut(&node) {
+            // Who answers lives. Not before it was asked, though: it may have been lost since.
+            member.heard = member.heard.max(Some(sent));
             smooth(&mut member.link.round_trip, took.as_secs_f64());
         }
     }
@@ -341,15 +345,22 @@ mod tests {
         assert!(!members.get(node).unwrap().usable());
         members.heard(node, &facts, after(3)).unwrap();
         assert!(members.get(node).unwrap().usable());
+        // An answer is a sign of life, too, but not of one asked before it fell silent.
+        members.suspect(node, after(5));
+        members.round_trip(node, after(4), Duration::from_secs(2));
+        assert!(!members.get(node).unwrap().usable());
+        members.round_trip(node, after(6), Duration::from_secs(1));
+        assert!(members.get(node).unwrap().usable());
     }
 
     #[test]
     fn round_trips_are_smoothed() {
         let mut members = Members::default();
         let node = NodeId::random();
-        members.came(node, Instant::now());
-        members.round_trip(node, Duration::from_millis(10));
-        members.round_trip(node, Duration::from_millis(20));
+        let now = Instant::now();
+        members.came(node, now);
+        members.round_trip(node, now, Duration::from_millis(10));
+        members.round_trip(node, now, Duration::from_millis(20));
         let trip = members.get(node).unwrap().link.round_trip.unwrap();
         assert!((trip - 0.012).abs() < 1e-9, "{trip}");
     }

@@ -1,10 +1,12 @@
 //! [`Cluster`]: this node in its cluster.
 //!
-//! There is no master. Every node announces itself, says once a second what it is, measures its ways
-//! to the others, holds stages for whoever asks, and coordinates the pipelines of the requests that
+//! There is no master. Every node announces itself, says what it is when that has changed, measures its
+//! ways to the others, holds stages for whoever asks, and coordinates the pipelines of the requests that
 //! come to it. What it knows of the others is what they last said; when one is lost, every node that
 //! shares a pipeline with it drops its part at once.
 
+mod absent;
+mod facts;
 mod host;
 mod instance;
 mod measure;
@@ -12,7 +14,7 @@ mod status;
 mod topology;
 mod wishes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,30 +29,26 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use facts::{host_name, memory_total};
 pub use instance::PipelineOrder;
-pub use status::{ClusterStatus, MemberStatus, PipelineStatus};
+pub use status::{AbsentPeer, ClusterStatus, MemberStatus, PipelineStatus};
 
 use crate::desired::Desired;
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, Identity, NodeId};
-use crate::members::{ExecutorFacts, LinkReport, Member, Members, NodeFacts};
+use crate::members::{ExecutorFacts, Member, Members};
 use crate::pipeline::Monitor;
 use crate::plan::Budget;
 use crate::route;
 use crate::sessions::{Service, Sessions};
-use crate::transport::{Network, Question, SessionWay, Transport};
+use crate::transport::{Knock, Network, Question, SessionWay, Transport};
 use crate::wire;
 use crate::wire::call::{Answer, Call, StageOrder};
+use facts::budget;
 use host::StageHost;
-
-/// How often a node says what it is. Last values: a lost one is replaced by the next.
-const FACTS_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often pipelines and stages are looked at.
 const HEALTH_PERIOD: Duration = Duration::from_millis(50);
-
-/// The part of a machine's memory that stages leave to everything else.
-const RESERVE: u64 = 10;
 
 /// What this node loads stages from: its models and its executor. Called on blocking threads, but for
 /// [`offer`](StageLoader::offer).
@@ -152,7 +150,11 @@ struct Inner {
     instances: Mutex<HashMap<String, (Uuid, u64)>>,
     desired: Mutex<Desired>,
     changed: Notify,
+    /// When a node was last seen to join.
+    joined: Mutex<Instant>,
     tell_wishes: Notify,
+    /// Why no node is reached at these addresses.
+    absent: Mutex<BTreeMap<String, Knock>>,
     /// What was begun for others: loading, unloading.
     work: TaskTracker,
     runtime: Handle,
@@ -179,7 +181,7 @@ impl Cluster {
         loader: Arc<dyn StageLoader>,
     ) -> Result<Self, ClusterError> {
         let id = options.identity.id();
-        let transport = Transport::open(&options.name, &options.network, id).await?;
+        let transport = Transport::open(&options.name, &options.network).await?;
         let desired = options
             .desired
             .as_deref()
@@ -196,7 +198,9 @@ impl Cluster {
             instances: Mutex::default(),
             desired: Mutex::new(desired),
             changed: Notify::new(),
+            joined: Mutex::new(Instant::now()),
             tell_wishes: Notify::new(),
+            absent: Mutex::default(),
             work: TaskTracker::new(),
             runtime: Handle::current(),
         });
@@ -260,7 +264,10 @@ impl Cluster {
         tasks.spawn(async move { teller.tell_wishes().await });
         let meter = Arc::clone(&inner);
         tasks.spawn(async move { meter.measure().await });
-        tracing::info!(cluster = %inner.options.name, node = %id, "joined");
+        let seeker = Arc::clone(&inner);
+        tasks.spawn(async move { seeker.explain_absence().await });
+        let encrypted = inner.transport.is_encrypted();
+        tracing::info!(cluster = %inner.options.name, node = %id, encrypted, "joined");
         Ok(Self {
             inner,
             tasks: Arc::new(Mutex::new(tasks)),
@@ -386,6 +393,7 @@ impl Inner {
         if here {
             if lock(&self.members).came(node, Instant::now()) {
                 tracing::info!(node = %node, "a node joined");
+                *lock(&self.joined) = Instant::now();
                 // It should know this one before the next second.
                 self.changed.notify_one();
                 if lock(&self.desired).wanted().next().is_some() {
@@ -454,59 +462,6 @@ impl Inner {
         }
     }
 
-    fn facts(&self) -> NodeFacts {
-        let offer = self.loader.offer();
-        let stages = self.host.held();
-        let stage_budget = budget(offer.bytes, self.host.bytes());
-        let mut system = sysinfo::System::new();
-        system.refresh_memory();
-        let links = lock(&self.members)
-            .iter()
-            .filter(|member| member.link.round_trip.is_some())
-            .map(|member| LinkReport {
-                to: member.id,
-                facts: member.link,
-            })
-            .collect();
-        NodeFacts {
-            machine: machine(),
-            name: host_name(),
-            api: self.options.api.clone(),
-            memory_total: system.total_memory(),
-            memory_free: system.available_memory(),
-            stage_budget,
-            serving: offer.serving,
-            desired: lock(&self.desired).digest(),
-            links,
-            executors: offer.executors,
-            models: offer.models,
-            stages,
-            ..NodeFacts::default()
-        }
-    }
-
-    /// Says what this node is, again and again.
-    async fn publish(self: Arc<Self>) {
-        loop {
-            let inner = Arc::clone(&self);
-            // The loader looks at disks.
-            let facts = tokio::task::spawn_blocking(move || serde_json::to_vec(&inner.facts()));
-            match facts.await {
-                Ok(Ok(facts)) => {
-                    if let Err(error) = self.transport.publish_facts(self.id(), facts).await {
-                        tracing::debug!(%error, "nobody knows what this node is");
-                    }
-                }
-                Ok(Err(error)) => tracing::error!(%error, "this node's facts are not JSON"),
-                Err(error) => tracing::error!(%error, "this node's facts are unknown"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(FACTS_PERIOD) => {}
-                () = self.changed.notified() => {}
-            }
-        }
-    }
-
     /// Looks after pipelines and stages.
     async fn look_after(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(HEALTH_PERIOD);
@@ -541,37 +496,6 @@ impl Inner {
         }
         failures
     }
-}
-
-/// What two nodes of one machine have in common, and others have not.
-fn machine() -> String {
-    format!("{}/{}", host_name(), sysinfo::System::boot_time())
-}
-
-/// Bytes for further stages beside those held: what is left of `limit`, or what the machine has free
-/// but for a reserve.
-fn budget(limit: Option<u64>, held: u64) -> u64 {
-    if let Some(limit) = limit {
-        return limit.saturating_sub(held);
-    }
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let reserve = system.total_memory() / RESERVE;
-    system.available_memory().saturating_sub(reserve)
-}
-
-/// This machine's name, or nothing if it has none.
-#[must_use]
-pub fn host_name() -> String {
-    sysinfo::System::host_name().unwrap_or_default()
-}
-
-/// Memory of this machine in bytes.
-#[must_use]
-pub fn memory_total() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    system.total_memory()
 }
 
 fn reply(question: Question, answer: &Answer) {

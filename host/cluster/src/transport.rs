@@ -1,185 +1,39 @@
 //! Zenoh, narrowed to what a cluster uses.
 //!
-//! One session in peer mode: nodes connect to each other directly, over TCP, and every key is below
-//! the cluster's name. Of Zenoh's many ways this uses four: liveliness tokens (who is there), last
+//! One session in peer mode: nodes connect to each other directly, over TCP or, in a cluster with a
+//! secret, over TLS and nothing else ([`ClusterSecret`]), and every key is below the cluster's name. Of Zenoh's many ways this uses four: liveliness tokens (who is there), last
 //! values (what they are), queries (one question, one answer), and, for a pipeline, publications that
 //! block rather than drop and are sent at once rather than batched.
 //!
 //! Nothing here changes the system's network settings, and nothing opens a socket before
 //! [`Transport::open`].
 
+mod knock;
+mod link;
+mod network;
 mod secret;
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zenoh::Wait as _;
 use zenoh::liveliness::LivelinessToken;
-use zenoh::pubsub::{Publisher, Subscriber};
+use zenoh::pubsub::Subscriber;
 use zenoh::qos::{CongestionControl, Priority};
 use zenoh::query::{Query, Queryable};
 use zenoh::sample::{Sample, SampleKind};
 
+pub(crate) use knock::Knock;
+pub(crate) use link::{LinkEnd, LinkName, LinkSender};
+pub use network::Network;
 pub use secret::ClusterSecret;
 
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, NodeId};
-use crate::link::{ChannelSender, FrameSender};
+use crate::link::{ChannelSender, FrameSender as _};
 use crate::sessions::Post;
-
-/// How a node is reached and finds others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// Where it listens, as `tcp/host:port`; port 0 takes a free one.
-    pub listen: Vec<String>,
-    /// Nodes it always tries to reach, as `tcp/host:port`.
-    pub peers: Vec<String>,
-    /// Whether it looks for nodes by multicast, and answers those who look.
-    pub multicast: bool,
-    /// A connection without a sign of life for so long is closed, and the node behind it is lost.
-    pub lease: Duration,
-    /// Only nodes that have it are let in, and everything between them is encrypted.
-    pub secret: Option<ClusterSecret>,
-}
-
-impl Network {
-    /// Any interface, any port, found by multicast.
-    #[must_use]
-    pub fn automatic() -> Self {
-        Self {
-            listen: vec!["tcp/[::]:0".to_owned()],
-            peers: Vec::new(),
-            multicast: true,
-            lease: Duration::from_secs(2),
-            secret: None,
-        }
-    }
-
-    /// This machine only: nothing leaves it, and nobody is looked for.
-    #[must_use]
-    pub fn loopback() -> Self {
-        Self {
-            listen: vec!["tcp/127.0.0.1:0".to_owned()],
-            multicast: false,
-            ..Self::automatic()
-        }
-    }
-
-    /// The same addresses over TLS, if there is a secret.
-    fn over_tls(&mut self) {
-        if self.secret.is_some() {
-            for address in self.listen.iter_mut().chain(&mut self.peers) {
-                if let Some(rest) = address.strip_prefix("tcp/") {
-                    *address = format!("tls/{rest}");
-                }
-            }
-        }
-    }
-
-    fn config(&self, cluster: &ClusterName) -> Result<zenoh::Config, zenoh::Error> {
-        let text = |value: &dyn fmt::Debug| format!("{value:?}");
-        let lease = self.lease.as_millis();
-        let mut config = zenoh::Config::default();
-        for (key, value) in [
-            ("mode", "\"peer\"".to_owned()),
-            ("listen/endpoints", text(&self.listen)),
-            ("connect/endpoints", text(&self.peers)),
-            // Peers that are not there yet are tried again, for ever, beside everything else.
-            ("connect/timeout_ms", "-1".to_owned()),
-            ("connect/exit_on_failure", "false".to_owned()),
-            (
-                "connect/retry",
-                "{ period_init_ms: 200, period_max_ms: 2000 }".to_owned(),
-            ),
-            ("scouting/multicast/enabled", self.multicast.to_string()),
-            (
-                "scouting/multicast/address",
-                text(&multicast_address(cluster, self.secret.as_ref())),
-            ),
-            ("scouting/gossip/enabled", "true".to_owned()),
-            ("open/return_conditions/connect_scouted", "false".to_owned()),
-            ("transport/link/tx/lease", lease.to_string()),
-            // Someone who takes nothing for that long is cut off; nobody waits longer to be heard.
-            (
-                "transport/link/tx/queue/congestion_control/block/wait_before_close",
-                (lease * 1000).to_string(),
-            ),
-            (
-                "transport/link/rx/max_message_size",
-                MAX_MESSAGE.to_string(),
-            ),
-        ] {
-            config.insert_json5(key, &value)?;
-        }
-        // Only what was chosen is spoken: a node with a secret has no way in without TLS.
-        let protocol = if self.secret.is_some() { "tls" } else { "tcp" };
-        config.insert_json5("transport/link/protocols", &text(&[protocol]))?;
-        Ok(config)
-    }
-}
-
-/// The certificates of a node, for mutual TLS.
-fn use_certificates(
-    config: &mut zenoh::Config,
-    credentials: &secret::Credentials,
-) -> Result<(), zenoh::Error> {
-    let text = |value: &str| format!("{value:?}");
-    for (key, value) in [
-        ("root_ca_certificate_base64", text(&credentials.authority)),
-        ("listen_certificate_base64", text(&credentials.certificate)),
-        ("listen_private_key_base64", text(&credentials.key)),
-        ("connect_certificate_base64", text(&credentials.certificate)),
-        ("connect_private_key_base64", text(&credentials.key)),
-        ("enable_mtls", "true".to_owned()),
-        // Who has a certificate of this authority is a node, wherever it is.
-        ("verify_name_on_connect", "false".to_owned()),
-    ] {
-        config.insert_json5(&format!("transport/link/tls/{key}"), &value)?;
-    }
-    Ok(())
-}
-
-/// Largest message taken from another node. A step of 4096 tokens of a model 16384 wide has 256 MiB
-/// of hidden states in `f32`.
-const MAX_MESSAGE: usize = 512 << 20;
-
-/// The multicast group in which a cluster's nodes look for each other: of its own, so that neither
-/// other clusters nor other programs that use Zenoh are bothered. One with a secret looks elsewhere than
-/// one of the same name without.
-fn multicast_address(cluster: &ClusterName, secret: Option<&ClusterSecret>) -> String {
-    // FNV-1a; only has to spread names over ports.
-    let fold = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    let hash = cluster.as_str().bytes().fold(0x811c_9dc5, fold);
-    let hash = hash ^ secret.map_or(0, ClusterSecret::salt);
-    // 224.0.0.0/24 stays on the link; these ports are registered to nobody.
-    let group = Ipv4Addr::new(224, 0, 0, 225);
-    format!("{group}:{}", 27_000 + hash % 1000)
-}
-
-/// `tcp/host:0` with a port that is free now, so that people and other nodes can be told; Zenoh would
-/// take one and keep it to itself. On a machine without IPv6, `[::]` becomes its IPv4 equivalent.
-fn with_port(address: &str) -> std::io::Result<String> {
-    let parsed = address
-        .split_once('/')
-        .filter(|(protocol, _)| ["tcp", "tls"].contains(protocol))
-        .and_then(|(protocol, socket)| Some((protocol, socket.parse::<SocketAddr>().ok()?)))
-        .filter(|(_, socket)| socket.port() == 0);
-    let Some((protocol, mut socket)) = parsed else {
-        return Ok(address.to_owned());
-    };
-    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let listener = match TcpListener::bind(socket) {
-        Err(_) if socket.ip().is_unspecified() && socket.is_ipv6() => {
-            socket = any;
-            TcpListener::bind(any)?
-        }
-        bound => bound?,
-    };
-    socket.set_port(listener.local_addr()?.port());
-    Ok(format!("{protocol}/{socket}"))
-}
+use secret::Credentials;
 
 /// A session of one node in one cluster.
 #[derive(Clone)]
@@ -187,6 +41,8 @@ pub struct Transport {
     session: zenoh::Session,
     prefix: Arc<str>,
     listen: Arc<[String]>,
+    peers: Arc<[String]>,
+    credentials: Option<Arc<Credentials>>,
 }
 
 impl Transport {
@@ -194,33 +50,52 @@ impl Transport {
     ///
     /// # Errors
     /// [`ClusterError::Transport`]: an address that cannot be used.
-    pub async fn open(
+    pub async fn open(cluster: &ClusterName, network: &Network) -> Result<Self, ClusterError> {
+        let credentials = match &network.secret {
+            Some(secret) => Some(Arc::new(secret.credentials()?)),
+            None => None,
+        };
+        let network = network.clone().settled()?;
+        Self::open_as(cluster, network, credentials).await
+    }
+
+    async fn open_as(
         cluster: &ClusterName,
-        network: &Network,
-        node: NodeId,
+        network: Network,
+        credentials: Option<Arc<Credentials>>,
     ) -> Result<Self, ClusterError> {
         let fault = |error: zenoh::Error| ClusterError::Transport {
             what: format!("joining cluster {cluster}"),
             reason: error.to_string(),
         };
-        let mut network = network.clone();
-        network.over_tls();
-        for address in &mut network.listen {
-            *address = with_port(address).map_err(|error| ClusterError::Transport {
-                what: format!("listening on {address}"),
-                reason: error.to_string(),
-            })?;
-        }
-        let mut config = network.config(cluster).map_err(fault)?;
-        if let Some(secret) = &network.secret {
-            use_certificates(&mut config, &secret.credentials(node)?).map_err(fault)?;
-        }
-        let session = zenoh::open(config).await.map_err(fault)?;
+        let config = network.config(cluster, credentials.as_deref());
+        let session = zenoh::open(config.map_err(fault)?).await.map_err(fault)?;
         Ok(Self {
             session,
             listen: network.listen.into(),
+            peers: network.peers.into(),
+            credentials,
             prefix: format!("atoll/{cluster}").into(),
         })
+    }
+
+    /// Whether everything between nodes is encrypted, and only those with the secret are let in.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// The nodes that it always tries to reach.
+    pub(crate) fn peers(&self) -> &[String] {
+        &self.peers
+    }
+
+    /// Looks what stands at the address of a peer that is not here.
+    pub(crate) async fn knock(&self, peer: &str) -> Knock {
+        let (peer, credentials) = (peer.to_owned(), self.credentials.clone());
+        let knocking = move || knock::knock(&peer, credentials.as_deref());
+        let knocked = tokio::task::spawn_blocking(knocking).await;
+        knocked.unwrap_or_else(|error| Knock::Unreachable(error.to_string()))
     }
 
     /// Addresses this node listens on, as others write them after `--peer` (but for an unspecified
@@ -277,7 +152,7 @@ impl Transport {
         let put = self
             .session
             .put(key, facts)
-            .congestion_control(CongestionControl::Drop);
+            .congestion_control(CongestionControl::Block);
         put.await.map_err(transport("publishing this node's facts"))
     }
 
@@ -478,75 +353,6 @@ impl Post for Transport {
     }
 }
 
-/// A link of a pipeline, by name. The epoch is part of it: links of different plans never meet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LinkName {
-    pub instance: uuid::Uuid,
-    pub epoch: u64,
-    pub to: LinkEnd,
-}
-
-/// Where a link leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkEnd {
-    /// Commands to this stage.
-    Commands(u32),
-    /// Hidden states to this stage.
-    Hidden(u32),
-    /// Replies to the coordinator.
-    Coordinator,
-}
-
-impl fmt::Display for LinkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "link/{}/{}/", self.instance.simple(), self.epoch)?;
-        match self.to {
-            LinkEnd::Commands(stage) => write!(f, "commands/{stage}"),
-            LinkEnd::Hidden(stage) => write!(f, "hidden/{stage}"),
-            LinkEnd::Coordinator => f.write_str("replies"),
-        }
-    }
-}
-
-/// The sending end of a link between nodes.
-pub(crate) struct LinkSender {
-    to: String,
-    publisher: Publisher<'static>,
-}
-
-impl LinkSender {
-    /// Waits until somebody listens at the other end.
-    ///
-    /// # Errors
-    /// [`ClusterError::Unreachable`] after `timeout`.
-    pub async fn connected(&self, timeout: Duration) -> Result<(), ClusterError> {
-        let started = Instant::now();
-        loop {
-            let status = self.publisher.matching_status().await;
-            if status.map_err(transport("opening a link"))?.matching() {
-                return Ok(());
-            }
-            if started.elapsed() > timeout {
-                return Err(ClusterError::Unreachable {
-                    to: self.to.clone(),
-                    reason: format!("nobody listens after {timeout:?}"),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-impl FrameSender for LinkSender {
-    fn send(&self, frame: Vec<u8>) -> Result<(), ClusterError> {
-        let sent = self.publisher.put(frame).wait();
-        sent.map_err(|error| ClusterError::Unreachable {
-            to: self.to.clone(),
-            reason: error.to_string(),
-        })
-    }
-}
-
 /// A question from another node.
 pub(crate) struct Question(Query);
 
@@ -565,5 +371,63 @@ impl Question {
         if let Err(error) = self.0.reply(key, answer).wait() {
             tracing::debug!(%error, "an answer was not sent");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Whether a node with a certificate of this name hears and is heard by a member.
+    async fn is_let_in(member: Option<&str>) -> bool {
+        let name = ClusterName::default();
+        let secret = ClusterSecret::new("0123456789abcdef", &name).unwrap();
+        let network = Network {
+            secret: Some(secret.clone()),
+            ..Network::loopback()
+        };
+        let inside = Transport::open(&name, &network).await.unwrap();
+        let network = Network {
+            peers: inside.locators().to_vec(),
+            ..network
+        };
+        let shown = member.map_or(secret.member(), str::to_owned);
+        let credentials = Arc::new(secret.credentials_of(&shown).unwrap());
+        let network = network.settled().unwrap();
+        let outside = Transport::open_as(&name, network, Some(credentials));
+        let outside = outside.await.unwrap();
+        // The link is there in both cases: its certificate is of the cluster's authority.
+        let started = Instant::now();
+        while outside.session.info().peers_zid().await.count() == 0 {
+            assert!(started.elapsed() < Duration::from_secs(60), "no link");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let node = NodeId::random();
+        let answer = |question: Question| question.reply(b"yes".to_vec());
+        let _answering = inside.answer(node, answer).await.unwrap();
+        let asked = async {
+            let patience = Duration::from_millis(200);
+            for _ in 0..25 {
+                let answer = outside.ask(node, b"in?".to_vec(), patience).await;
+                if answer.is_ok() {
+                    return true;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            false
+        };
+        let heard = asked.await;
+        outside.close().await;
+        inside.close().await;
+        heard
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn only_the_name_that_the_secret_gives_is_a_member() {
+        assert!(is_let_in(None).await);
+        // What an authority of the public web would at most have signed.
+        assert!(!is_let_in(Some("www.example.com")).await);
     }
 }

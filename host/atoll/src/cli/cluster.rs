@@ -21,18 +21,23 @@ pub enum ClusterCommand {
     /// Be part of another cluster from the next start on
     #[command(after_help = "\
 Examples:
+  atoll cluster join < token                    what `atoll cluster token` printed on another machine
   atoll cluster join lab                        a cluster by its name, without a secret
-  atoll cluster join atoll1-...                 what `atoll cluster token` printed on another machine
-  atoll cluster join lab --peer 10.0.0.2:7447   where multicast does not reach")]
+  atoll cluster join lab --peer 10.0.0.2:7447   where multicast does not reach
+
+A token holds the cluster's secret. As an argument other users of this machine may see it; standard
+input they do not.")]
     Join(JoinArgs),
-    /// Be part of no cluster: now, if a server runs, and from the next start on
+    /// Be part of no cluster: now, if a server runs, and from the next start on; forgets the secret
     Leave(LeaveArgs),
-    /// Print what another machine needs to join
+    /// Print what another machine needs to join; makes a secret if there is none
     #[command(after_help = "\
 Examples:
   atoll cluster token | ssh other atoll cluster join
+  atoll cluster token --new                     locks out whoever has the old one
 
-A cluster's secret is not built yet: the token carries its name.")]
+From the next `atoll serve` on, only machines that have the secret are let in, and what they say to
+each other is encrypted. Keep the token as you would a password.")]
     Token(TokenArgs),
 }
 
@@ -78,8 +83,8 @@ pub struct LeaveArgs {
 /// Options of `cluster token`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TokenArgs {
-    /// Not built yet: make a secret for this machine's cluster if it has none
-    #[arg(long, hide = true)]
+    /// Make a new secret in place of the one there is
+    #[arg(long)]
     pub new: bool,
 
     /// Read settings from this file [env: ATOLL_CONFIG; default: config.toml in the configuration folder]

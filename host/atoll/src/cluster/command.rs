@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use atoll_cluster::transport::ClusterSecret;
 use serde_json::Value;
 
 use super::saved::{self, Saved, Token};
@@ -56,6 +57,9 @@ fn join(args: &JoinArgs) -> Result<(), CliError> {
     });
     let name: Result<atoll_cluster::identity::ClusterName, _> = token.name.parse();
     name.map_err(|error| CliError::Other(error.to_string()))?;
+    if let Some(secret) = &token.secret {
+        ClusterSecret::check(secret).map_err(|error| CliError::Other(error.to_string()))?;
+    }
     let config = config(None, &[])?;
     let saved = Saved {
         enabled: Some(true),
@@ -75,9 +79,15 @@ fn leave(args: &LeaveArgs) -> Result<(), CliError> {
     let config = config(args.config.clone(), &args.listen)?;
     let saved = Saved {
         enabled: Some(false),
+        secret: false,
         ..saved::read(&config.paths.node)
     };
     saved::write(&config.paths.node, &saved, None)?;
+    if let Some(place) = config.cluster.secret_by_hand(&config.paths.node) {
+        output::note(format_args!(
+            "{place} still holds a secret; it is yours to remove."
+        ));
+    }
     match admin_client::post(&config, "/atoll/v1/cluster/leave") {
         Ok(_) => output::note(
             "The running server has left the cluster, and joins none when it is started.",
@@ -89,34 +99,45 @@ fn leave(args: &LeaveArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Prints what another machine needs, with a new secret if there is none or a new one is asked for.
 fn token(args: &TokenArgs) -> Result<(), CliError> {
-    if args.new {
-        let message = "cluster secrets are not built yet: nothing would be protected";
-        return Err(CliError::Other(message.to_owned()));
-    }
-    let mut config = config(args.config.clone(), &[])?;
-    if args.new && !config.cluster.has_secret() {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| CliError::Other(format!("no random numbers: {error}")))?;
-        let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let saved = Saved {
-            secret: true,
-            ..saved::read(&config.paths.node)
-        };
-        saved::write(&config.paths.node, &saved, Some(&secret))?;
-        output::note("A secret was made. It is in force from the next `atoll serve` on.");
-        config = self::config(args.config.clone(), &[])?;
-    }
-    let secret = config.cluster.read_secret()?;
-    if secret.is_none() {
-        output::note("This cluster has no secret: every machine of the network can join it.");
-    }
-    let token = Token {
-        name: config.cluster.name.value.clone(),
-        secret: secret.map(|secret| secret.expose().to_owned()),
+    let config = config(args.config.clone(), &[])?;
+    let node = &config.paths.node;
+    let name = config.cluster.name.value.clone();
+    let kept = config.cluster.read_secret()?;
+    let secret = match kept {
+        Some(secret) if !args.new => secret.expose().to_owned(),
+        _ => {
+            if let Some(place) = config.cluster.secret_by_hand(node) {
+                return Err(CliError::Other(format!(
+                    "the secret comes from {place}: put a new one there"
+                )));
+            }
+            let secret = draw()?;
+            let saved = Saved {
+                enabled: Some(true),
+                name: Some(name.clone()),
+                secret: true,
+                ..saved::read(node)
+            };
+            saved::write(node, &saved, Some(&secret))?;
+            output::note(
+                "A new secret was made. It is in force here from the next `atoll serve` on; machines \
+                 without it are then left out.",
+            );
+            secret
+        }
     };
-    output::line(token.to_text()?)
+    let secret = Some(secret);
+    output::line(Token { name, secret }.to_text()?)
+}
+
+/// 256 random bits.
+fn draw() -> Result<String, CliError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| CliError::Other(format!("no random numbers: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn status(args: &StatusArgs) -> Result<(), CliError> {
@@ -129,7 +150,14 @@ fn status(args: &StatusArgs) -> Result<(), CliError> {
         return output::line("This server is part of no cluster.");
     };
     let me = status["node"].as_str().unwrap_or_default();
-    output::line(format_args!("cluster {name}, seen from {}\n", short(me)))?;
+    let safety = match status["encrypted"].as_bool() {
+        Some(true) => "encrypted; only machines with its secret are let in",
+        _ => "in the clear, open to every machine of the network",
+    };
+    output::line(format_args!(
+        "cluster {name}, seen from {}; {safety}\n",
+        short(me)
+    ))?;
     let members = list(&status["members"]);
     let rows: Vec<Vec<String>> = members.iter().map(|member| node(member, me)).collect();
     let header = [
@@ -155,6 +183,10 @@ fn status(args: &StatusArgs) -> Result<(), CliError> {
     if !serving.is_empty() {
         output::line("")?;
         output::table(&["ANSWERS", "NODE"], &serving)?;
+    }
+    for peer in list(&status["absent"]) {
+        let text = |name: &str| peer[name].as_str().unwrap_or_default().to_owned();
+        output::line(format_args!("\n{}: {}", text("address"), text("problem")))?;
     }
     for pipeline in list(&status["pipelines"]) {
         if let Some(failure) = pipeline["failure"].as_str() {

@@ -76,7 +76,7 @@ pub fn read(node: &Path) -> Saved {
     }
 }
 
-/// Remembers, with a new secret if one is given.
+/// Remembers, with a new secret if one is given. The secret is forgotten if there is to be none.
 pub fn write(node: &Path, saved: &Saved, secret: Option<&str>) -> Result<(), CliError> {
     let fault = |error: std::io::Error| {
         CliError::Other(format!("{} cannot be written: {error}", node.display()))
@@ -85,6 +85,11 @@ pub fn write(node: &Path, saved: &Saved, secret: Option<&str>) -> Result<(), Cli
     if let Some(secret) = secret {
         let mut file = private(&secret_file(node)).map_err(fault)?;
         writeln!(file, "{secret}").map_err(fault)?;
+    } else if !saved.secret {
+        match std::fs::remove_file(secret_file(node)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fault(error)),
+            _ => {}
+        }
     }
     let text = serde_json::to_string_pretty(saved).map_err(|e| CliError::Other(e.to_string()))?;
     std::fs::write(file(node), text).map_err(fault)
@@ -147,5 +152,9 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o077, 0);
         }
+        // What says nothing of a secret keeps none.
+        write(&node, &Saved::default(), None).unwrap();
+        assert!(!secret_file(&node).exists());
+        write(&node, &Saved::default(), None).unwrap();
     }
 }

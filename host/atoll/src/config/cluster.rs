@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atoll_cluster::transport::ClusterSecret;
 use serde::Deserialize;
 
 use super::{Environment, Setting, Source, many, optional, parsed, pick};
@@ -209,19 +210,26 @@ impl ClusterConfig {
     /// The secret, from the environment or the file.
     ///
     /// # Errors
-    /// A file that cannot be read, or a secret too short to be one.
+    /// A file that cannot be read, or a secret that is easily guessed.
     pub fn read_secret(&self) -> Result<Option<Secret>, CliError> {
         let (secret, place) = match (&self.secret, &self.secret_file.value) {
             (Some(secret), _) => (secret.clone(), "ATOLL_CLUSTER_SECRET".to_owned()),
             (None, Some(path)) => (read(path)?, path.display().to_string()),
             (None, None) => return Ok(None),
         };
-        if secret.expose().len() < MIN_SECRET {
-            let reason =
-                format!("the cluster secret in {place} has fewer than {MIN_SECRET} characters");
-            return Err(CliError::Other(reason));
-        }
+        ClusterSecret::check(secret.expose())
+            .map_err(|error| CliError::Other(format!("{place}: {error}")))?;
         Ok(Some(secret))
+    }
+
+    /// Where a secret comes from that somebody set by hand; `None` if there is none or it is the one
+    /// that `atoll cluster join` and `token` keep below `node`.
+    pub fn secret_by_hand(&self, node: &Path) -> Option<String> {
+        if self.secret.is_some() {
+            return Some("ATOLL_CLUSTER_SECRET".to_owned());
+        }
+        let path = self.secret_file.value.as_ref()?;
+        (*path != saved::secret_file(node)).then(|| path.display().to_string())
     }
 
     /// Whether a secret is configured, without reading it.
@@ -234,9 +242,6 @@ impl ClusterConfig {
         self.mode.source != Source::Default
     }
 }
-
-/// A secret shorter than this can be guessed.
-const MIN_SECRET: usize = 16;
 
 /// Longest secret file read.
 const MAX_SECRET: u64 = 4096;

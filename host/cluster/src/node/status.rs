@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Cluster, lock};
 use crate::identity::NodeId;
 use crate::members::{LinkFacts, NodeFacts};
+use crate::transport::Knock;
 use crate::wire;
 
 /// What this node knows.
@@ -14,6 +15,8 @@ pub struct ClusterStatus {
     pub cluster: String,
     /// This node.
     pub node: NodeId,
+    /// Whether everything between nodes is encrypted, and only those with the secret are let in.
+    pub encrypted: bool,
     /// Its version of the wire.
     pub protocol: u8,
     /// Everybody, this node included.
@@ -24,6 +27,17 @@ pub struct ClusterStatus {
     pub answering: usize,
     /// Models that should run.
     pub wanted: Vec<String>,
+    /// Peers that this node was told of and that are not there, while it is alone.
+    pub absent: Vec<AbsentPeer>,
+}
+
+/// A peer that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AbsentPeer {
+    /// Where it should be.
+    pub address: String,
+    /// Why it is not in the cluster, as far as this node can tell.
+    pub problem: String,
 }
 
 /// One member.
@@ -71,6 +85,11 @@ impl Cluster {
             silent_seconds: member.heard.map(|at| at.elapsed().as_secs()),
             facts: member.facts,
         });
+        let absent = |(address, found): (&String, &Knock)| AbsentPeer {
+            address: address.clone(),
+            problem: found.to_string(),
+        };
+        let absent = lock(&self.inner.absent).iter().map(absent).collect();
         let silence = self.inner.options.silence;
         let watched = lock(&self.inner.watched);
         let mut pipelines: Vec<PipelineStatus> = watched
@@ -90,11 +109,13 @@ impl Cluster {
         ClusterStatus {
             cluster: self.name().to_string(),
             node: self.id(),
+            encrypted: self.inner.transport.is_encrypted(),
             protocol: wire::VERSION,
             members: members.collect(),
             pipelines,
             answering: self.inner.sessions.answering(),
             wanted: self.wanted(),
+            absent,
         }
     }
 }

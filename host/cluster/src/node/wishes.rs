@@ -96,7 +96,7 @@ impl Inner {
                 tracing::debug!(%error, "nobody knows which models should run");
             }
             // Nodes that disagree for ever cost one small message a second.
-            tokio::time::sleep(super::FACTS_PERIOD).await;
+            tokio::time::sleep(super::facts::PERIOD).await;
         }
     }
 }

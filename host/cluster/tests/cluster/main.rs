@@ -8,5 +8,6 @@
 mod failures;
 mod nodes;
 mod pipeline;
+mod secret;
 mod support;
 mod wire;

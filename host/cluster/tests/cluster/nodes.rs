@@ -55,12 +55,11 @@ impl StageLoader for Loader {
     }
 }
 
-async fn join(name: &str, peers: &[String], fingerprint: &'static str) -> Cluster {
+/// A node of `network`, patient: a busy test machine is not a dead one.
+pub async fn join_on(name: &str, network: Network, fingerprint: &'static str) -> Cluster {
     let network = Network {
-        peers: peers.to_vec(),
-        // A busy test machine is not a dead one.
         lease: Duration::from_secs(20),
-        ..Network::loopback()
+        ..network
     };
     let name: ClusterName = name.parse().unwrap();
     let mut options = ClusterOptions::new(name, Identity::passing(), network);
@@ -68,6 +67,14 @@ async fn join(name: &str, peers: &[String], fingerprint: &'static str) -> Cluste
     Cluster::join(options, Arc::new(Loader { fingerprint }))
         .await
         .unwrap()
+}
+
+async fn join(name: &str, peers: &[String], fingerprint: &'static str) -> Cluster {
+    let network = Network {
+        peers: peers.to_vec(),
+        ..Network::loopback()
+    };
+    join_on(name, network, fingerprint).await
 }
 
 /// Nodes that each know only the first.
@@ -92,7 +99,7 @@ async fn nodes(name: &str, count: usize) -> Vec<Cluster> {
     nodes
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(
@@ -103,7 +110,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn plan(nodes: &[Cluster]) -> Plan {
+pub fn plan(nodes: &[Cluster]) -> Plan {
     let ranges = ranges(10, nodes.len()).into_iter();
     let stage = |(layers, node): (_, &Cluster)| PlannedStage {
         node: node.id(),
@@ -114,7 +121,7 @@ fn plan(nodes: &[Cluster]) -> Plan {
     }
 }
 
-fn order(plan: Plan) -> PipelineOrder {
+pub fn order(plan: Plan) -> PipelineOrder {
     PipelineOrder {
         model: MODEL.to_owned(),
         fingerprint: "same".to_owned(),
@@ -165,12 +172,12 @@ fn draw(executor: &mut dyn Executor) -> Result<Vec<u32>, ExecutorError> {
     Ok(drawn)
 }
 
-async fn draw_on(mut executor: impl Executor + 'static) -> Result<Vec<u32>, ExecutorError> {
+pub async fn draw_on(mut executor: impl Executor + 'static) -> Result<Vec<u32>, ExecutorError> {
     let drawn = tokio::task::spawn_blocking(move || draw(&mut executor));
     drawn.await.unwrap()
 }
 
-fn ignore() -> Box<dyn FnOnce(ClusterError) + Send> {
+pub fn ignore() -> Box<dyn FnOnce(ClusterError) + Send> {
     Box::new(|_| {})
 }
 
