@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from conftest import Server, until
-from pool import CACHE, LONG, models, ready, roles
+from pool import CACHE, LONG, id_of, models, ready, roles, stages_of
 from test_cluster import chat
 
 SUBNET = "10.213.77"
@@ -133,4 +133,22 @@ def test_a_cut_cable_is_a_lost_machine(hosts, network, who):
     network.cut(victim.number)
     reader.join(60)
     assert end and isinstance(end[0], openai.APIError), end
+    assert chat(client, "two") == expected
+
+
+def test_a_cable_cut_while_nobody_asks_is_repaired_before_somebody_does(hosts, network):
+    running = [host for host in hosts(5) if not getattr(host, "cut", False)]
+    for host in running:
+        until(lambda: len(ready(host)) == len(running), 60, "those that are connected see each other")
+    client, _, stage = roles(running, "two")
+    expected = chat(client, "whole")
+    stage.cut = True
+    gone = id_of(stage)
+    network.cut(stage.number)
+
+    def repaired() -> bool:
+        held = set(stages_of(client, "two").values())
+        return len(held) == 2 and gone not in held
+
+    until(repaired, 60, "the model runs on those that are connected")
     assert chat(client, "two") == expected

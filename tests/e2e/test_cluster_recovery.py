@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from conftest import until
-from pool import LONG, Pool, id_of, stages_of
+from pool import LONG, Pool, id_of, stages_of, status
 from pool import roles as pool_roles
 from test_cluster import QUESTION, chat
 
@@ -41,6 +41,17 @@ def long_stream(node):
     for _ in range(3):
         next(chunks)
     return chunks
+
+
+def no_block_is_kept(nodes):
+    """Nobody asks any more, so the scheduler of the model's pipeline can give all its blocks to the next."""
+    (coordinator,) = [
+        node for node in nodes
+        if any(pipeline["model"] == MODEL and not pipeline["failure"] for pipeline in status(node)["pipelines"])
+    ]
+    blocks = lambda state: coordinator.metric("atoll_engine_kv_blocks", model=MODEL, state=state)
+    assert blocks("total") > 0
+    until(lambda: blocks("available") == blocks("total"), what="every block is free again")
 
 
 def replace(pool, victim):
@@ -83,18 +94,23 @@ def test_a_stream_ends_with_an_error_and_the_next_request_is_answered(pool, expe
     left = [node for node in pool.nodes if node is not victim]
     for node in left:
         until(lambda: set(stages_of(node, MODEL).values()) == {id_of(other) for other in left}, what="only the new plan")
+    no_block_is_kept(left)
     replace(pool, victim)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
-def test_a_loss_while_nobody_asks_is_repaired_before_somebody_does(pool, expected, how):
+@pytest.mark.parametrize("who", ["coordinator", "stage"])
+def test_a_loss_while_nobody_asks_is_repaired_before_somebody_does(pool, expected, who, how):
     client, coordinator, stage = roles(pool)
-    left = {id_of(client), id_of(coordinator)}
-    stage.process.send_signal(how)
+    victim = {"coordinator": coordinator, "stage": stage}[who]
+    left = [node for node in pool.nodes if node is not victim]
+    victim.process.send_signal(how)
     # Nobody asks for the model: that it should run is enough.
-    until(lambda: set(stages_of(coordinator, MODEL).values()) == left, 60, "the model runs on those that are left")
+    ids = {id_of(node) for node in left}
+    until(lambda: set(stages_of(client, MODEL).values()) == ids, 60, "the model runs on those that are left")
     assert chat(client, MODEL) == expected
-    replace(pool, stage)
+    no_block_is_kept(left)
+    replace(pool, victim)
 
 
 def test_a_model_that_fits_no_more_is_an_honest_503_until_a_host_comes_back(expected):

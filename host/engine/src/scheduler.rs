@@ -19,8 +19,8 @@
 //! waits for the token it feeds.
 //!
 //! On a pipeline of several stages one step can only keep one stage busy. There a step takes its
-//! share of the running sequences (all of them, divided by the stages, rounded up) and prompts are
-//! always cut into chunks. The shares of all steps together hold every running sequence, so a row
+//! share of the running sequences (all of them, divided by the stages, rounded up), the same of the
+//! prompts being computed, and prompts are always cut into chunks. The shares of all steps together hold every running sequence, so a row
 //! that finds its step full has a place in a later one, and none starves.
 //!
 //! # Memory

@@ -159,7 +159,7 @@ async fn hop() {
 /// Tokens a second of 16 streams through an engine on so many stages.
 async fn throughput(nodes: &[Cluster], stages: usize) -> f64 {
     const STREAMS: u64 = 16;
-    const TOKENS: u32 = 64;
+    const TOKENS: u32 = 128;
     let executor = start(nodes, stages).await;
     let options = EngineOptions::default();
     let engine = Engine::with_text(Arc::new(FakeText::new()), Box::new(executor), options).unwrap();

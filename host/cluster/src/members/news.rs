@@ -12,7 +12,7 @@ const MEMORY: u64 = 64;
 const MEASURED: f64 = 0.25;
 
 /// Seconds of round trip that make no difference, whatever part of the whole they are.
-const ROUND_TRIP: f64 = 200e-6;
+const ROUND_TRIP: f64 = 500e-6;
 
 impl NodeFacts {
     /// Whether these facts differ from `told` by enough to be told: anything a person or a node decided
@@ -93,7 +93,7 @@ mod tests {
         // A way so short that its measurement is mostly waking up.
         let (mut now, mut told) = (now, told);
         now.links[0].facts.round_trip = Some(100e-6);
-        told.links[0].facts.round_trip = Some(250e-6);
+        told.links[0].facts.round_trip = Some(550e-6);
         assert!(!now.is_news(&told));
     }
 

@@ -119,6 +119,10 @@ impl Network {
             // way in or out without TLS.
             ("transport/link/protocols", text(&[self.protocol()])),
             ("transport/link/tx/lease", lease.to_string()),
+            // Signs of life within a lease when there is nothing else to say. They are most of what an
+            // idle cluster sends, nearly all of it headers, and leave as much room for one that is late
+            // as pipelines do.
+            ("transport/link/tx/keep_alive", "2".to_owned()),
             // Someone who takes nothing for that long is cut off; nobody waits longer to be heard.
             (
                 "transport/link/tx/queue/congestion_control/block/wait_before_close",

@@ -149,6 +149,16 @@ impl Scheduler {
         self.running.len().div_ceil(self.config.stages)
     }
 
+    /// Most prompts of one step: an equal part, for each stage, of those being computed. Many short ones
+    /// in one step would keep one stage busy while the others have nothing.
+    fn prompt_share(&self) -> usize {
+        let computing = self.running.values().filter(|id| {
+            let sequence = self.sequences.get(id);
+            sequence.is_some_and(|s| self.target(s).saturating_sub(s.computed) > 1)
+        });
+        computing.count().div_ceil(self.config.stages).max(1)
+    }
+
     /// One row for each sequence that lacks a single token, oldest first, up to this step's share.
     fn plan_decodes(&mut self, plan: &mut Plan) {
         let decodes: Vec<SequenceId> = self
@@ -177,7 +187,8 @@ impl Scheduler {
         if streaming || self.config.stages > 1 {
             budget = budget.min(self.config.prefill_chunk.max(1));
         }
-        let rows = self.config.max_rows.saturating_sub(plan.rows.len());
+        let mut rows = self.config.max_rows.saturating_sub(plan.rows.len());
+        let prompts = self.prompt_share();
         // Sequences admitted just now may lack a single token too.
         let mut decodes = self.share().saturating_sub(plan.rows.len());
         let waiting: Vec<(SequenceId, usize)> = self
@@ -195,6 +206,10 @@ impl Scheduler {
                 _ => true,
             })
             .collect();
+        if self.config.stages > 1 {
+            let single = waiting.iter().filter(|&&(_, ready)| ready == 1).count();
+            rows = rows.min(prompts + single);
+        }
         for (id, tokens) in share(&waiting, budget, rows) {
             let count = self.aligned(id, tokens);
             // Blocks for known tokens were given at admission; only a copy-on-write can fail here.

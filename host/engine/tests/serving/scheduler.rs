@@ -304,8 +304,10 @@ fn a_pipeline_gets_a_step_for_each_stage() {
     for (id, prompt) in (0..).zip(&prompts) {
         assert_eq!(rig.output(id, 0), alone(prompt, id, 12, &[]));
     }
-    // Ten sequences over four stages: three rows at most, and at most the prompts' steps have fewer
-    // than the last group's one.
+    // Ten sequences over four stages: three rows at most, prompts no more than tokens, and at most the
+    // prompts' steps have fewer than the last group's one.
+    let all: Vec<usize> = rig.steps.iter().map(|step| step.rows.len()).collect();
+    assert!(all.iter().all(|&rows| rows <= 3), "{all:?}");
     let decodes = rig.steps.iter().filter(|s| s.rows[0].tokens.len() == 1);
     let sizes: Vec<usize> = decodes.map(|step| step.rows.len()).collect();
     assert!(sizes.iter().all(|&rows| rows <= 3), "{sizes:?}");
