@@ -21,7 +21,10 @@ fn the_pages_say_what_the_contract_says() {
             .build()
             .generate(&mut resolve, world, &mut files)
             .unwrap();
-        let (_, page) = files.iter().find(|(file, _)| file.ends_with(".md")).unwrap();
+        let (_, page) = files
+            .iter()
+            .find(|(file, _)| file.ends_with(".md"))
+            .unwrap();
         let path = root.join(format!("docs/plugins/wit/{name}.md"));
         if std::env::var_os("UPDATE_FIXTURES").is_some() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
