@@ -211,6 +211,27 @@ fn nothing_to_embed_loads_the_model() {
 }
 
 #[test]
+fn any_whole_number_is_a_seed() {
+    for (seed, read) in [
+        (
+            json!(5_577_006_791_947_779_410_i64),
+            Some(5_577_006_791_947_779_410),
+        ),
+        (json!(40.0), Some(40)),
+        (json!(-2), Some(u64::MAX - 1)),
+        (json!(-1), None),
+    ] {
+        let body = json!({"model": "m", "prompt": "x", "options": {"seed": seed}});
+        let Operation::Generate(request) =
+            exchange("POST", "/api/generate", &body).decode().unwrap()
+        else {
+            panic!("{seed}")
+        };
+        assert_eq!(request.sampling.seed, read);
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_in_ollamas_words() {
     for (path, body, said) in [
         ("/api/chat", Value::Null, "missing request body"),
