@@ -319,11 +319,13 @@ impl Cluster {
         request: Vec<u8>,
     ) -> Result<BoxStream<'static, Result<Vec<u8>, ClusterError>>, ClusterError> {
         let silence = self.inner.options.silence;
-        let answer = self.inner.sessions.ask(node, request, silence).await?;
         let inner = Arc::clone(&self.inner);
+        let suspect = move || lock(&inner.members).suspect(node, Instant::now());
+        let asked = self.inner.sessions.ask(node, request, silence).await;
+        let answer = asked.inspect_err(|_| suspect())?;
         let watched = answer.inspect(move |part| {
             if part.is_err() {
-                lock(&inner.members).suspect(node, Instant::now());
+                suspect();
             }
         });
         Ok(watched.boxed())

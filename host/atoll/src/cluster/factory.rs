@@ -175,11 +175,13 @@ impl ClusterFactory {
         }
     }
 
+    /// Whether it ran until a moment ago, as far as anybody knows: placed from here, or by a node that
+    /// may be the one that was lost.
     fn was_placed(&self, name: &str) -> bool {
+        let wanted = || self.cluster.wanted().iter().any(|wanted| wanted == name);
         let placements = self.placements.lock();
-        placements
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(name)
+        let placements = placements.unwrap_or_else(PoisonError::into_inner);
+        placements.contains_key(name) || wanted()
     }
 
     async fn load_over_nodes(&self, name: &str) -> Result<Engine, EngineError> {

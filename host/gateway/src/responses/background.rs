@@ -19,7 +19,7 @@ use crate::filters::Chain;
 use crate::gateway::Gateway;
 use crate::metrics::{Outcome, Watch};
 use crate::response;
-use crate::source::Feed;
+use crate::feed::Feed;
 
 /// An answer under way.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl Job {
             let filtered = match self.chain.on_events(events.clone()).await {
                 Ok(filtered) => filtered,
                 Err(refused) => {
-                    self.feed = Feed::Ended;
+                    self.feed = Feed::ended();
                     let error = refused.into_error();
                     self.watch.outcome(Outcome::Failed(error.kind.clone()));
                     let last = [Event::Failed(error)];
