@@ -136,9 +136,7 @@ fn is_terminal(event: &Event) -> bool {
 }
 
 /// The first part of an answer, which for everything but events is the only one.
-async fn first(
-    parts: &mut BoxStream<'static, Result<Vec<u8>, Error>>,
-) -> Result<Told, Stopped> {
+async fn first(parts: &mut BoxStream<'static, Result<Vec<u8>, Error>>) -> Result<Told, Stopped> {
     let part = parts.next().await.ok_or_else(broken)?;
     match decode(&part.map_err(Stopped::Lost)?)? {
         Told::Failed(error) => Err(error.into()),

@@ -64,7 +64,7 @@ mod socket;
 mod source;
 mod stream;
 
-mod audit;
+pub mod audit;
 pub mod cluster;
 pub mod forward;
 pub mod keys;

@@ -64,5 +64,8 @@ where
 /// Says in the log that a request is begun again.
 pub(crate) fn again(lost: &Error) {
     let reason = lost.message.as_str();
-    tracing::info!(reason, "nothing was answered yet: the request is begun again");
+    tracing::info!(
+        reason,
+        "nothing was answered yet: the request is begun again"
+    );
 }

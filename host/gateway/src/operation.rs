@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atoll_plugin_runtime::types::{
-    Error, ErrorKind, GenerateRequest, HttpResponse, ModelInfo, Operation,
-    OperationResult,
+    Error, ErrorKind, GenerateRequest, HttpResponse, ModelInfo, Operation, OperationResult,
 };
 use axum::response::Response;
 use tokio::time::timeout;

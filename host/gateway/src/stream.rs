@@ -23,13 +23,13 @@ use tracing::Instrument as _;
 
 use crate::exchange::Conversation;
 use crate::failure::{self, Failure};
+use crate::feed::Feed;
 use crate::filters::Chain;
 use crate::gateway::{Gateway, fail};
 use crate::metrics::{Outcome, Watch};
 use crate::options::Limits;
 use crate::response;
 use crate::responses::recorder::Recorder;
-use crate::feed::Feed;
 
 /// Everything that works on one answer.
 pub(crate) struct Answer {

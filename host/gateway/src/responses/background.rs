@@ -15,11 +15,11 @@ use super::Responses;
 use super::follow::{Follower, Log};
 use super::recorder::{Recorder, is_terminal};
 use crate::failure;
+use crate::feed::Feed;
 use crate::filters::Chain;
 use crate::gateway::Gateway;
 use crate::metrics::{Outcome, Watch};
 use crate::response;
-use crate::feed::Feed;
 
 /// An answer under way.
 #[derive(Clone)]

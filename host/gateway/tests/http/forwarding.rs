@@ -132,8 +132,7 @@ async fn a_host_that_is_lost_before_the_first_word_costs_nothing() {
 async fn a_stream_that_was_announced_and_lost_is_announced_once() {
     let mut server = start_with(lost(2, 1)).await;
     let messages = json!([{ "role": "user", "content": "Hello" }]);
-    let body =
-        json!({ "model": MODEL, "max_tokens": 9, "stream": true, "messages": messages });
+    let body = json!({ "model": MODEL, "max_tokens": 9, "stream": true, "messages": messages });
     let answer = send(server.address, post("/v1/messages", &body));
     let (answer, ()) = tokio::join!(answer, async {
         let first = server.script.next().await;
