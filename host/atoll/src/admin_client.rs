@@ -61,6 +61,12 @@ fn ask(config: &Config, method: &str, path: &str) -> Result<Value, CliError> {
     }
 }
 
+/// Whether a server answers there and is ready.
+pub fn ready(address: SocketAddr) -> bool {
+    let answer = exchange(reachable(address), "GET", "/readyz", None);
+    answer.is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
+}
+
 fn exchange(
     address: SocketAddr,
     method: &str,

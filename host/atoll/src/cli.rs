@@ -20,6 +20,7 @@ pub use self::plugin::{
     AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NameArgs, NewArgs,
     PluginCommand, PluginTestArgs, UpdateArgs, WorldArg,
 };
+use crate::executor::ExecutorChoice;
 use crate::units::{Bytes, Span};
 
 /// Serves language models on machines you own.
@@ -157,6 +158,9 @@ Examples:
 
     /// Show the effective configuration, and where each value comes from
     Config(ConfigArgs),
+
+    /// Look at this machine: what was found, what was chosen and why, and what is wrong
+    Doctor(DoctorArgs),
 }
 
 /// Options that several commands share.
@@ -177,6 +181,10 @@ pub struct CommonArgs {
     /// Processor threads for a model [env: ATOLL_THREADS; default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub threads: Option<u32>,
+
+    /// What runs models [env: ATOLL_EXECUTOR; default: auto]
+    #[arg(long, value_name = "NAME")]
+    pub executor: Option<ExecutorChoice>,
 
     /// Memory for each loaded model's conversations, such as 512MiB or 4GiB [env: ATOLL_KV_MEMORY]
     #[arg(long, value_name = "SIZE")]
@@ -404,6 +412,18 @@ pub struct BenchArgs {
 /// Options of `config`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConfigArgs {
+    /// Options as `serve` takes them, to see what they would change.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DoctorArgs {
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+
     /// Options as `serve` takes them, to see what they would change.
     #[command(flatten)]
     pub serve: ServeArgs,

@@ -47,13 +47,39 @@ pub fn catalog(config: &Config) -> ModelCatalog {
 }
 
 /// The models, loaded when asked for.
-pub fn models(config: &Config) -> PoolModels {
-    pooled(Arc::new(catalog(config)))
+///
+/// # Errors
+/// The executor that was asked for is not there.
+pub fn models(config: &Config) -> Result<PoolModels, CliError> {
+    let catalog = Arc::new(catalog(config));
+    select_executor(&catalog)?;
+    Ok(pooled(catalog))
+}
+
+/// Decides now what runs models: the answer should not come with the first request.
+fn select_executor(catalog: &ModelCatalog) -> Result<(), CliError> {
+    let selection = catalog
+        .executor()
+        .map_err(|error| CliError::Executor(error.clone()))?;
+    let executor = selection.runner.name();
+    tracing::info!(executor, reason = selection.reason, "executor chosen");
+    Ok(())
 }
 
 fn pooled(catalog: Arc<ModelCatalog>) -> PoolModels {
-    let pool = ModelPool::new(Arc::clone(&catalog) as _, PoolOptions::default());
+    let pool = ModelPool::new(Arc::clone(&catalog) as _, pool_options(&catalog));
     PoolModels::new(pool, catalog)
+}
+
+/// A device with a memory of its own holds no more models than fit.
+fn pool_options(catalog: &ModelCatalog) -> PoolOptions {
+    let selection = catalog.executor();
+    PoolOptions {
+        memory_budget: selection
+            .ok()
+            .and_then(|selection| selection.runner.memory()),
+        ..PoolOptions::default()
+    }
 }
 
 /// Everything `serve` runs.
@@ -75,6 +101,7 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     });
     let scheduling = Arc::clone(&strategies.scheduling);
     let catalog = Arc::new(catalog(config).scheduled_by(scheduling));
+    select_executor(&catalog)?;
     let keys = Arc::new(KeyRing::open(&config.keys.value)?);
     let has_keys = !config.key_file().read()?.is_empty();
     let Host {
@@ -156,7 +183,7 @@ async fn host(
     let factory = ClusterFactory::new(&joined, Arc::clone(catalog), settings, placement);
     let factory = strategies.factory.get_or_init(|| Arc::new(factory));
     let factory = Arc::clone(factory);
-    let pool = ModelPool::new(Arc::clone(&factory) as _, PoolOptions::default());
+    let pool = ModelPool::new(Arc::clone(&factory) as _, pool_options(catalog));
     let models = PoolModels::new(pool, Arc::clone(catalog) as _);
     let shared = ClusterModels::new(models.clone(), &joined, Arc::clone(&factory));
     Ok(Host {

@@ -20,6 +20,7 @@ use atoll_gateway::audit::AuditFileOptions;
 use atoll_gateway::keys::{KeyFile, KeyRecord};
 use atoll_gateway::{Access, Limits, OnFault};
 use atoll_hub::HubOptions;
+use clap::ValueEnum as _;
 use serde::Deserialize;
 
 use self::cluster::ClusterFile;
@@ -31,6 +32,7 @@ pub use self::strategies::{
 };
 use crate::cli::{CommonArgs, ServeArgs};
 use crate::error::CliError;
+use crate::executor::ExecutorChoice;
 use crate::paths::Paths;
 use crate::units::Bytes;
 
@@ -54,6 +56,7 @@ struct File {
     pinned_plugins_only: bool,
     plugin_compile_seconds: Option<NonZeroU32>,
     threads: Option<u32>,
+    executor: Option<ExecutorChoice>,
     kv_memory: Option<Bytes>,
     allowed_origins: Option<Vec<String>>,
     allowed_hosts: Option<Vec<String>>,
@@ -214,6 +217,8 @@ pub struct Config {
     pub plugin_compile_seconds: Option<NonZeroU32>,
     /// Threads per model; `None` means all cores.
     pub threads: Setting<Option<u32>>,
+    /// What runs models.
+    pub executor: Setting<ExecutorChoice>,
     /// KV memory per model; `None` leaves it to the executor.
     pub kv_memory: Setting<Option<Bytes>>,
     /// Browser origins.
@@ -338,6 +343,14 @@ impl Config {
                     text.parse().ok().filter(|&count| count > 0)
                 })?,
                 file.threads,
+            ),
+            executor: pick(
+                common.executor,
+                parsed(env, "ATOLL_EXECUTOR", |text| {
+                    ExecutorChoice::from_str(text, false).ok()
+                })?,
+                file.executor,
+                ExecutorChoice::default(),
             ),
             kv_memory: optional(
                 common.kv_memory,

@@ -21,6 +21,9 @@ pub enum CliError {
         /// The system's words.
         reason: String,
     },
+    /// The executor that was asked for is not there.
+    #[error("--executor mlx: {0}")]
+    Executor(atoll_executor_mlx::Unavailable),
     /// The configuration file has a mistake.
     #[error("the configuration file {path} has a mistake:\n{reason}", path = .path.display())]
     Config {

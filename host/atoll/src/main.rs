@@ -7,8 +7,10 @@ mod cli;
 mod cluster;
 mod compose;
 mod config;
+mod doctor;
 mod embedded;
 mod error;
+mod executor;
 mod keys;
 mod logging;
 mod models;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::command(&args),
         Command::Bench(args) => bench::command(&args),
         Command::Config(args) => show::command(&args),
+        Command::Doctor(args) => doctor::command(&args),
     };
     match result {
         Ok(()) | Err(CliError::ReaderGone) => ExitCode::SUCCESS,

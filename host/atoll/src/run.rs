@@ -33,7 +33,7 @@ pub fn command(args: &RunArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
     let runtime = compose::runtime()?;
     let prompt = prompt(args)?;
-    let models = compose::models(&config);
+    let models = compose::models(&config)?;
     let result = {
         let name = model_name(args, &models.names())?;
         let engine = runtime.block_on(models.engine(&name))?;

@@ -51,6 +51,11 @@ pub fn command(args: &ConfigArgs) -> Result<(), CliError> {
             &config.threads,
         ),
         row(
+            "executor",
+            config.executor.value.to_string(),
+            &config.executor,
+        ),
+        row(
             "kv_memory",
             or(
                 config.kv_memory.value.map(|bytes| bytes.to_string()),

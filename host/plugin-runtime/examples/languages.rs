@@ -10,29 +10,16 @@
 //! own route. Medians on one thread; run it on an idle machine.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use atoll_plugin_runtime::{
-    Dialect, Filter, Grant, LoadPolicy, LoadedPlugin, PluginError, PluginRuntime, PluginSource,
-    RuntimeOptions, types,
+    Dialect, Filter, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource, RuntimeOptions,
+    types,
 };
-
-#[derive(Debug, thiserror::Error)]
-enum BenchError {
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error("the plugin answered: {0}")]
-    Answer(String),
-}
-
-impl From<types::Error> for BenchError {
-    fn from(error: types::Error) -> Self {
-        Self::Answer(error.message)
-    }
-}
+use common::{BenchError, context, item_started, resident, started, text};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BenchError> {
@@ -175,13 +162,13 @@ async fn of_filter(filter: &Filter) -> Result<Costs, BenchError> {
     let (mut instantiate, mut first) = (Vec::new(), Vec::new());
     for _ in 0..FRESH {
         let began = Instant::now();
-        let mut session = filter.open(context()).await??;
+        let mut session = filter.open(context("bench")).await??;
         instantiate.push(began.elapsed());
         let began = Instant::now();
         session.on_request(&operation).await??;
         first.push(began.elapsed());
     }
-    let mut session = filter.open(context()).await??;
+    let mut session = filter.open(context("bench")).await??;
     let call = timed(CALLS, async || {
         session.on_request(&operation).await??;
         Ok(())
@@ -196,7 +183,7 @@ async fn of_filter(filter: &Filter) -> Result<Costs, BenchError> {
     let before = resident();
     let mut open = Vec::new();
     for _ in 0..OPEN {
-        let mut session = filter.open(context()).await??;
+        let mut session = filter.open(context("bench")).await??;
         session.on_request(&operation).await??;
         open.push(session);
     }
@@ -230,72 +217,15 @@ fn median(mut times: Vec<Duration>) -> f64 {
         .map_or(0.0, Duration::as_secs_f64)
 }
 
-/// KiB of this process in memory, where the system says (Linux).
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or(0)
-}
-
 /// A request of that route which the templates and the examples all understand.
 fn request(method: &str, path: &str) -> types::HttpRequest {
     let body = r#"{"model":"atoll-demo","stream":true,"messages":[{"role":"user","content":"Hello, how are you today?"}],"contents":[{"parts":[{"text":"Hello, how are you today?"}]}]}"#;
     let param = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     types::HttpRequest {
-        id: "bench".into(),
-        method: method.into(),
-        path: path.into(),
         path_params: vec![
             param("model", "atoll-demo"),
             param("target", "atoll-demo:streamGenerateContent"),
         ],
-        query: vec![],
-        headers: vec![types::Header {
-            name: "content-type".into(),
-            value: "application/json".into(),
-        }],
-        body: body.as_bytes().to_vec(),
-        received_at: 0,
-        ext: None,
+        ..common::request(method, path, body)
     }
-}
-
-fn context() -> types::FilterContext {
-    types::FilterContext {
-        request_id: "bench".into(),
-        dialect: "openai".into(),
-        model: "atoll-demo".into(),
-        key_name: None,
-        conversation: None,
-        ext: None,
-    }
-}
-
-fn started() -> types::Event {
-    types::Event::Started(types::Started {
-        response_id: "bench".into(),
-        created_at: 0,
-        model: "atoll-demo".into(),
-        prompt_tokens: 8,
-        cached_tokens: 0,
-        fingerprint: None,
-    })
-}
-
-fn item_started() -> types::Event {
-    types::Event::ItemStarted(types::Item {
-        choice: 0,
-        index: 0,
-        kind: types::ItemKind::Message,
-    })
-}
-
-fn text(text: &str) -> types::Event {
-    types::Event::TextDelta(types::Delta {
-        choice: 0,
-        item: 0,
-        text: text.into(),
-        tokens: vec![],
-    })
 }

@@ -10,31 +10,18 @@
 //! that all hold two filters and a dialect open until the last of them has begun.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atoll_plugin_runtime::{
-    BreakerOptions, Dialect, Filter, Grant, LoadPolicy, LoadedPlugin, PluginError, PluginRuntime,
-    PluginSource, RuntimeOptions, types,
+    BreakerOptions, Dialect, Filter, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource,
+    RuntimeOptions, types,
 };
+use common::{BenchError, context, item_started, request, resident, started, text};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-
-#[derive(Debug, thiserror::Error)]
-enum BenchError {
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    #[error(transparent)]
-    Task(#[from] tokio::task::JoinError),
-    #[error("the plugin answered: {0}")]
-    Answer(String),
-}
-
-impl From<types::Error> for BenchError {
-    fn from(error: types::Error) -> Self {
-        Self::Answer(error.message)
-    }
-}
 
 /// Requests in one round of the neighbour.
 const REQUESTS: usize = 300;
@@ -90,7 +77,14 @@ async fn beside_a_hostile_plugin() -> Result<(), BenchError> {
 /// One hostile request after the other, for as long as it is polled.
 async fn misbehave(dialect: Arc<Dialect>, misdeed: &'static str) {
     loop {
-        if let Ok(mut exchange) = dialect.open(request(&format!("encode:{misdeed}"))).await {
+        if let Ok(mut exchange) = dialect
+            .open(request(
+                "POST",
+                "/v1/chat/completions",
+                &format!("encode:{misdeed}"),
+            ))
+            .await
+        {
             // Its faults are the point.
             let _ = exchange.encode(&[text("x")]).await;
         }
@@ -102,7 +96,9 @@ async fn requests(dialect: &Dialect) -> Result<Vec<Duration>, BenchError> {
     let mut times = Vec::new();
     for _ in 0..REQUESTS {
         let began = Instant::now();
-        let mut exchange = dialect.open(request(CHAT)).await?;
+        let mut exchange = dialect
+            .open(request("POST", "/v1/chat/completions", CHAT))
+            .await?;
         exchange.decode().await??;
         exchange.head().await?;
         exchange.encode(&[started(), item_started()]).await??;
@@ -181,11 +177,13 @@ async fn through(
     everybody: Arc<Barrier>,
 ) -> Result<Times, BenchError> {
     let began = Instant::now();
-    let mut exchange = dialect.open(request(CHAT)).await?;
+    let mut exchange = dialect
+        .open(request("POST", "/v1/chat/completions", CHAT))
+        .await?;
     let mut operation = exchange.decode().await??;
     let mut sessions = Vec::new();
     for filter in chain {
-        let mut session = filter.open(context()).await??;
+        let mut session = filter.open(context("bench")).await??;
         if filter.sees_requests()
             && let types::Verdict::Replace(other) = session.on_request(&operation).await??
         {
@@ -267,68 +265,4 @@ fn print(name: &str, mut times: Vec<Duration>) {
     );
 }
 
-/// KiB of this process in memory, where the system says (Linux).
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or(0)
-}
-
 const CHAT: &str = r#"{"model":"atoll-demo","stream":true,"messages":[{"role":"user","content":"Hello, my mail is alice.martin@example.com"}]}"#;
-
-fn request(body: &str) -> types::HttpRequest {
-    types::HttpRequest {
-        id: "bench".into(),
-        method: "POST".into(),
-        path: "/v1/chat/completions".into(),
-        path_params: vec![],
-        query: vec![],
-        headers: vec![types::Header {
-            name: "content-type".into(),
-            value: "application/json".into(),
-        }],
-        body: body.as_bytes().to_vec(),
-        received_at: 0,
-        ext: None,
-    }
-}
-
-fn context() -> types::FilterContext {
-    types::FilterContext {
-        request_id: "bench".into(),
-        dialect: "openai".into(),
-        model: "atoll-demo".into(),
-        key_name: None,
-        conversation: None,
-        ext: None,
-    }
-}
-
-fn started() -> types::Event {
-    types::Event::Started(types::Started {
-        response_id: "bench".into(),
-        created_at: 0,
-        model: "atoll-demo".into(),
-        prompt_tokens: 8,
-        cached_tokens: 0,
-        fingerprint: None,
-    })
-}
-
-fn item_started() -> types::Event {
-    types::Event::ItemStarted(types::Item {
-        choice: 0,
-        index: 0,
-        kind: types::ItemKind::Message,
-    })
-}
-
-fn text(text: &str) -> types::Event {
-    types::Event::TextDelta(types::Delta {
-        choice: 0,
-        item: 0,
-        text: text.into(),
-        tokens: vec![],
-    })
-}

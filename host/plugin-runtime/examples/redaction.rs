@@ -9,27 +9,15 @@
 //! thread; run it on an idle machine.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atoll_plugin_runtime::{
-    Filter, Grant, LoadPolicy, LoadedPlugin, PluginError, PluginRuntime, PluginSource,
-    RuntimeOptions, types,
+    Filter, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource, RuntimeOptions, types,
 };
-
-#[derive(Debug, thiserror::Error)]
-enum BenchError {
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    #[error("the plugin answered: {0}")]
-    Answer(String),
-}
-
-impl From<types::Error> for BenchError {
-    fn from(error: types::Error) -> Self {
-        Self::Answer(error.message)
-    }
-}
+use common::{BenchError, context, item_started};
 
 /// Chat with an address and a card every 290 bytes.
 const CARDS: &str = "Hello team, I wanted to follow up on the invoice that we discussed last week, because \
@@ -127,16 +115,8 @@ async fn one(
         keep_alive: None,
         ext: None,
     });
-    let context = types::FilterContext {
-        request_id: format!("bench-{round}"),
-        dialect: "bench".into(),
-        model: "m".into(),
-        key_name: None,
-        conversation: None,
-        ext: None,
-    };
     let began = Instant::now();
-    let mut session = filter.open(context).await??;
+    let mut session = filter.open(context(&format!("bench-{round}"))).await??;
     let opened = Instant::now();
     let verdict = session.on_request(&operation).await??;
     let requested = Instant::now();
@@ -153,20 +133,10 @@ async fn one(
     let Some(types::CompletionInput::Text(masked)) = masked.inputs.first() else {
         return Err(BenchError::Answer("the text is gone".to_owned()));
     };
-    let item = types::Event::ItemStarted(types::Item {
-        choice: 0,
-        index: 0,
-        kind: types::ItemKind::Message,
-    });
-    session.on_events(vec![item]).await??;
+    session.on_events(vec![item_started()]).await??;
     let pieces: Vec<char> = masked.chars().take(2048).collect();
     for piece in pieces.chunks(4) {
-        let delta = types::Event::TextDelta(types::Delta {
-            choice: 0,
-            item: 0,
-            text: piece.iter().collect(),
-            tokens: vec![],
-        });
+        let delta = common::text(&piece.iter().collect::<String>());
         let began = Instant::now();
         session.on_events(vec![delta]).await??;
         times.events.push(began.elapsed());

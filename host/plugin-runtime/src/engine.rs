@@ -23,11 +23,13 @@ pub(crate) struct EngineSetup {
     pub pooled: bool,
 }
 
+/// Below this a pool is not worth having: it is not halved any further.
+const SMALLEST_POOL: u32 = 32;
+
 /// Sets the engine up, with a pool if the system allows one.
 pub(crate) fn build(options: &RuntimeOptions) -> Result<EngineSetup, PluginError> {
     let mut count = options.max_instances.max(1);
-    // 256, 128, 64, 32: below that a pool is not worth having smaller.
-    for _ in 0..4 {
+    loop {
         let mut config = base_config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, count)));
         match Engine::new(&config) {
@@ -40,8 +42,11 @@ pub(crate) fn build(options: &RuntimeOptions) -> Result<EngineSetup, PluginError
             }
             Err(error) => {
                 tracing::warn!(instances = count, error = %error, "no address space for the instance pool; trying a smaller one");
-                count = (count / 2).max(1);
+                count /= 2;
             }
+        }
+        if count < SMALLEST_POOL {
+            break;
         }
     }
     let mut config = base_config();

@@ -32,8 +32,9 @@ pub struct RuntimeOptions {
     pub compile: CompileLimits,
     /// Instances alive at once over all plugins. A request holds one for its dialect and one for each
     /// filter, for as long as its stream lasts. Each reserves about 4 GiB of *address space* (not
-    /// memory), so 256 take 1 TiB of the 128 TiB a 64-bit process has; where the system refuses
-    /// that, the runtime halves the pool and at last does without it.
+    /// memory), so 3,072 take 15 TiB of the 128 TiB a 64-bit process has and leave room for a thousand
+    /// requests through two filters; where the system refuses that, the runtime halves the pool and
+    /// at last does without it.
     pub max_instances: u32,
     /// Instances alive at once of one plugin: leaves room for the others when one gets stuck.
     pub max_instances_per_plugin: u32,
@@ -182,8 +183,8 @@ impl Default for RuntimeOptions {
             compiler: None,
             compile: CompileLimits::default(),
             max_component_bytes: 32 * MIB,
-            max_instances: 256,
-            max_instances_per_plugin: 192,
+            max_instances: 3072,
+            max_instances_per_plugin: 2048,
             total_memory_bytes: 4096 * MIB,
             plugin_memory_bytes: 2048 * MIB,
             instance: InstanceLimits {

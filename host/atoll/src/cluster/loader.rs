@@ -14,6 +14,7 @@ use atoll_gateway::pool::PoolModels;
 use super::probe::Probe;
 use crate::compose::ModelCatalog;
 use crate::config::Config;
+use crate::executor::Runner;
 
 /// See the [module documentation](self).
 pub struct FolderLoader {
@@ -29,12 +30,23 @@ pub struct FolderLoader {
 
 impl FolderLoader {
     pub fn new(config: &Config, catalog: Arc<ModelCatalog>) -> Self {
+        let selection = catalog.executor();
+        let runner = selection.ok().map(|selection| &selection.runner);
+        // Only the native kernels are measured.
+        let probe = match runner {
+            Some(Runner::Mlx(_)) => Probe::none(),
+            Some(Runner::Cpu) | None => Probe::start(config),
+        };
+        let limit = match config.cluster.memory {
+            Some(bytes) => Some(bytes.0),
+            None => runner.and_then(Runner::memory),
+        };
         Self {
             catalog,
-            limit: config.cluster.memory.map(|bytes| bytes.0),
+            limit,
             bytes: Mutex::default(),
             pool: OnceLock::new(),
-            probe: Probe::start(config),
+            probe,
         }
     }
 
@@ -98,16 +110,17 @@ impl StageLoader for FolderLoader {
     }
 
     fn load(&self, order: &StageOrder) -> Result<Box<dyn StageExecutor>, String> {
-        let stage = self.catalog.load_stage(order)?;
-        Ok(Box::new(stage))
+        self.catalog.load_stage(order)
     }
 }
 
 impl FolderLoader {
     fn executor(&self) -> ExecutorFacts {
         let rates = self.probe.rates().unwrap_or_default();
+        let selection = self.catalog.executor();
+        let runner = selection.ok().map(|selection| &selection.runner);
         ExecutorFacts {
-            name: "cpu".to_owned(),
+            name: runner.map_or("cpu", Runner::name).to_owned(),
             bytes_per_second: rates.bytes_per_second,
             multiply_adds_per_second: rates.multiply_adds_per_second,
         }

@@ -37,11 +37,16 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Rates that will never be known.
+    pub fn none() -> Self {
+        Self {
+            rates: Arc::new(OnceLock::new()),
+        }
+    }
+
     /// Reads what was measured before, or begins to measure.
     pub fn start(config: &Config) -> Self {
-        let probe = Self {
-            rates: Arc::new(OnceLock::new()),
-        };
+        let probe = Self::none();
         if !config.cluster.probe {
             return probe;
         }

@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use atoll_cluster::plan::Needs;
 use atoll_cluster::wire::call::StageOrder;
 use atoll_engine::engine::{Engine, EngineError, EngineFactory, EngineOptions};
+use atoll_engine::executor::StageExecutor;
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
 use atoll_engine::scheduler::{FirstComeFirstServed, QueuePolicy};
 use atoll_engine::store::{
     Abilities, EmbeddedModel, ModelFolder, ModelStore, StoreError, TextModel,
 };
-use atoll_executor_cpu::{CpuExecutor, CpuOptions, CpuStage, KvMemory, LoadError};
+use atoll_executor_mlx::Unavailable;
 use atoll_gateway::models::{EngineFacts, SamplingDefaults};
 use atoll_gateway::pool::Catalog;
 use atoll_plugin_runtime::types::ModelInfo;
@@ -21,12 +22,16 @@ use atoll_plugin_runtime::types::ModelInfo;
 use super::details;
 use crate::config::Config;
 use crate::embedded;
+use crate::executor::{self, ExecutorChoice, ExecutorOptions, Runner, Selection};
 use crate::strategies::SchedulingSlot;
 
-/// The models of this machine, described by the store, run by the CPU executor.
+/// The models of this machine, described by the store, run by the executor of the configuration.
 pub struct ModelCatalog {
     store: ModelStore,
-    options: CpuOptions,
+    choice: ExecutorChoice,
+    options: ExecutorOptions,
+    /// What runs models, once somebody asked: looking for a GPU takes a moment.
+    selection: OnceLock<Result<Selection, Unavailable>>,
     /// What the gateway needs of each model that has been loaded. Grows with the models there are.
     facts: Mutex<HashMap<String, EngineFacts>>,
     /// Fingerprints of weights, each with the state of the files it was made of.
@@ -36,9 +41,6 @@ pub struct ModelCatalog {
     /// Who decides in which order requests are let in; first come, first served without.
     scheduling: Option<Arc<SchedulingSlot>>,
 }
-
-/// The executor keeps keys and values in f16.
-const KV_VALUE_BYTES: usize = 2;
 
 /// KV memory of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,20 +66,31 @@ impl ModelCatalog {
                 Err(error) => tracing::warn!(%error, "the demo model cannot be unpacked"),
             }
         }
-        let mut options = CpuOptions {
-            threads: config.threads.value.map(|count| count as usize),
-            ..CpuOptions::default()
-        };
-        if let Some(bytes) = config.kv_memory.value {
-            options.kv = KvMemory::Bytes(usize::try_from(bytes.0).unwrap_or(usize::MAX));
-        }
         Self {
             store,
-            options,
+            choice: config.executor.value,
+            options: ExecutorOptions::of(config),
+            selection: OnceLock::new(),
             facts: Mutex::default(),
             weights: Mutex::default(),
             abilities: Mutex::default(),
             scheduling: None,
+        }
+    }
+
+    /// What runs models.
+    ///
+    /// # Errors
+    /// The executor that was asked for is not there.
+    pub fn executor(&self) -> Result<&Selection, &Unavailable> {
+        let select = || executor::select(self.choice, atoll_executor_mlx::device());
+        self.selection.get_or_init(select).as_ref()
+    }
+
+    fn runner(&self) -> Result<&Runner, EngineError> {
+        match self.executor() {
+            Ok(selection) => Ok(&selection.runner),
+            Err(error) => Err(EngineError::Internal(error.to_string())),
         }
     }
 
@@ -160,17 +173,18 @@ impl ModelCatalog {
     /// What is wrong with its folder.
     pub fn needs(&self, name: &str) -> Result<Needs, EngineError> {
         let (spec, _) = self.open_checkpoint(name)?;
-        let per_position = spec.kv_bytes_per_position(0..spec.layers.len(), KV_VALUE_BYTES);
+        let value_bytes = self.runner()?.kv_value_bytes();
+        let per_position = spec.kv_bytes_per_position(0..spec.layers.len(), value_bytes);
         Ok(Needs {
-            kv_positions: self.kv_bytes() / per_position.max(1),
-            kv_value_bytes: KV_VALUE_BYTES,
+            kv_positions: self.options.kv_bytes() / per_position.max(1),
+            kv_value_bytes: value_bytes,
             spec,
         })
     }
 
     /// So many positions as blocks of this node's size.
     pub fn kv_blocks(&self, positions: u64) -> KvBlocks {
-        let size = self.options.block_size.max(1);
+        let size = self.options.cpu.block_size.max(1);
         let count = positions / size as u64;
         KvBlocks {
             size: u32::try_from(size).unwrap_or(u32::MAX),
@@ -197,7 +211,8 @@ impl ModelCatalog {
     }
 
     /// A part of a model, as another node ordered it. Sizes are checked before anything is allocated.
-    pub fn load_stage(&self, order: &StageOrder) -> Result<CpuStage, String> {
+    pub fn load_stage(&self, order: &StageOrder) -> Result<Box<dyn StageExecutor>, String> {
+        let runner = self.runner().map_err(|error| error.to_string())?;
         let (spec, checkpoint) = self
             .open_checkpoint(&order.model)
             .map_err(|error| error.to_string())?;
@@ -210,31 +225,20 @@ impl ModelCatalog {
         }
         let needs = Needs {
             kv_positions: u64::from(order.num_blocks) * u64::from(order.block_size),
-            kv_value_bytes: KV_VALUE_BYTES,
+            kv_value_bytes: runner.kv_value_bytes(),
             spec,
         };
-        let (needed, total) = (
-            needs.bytes(layers.clone()),
-            atoll_cluster::node::memory_total(),
-        );
+        let total = runner
+            .memory()
+            .unwrap_or_else(atoll_cluster::node::memory_total);
+        let needed = needs.bytes(layers.clone());
         if needed > total {
             return Err(format!("{needed} bytes, but this machine has {total}"));
         }
-        let options = CpuOptions {
-            kv: KvMemory::Blocks(order.num_blocks as usize),
-            block_size: order.block_size as usize,
-            ..self.options.clone()
-        };
-        CpuStage::load(&needs.spec, layers, &checkpoint, &options)
-            .map_err(|error| error.to_string())
-    }
-
-    fn kv_bytes(&self) -> u64 {
-        match self.options.kv {
-            KvMemory::Bytes(bytes) => bytes as u64,
-            // Never chosen here.
-            KvMemory::Blocks(_) => 0,
-        }
+        let (count, size) = (order.num_blocks as usize, order.block_size as usize);
+        self.options
+            .of_blocks(count, size)
+            .load_stage(runner, &needs.spec, layers, &checkpoint)
     }
 
     /// A model of the store in the words of the plugins' contract.
@@ -417,15 +421,13 @@ impl EngineFactory for ModelCatalog {
 
     fn bytes(&self, name: &str) -> Result<u64, EngineError> {
         let info = self.find(name)?.info().map_err(engine_error)?;
-        Ok(info.bytes.saturating_add(self.kv_bytes()))
+        Ok(info.bytes.saturating_add(self.options.kv_bytes()))
     }
 
     fn load(&self, name: &str) -> Result<Engine, EngineError> {
         let model = self.open_text(name)?;
-        let executor = CpuExecutor::load(&model.spec, &model.checkpoint, &self.options)
-            .map_err(|error| load_error(name, &error))?;
-        let options = EngineOptions::default();
-        Engine::start_with_policy(model, Box::new(executor), options, self.policy())
+        let executor = self.options.load(self.runner()?, &model)?;
+        Engine::start_with_policy(model, executor, EngineOptions::default(), self.policy())
     }
 }
 
@@ -436,10 +438,6 @@ fn engine_error(error: StoreError) -> EngineError {
         StoreError::Text(error) => error.into(),
         other => EngineError::Internal(other.to_string()),
     }
-}
-
-fn load_error(name: &str, error: &LoadError) -> EngineError {
-    EngineError::Internal(format!("model `{name}` cannot be loaded: {error}"))
 }
 
 #[cfg(test)]

@@ -45,8 +45,7 @@ fn defaults_listen_on_loopback_only() {
 #[test]
 fn flags_win_over_environment_over_file_over_defaults() {
     let folder = tempfile::tempdir().unwrap();
-    let file =
-        "threads = 2\nlisten = [\"127.0.0.1:7000\"]\nmodels = [\"here\"]\nkv_memory = \"1GiB\"\n";
+    let file = "threads = 2\nlisten = [\"127.0.0.1:7000\"]\nmodels = [\"here\"]\nkv_memory = \"1GiB\"\nexecutor = \"cpu\"\n";
     std::fs::write(folder.path().join("config.toml"), file).unwrap();
     let env = |name: &str| match name {
         "ATOLL_THREADS" => Some(OsString::from("3")),
@@ -73,6 +72,16 @@ fn flags_win_over_environment_over_file_over_defaults() {
     );
     assert_eq!(config.models.value, [folder.path().join("here")]);
     assert_eq!(config.plugins.source, Source::Default);
+    assert_eq!(config.executor.value, ExecutorChoice::Cpu);
+    assert_eq!(config.executor.source, Source::File);
+    let env = |name: &str| (name == "ATOLL_EXECUTOR").then(|| OsString::from("mlx"));
+    let config = Config::resolve(&serve(&[]), &env, paths(folder.path())).unwrap();
+    assert_eq!(config.executor.value, ExecutorChoice::Mlx);
+    let args = serve(&["--executor", "auto"]);
+    let config = Config::resolve(&args, &env, paths(folder.path())).unwrap();
+    assert_eq!(config.executor.value, ExecutorChoice::Auto);
+    let env = |name: &str| (name == "ATOLL_EXECUTOR").then(|| OsString::from("abacus"));
+    assert!(Config::resolve(&serve(&[]), &env, paths(folder.path())).is_err());
 }
 
 #[test]

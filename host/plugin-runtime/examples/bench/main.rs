@@ -8,6 +8,8 @@
 //! directly. Medians and 99th percentiles over many rounds, on one thread; run it on an idle machine.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod dialects;
 mod series;
 
@@ -15,26 +17,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atoll_plugin_runtime::{
-    Dialect, Grant, LoadPolicy, LoadedPlugin, PluginError, PluginRuntime, PluginSource,
-    RuntimeOptions, types,
+    Dialect, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource, RuntimeOptions, types,
 };
+use common::{BenchError, item_started, resident, started, text};
 use series::Series;
-
-#[derive(Debug, thiserror::Error)]
-enum BenchError {
-    #[error(transparent)]
-    Plugin(#[from] PluginError),
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error("the plugin answered: {0}")]
-    Answer(String),
-}
-
-impl From<types::Error> for BenchError {
-    fn from(error: types::Error) -> Self {
-        Self::Answer(error.message)
-    }
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BenchError> {
@@ -150,11 +136,6 @@ async fn events(dialect: &Dialect) -> Result<(), BenchError> {
 
 /// Resident memory per open exchange, where the system says (Linux).
 async fn memory(dialect: &Dialect) -> Result<(), BenchError> {
-    let resident = || -> Option<u64> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-        line.split_whitespace().nth(1)?.parse().ok()
-    };
     let before = resident();
     let mut open = Vec::new();
     for _ in 0..100 {
@@ -162,57 +143,14 @@ async fn memory(dialect: &Dialect) -> Result<(), BenchError> {
         exchange.decode().await??;
         open.push(exchange);
     }
-    if let (Some(before), Some(after)) = (before, resident()) {
-        println!(
-            "memory per open exchange: {} KiB (100 open)",
-            after.saturating_sub(before) / 100
-        );
-    }
+    println!(
+        "memory per open exchange: {} KiB (100 open)",
+        resident().saturating_sub(before) / 100
+    );
     Ok(())
 }
 
 fn request() -> types::HttpRequest {
     let body = r#"{"model":"atoll-demo","stream":true,"messages":[{"role":"user","content":"Hello, how are you today?"}]}"#;
-    types::HttpRequest {
-        id: "bench".into(),
-        method: "POST".into(),
-        path: "/v1/chat/completions".into(),
-        path_params: vec![],
-        query: vec![],
-        headers: vec![types::Header {
-            name: "content-type".into(),
-            value: "application/json".into(),
-        }],
-        body: body.as_bytes().to_vec(),
-        received_at: 0,
-        ext: None,
-    }
-}
-
-fn started() -> types::Event {
-    types::Event::Started(types::Started {
-        response_id: "bench".into(),
-        created_at: 0,
-        model: "atoll-demo".into(),
-        prompt_tokens: 8,
-        cached_tokens: 0,
-        fingerprint: None,
-    })
-}
-
-fn item_started() -> types::Event {
-    types::Event::ItemStarted(types::Item {
-        choice: 0,
-        index: 0,
-        kind: types::ItemKind::Message,
-    })
-}
-
-fn text(text: &str) -> types::Event {
-    types::Event::TextDelta(types::Delta {
-        choice: 0,
-        item: 0,
-        text: text.into(),
-        tokens: vec![],
-    })
+    common::request("POST", "/v1/chat/completions", body)
 }

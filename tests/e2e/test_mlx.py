@@ -1,0 +1,100 @@
+"""The same server on MLX: chosen, named, and with the very tokens of the native kernels.
+
+Needs a binary with MLX (`host/executor-mlx/prepare`); ATOLL_MLX_BINARY names it. Without one the tests are skipped,
+but for what a binary without MLX says.
+"""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from conftest import MODEL, Server, binary
+
+MLX = os.environ.get("ATOLL_MLX_BINARY")
+needs_mlx = pytest.mark.skipif(not MLX, reason="ATOLL_MLX_BINARY is not set")
+
+PROMPTS = [
+    "Hello",
+    "What is the capital of France?",
+    "Tell me a short story about a fox who lives near the sea",
+    "Repeat after me: The quick brown fox jumps over the lazy dog.",
+]
+
+
+def doctor(program, *args):
+    done = subprocess.run([str(program), "doctor", "--json", "--listen", "127.0.0.1:0", *args], capture_output=True,
+                          text=True, timeout=120)
+    return done, {finding["what"]: finding for finding in json.loads(done.stdout)}
+
+
+def test_doctor_says_what_was_chosen_and_why():
+    done, findings = doctor(binary())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "because" in findings["executor"]["found"]
+    assert MODEL in findings["models"]["found"]
+    assert {"program", "processor", "memory", "MLX", "plugins folder", "address"} <= findings.keys()
+
+
+def test_a_binary_without_mlx_says_how_to_get_it():
+    _, findings = doctor(binary())
+    if "built without MLX" not in findings["MLX"]["found"]:
+        pytest.skip("this binary has MLX")
+    done = subprocess.run([str(binary()), "serve", "--listen", "127.0.0.1:0", "--executor", "mlx"], capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode != 0
+    assert "host/executor-mlx/prepare" in done.stderr
+
+
+def answers(server):
+    client = server.openai()
+    texts = []
+    for prompt in PROMPTS:
+        reply = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": prompt}], temperature=0, max_tokens=48)
+        texts.append(reply.choices[0].message.content)
+    return texts
+
+
+@needs_mlx
+def test_greedy_answers_are_those_of_the_native_kernels(server, monkeypatch):
+    expected = answers(server)
+    monkeypatch.setenv("ATOLL_BINARY", MLX)
+    mlx = Server("--executor", "mlx")
+    try:
+        assert answers(mlx) == expected
+        # A second time, from the prefix cache.
+        assert answers(mlx) == expected
+        assert "executor chosen" in mlx.log() and "model loaded by MLX" in mlx.log()
+    finally:
+        assert mlx.stop() == 0
+
+
+@needs_mlx
+def test_several_at_once_a_schema_and_an_embedding(monkeypatch):
+    monkeypatch.setenv("ATOLL_BINARY", MLX)
+    mlx = Server("--executor", "mlx")
+    try:
+        client = mlx.openai()
+        reply = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Name three colours"}], n=3, max_tokens=12, seed=1)
+        assert len(reply.choices) == 3
+        schema = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"],
+                  "additionalProperties": False}
+        reply = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "The capital of France?"}], max_tokens=60,
+            response_format={"type": "json_schema", "json_schema": {"name": "c", "schema": schema, "strict": True}})
+        assert isinstance(json.loads(reply.choices[0].message.content)["city"], str)
+        vector = client.embeddings.create(model=MODEL, input="a reef").data[0].embedding
+        assert abs(sum(x * x for x in vector) - 1) < 1e-3
+    finally:
+        assert mlx.stop() == 0
+
+
+@needs_mlx
+def test_doctor_names_mlx():
+    done, findings = doctor(MLX, "--executor", "mlx")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mlx-" in findings["MLX"]["found"]
+    assert findings["executor"]["found"].startswith("mlx")
