@@ -32,6 +32,15 @@ pub struct Interface {
     pub addresses: Vec<Address>,
 }
 
+impl Interface {
+    /// Whether both have addresses in one network.
+    fn meets(&self, other: &Self) -> bool {
+        let mut near = self.addresses.iter().take(MAX_ADDRESSES);
+        let far = || other.addresses.iter().take(MAX_ADDRESSES);
+        near.any(|&a| far().any(|&b| a.meets(b)))
+    }
+}
+
 /// An address and the network it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
@@ -72,17 +81,12 @@ impl Address {
 #[must_use]
 pub fn kind_between(here: &[Interface], there: &[Interface]) -> &'static str {
     let mut kinds: Vec<&'static str> = Vec::new();
-    for (near, far) in here
-        .iter()
-        .flat_map(|near| there.iter().map(move |far| (near, far)))
-    {
-        let pairs = near
-            .addresses
-            .iter()
-            .flat_map(|&a| far.addresses.iter().map(move |&b| (a, b)));
-        let meet = pairs.into_iter().any(|(a, b)| a.meets(b));
-        if let (true, Some(kind)) = (meet, joined(&near.kind, &far.kind)) {
-            kinds.push(kind);
+    // The other side's list is another node's words.
+    for near in here.iter().take(MAX_INTERFACES) {
+        for far in there.iter().take(MAX_INTERFACES) {
+            if let Some(kind) = joined(&near.kind, &far.kind).filter(|_| near.meets(far)) {
+                kinds.push(kind);
+            }
         }
     }
     kinds.dedup();

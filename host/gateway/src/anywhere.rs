@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atoll_plugin_runtime::types::{
-    EmbedRequest, Embeddings, Error, GenerateRequest, KeepAlive, LoadRequest,
+    EmbedRequest, Embeddings, GenerateRequest, KeepAlive, LoadRequest,
 };
 
 use crate::forward::Elsewhere;
@@ -21,8 +21,8 @@ pub(crate) async fn count(
     request: &GenerateRequest,
     limits: &Limits,
     forwards: bool,
-) -> Result<u32, Error> {
-    loss::twice(|| {
+) -> Result<u32, Stopped> {
+    let attempt = || {
         let (models, request) = (Arc::clone(models), request.clone());
         let there = elsewhere(&models, &request.model, forwards);
         async move {
@@ -33,8 +33,8 @@ pub(crate) async fn count(
                 None => source::count(models, plan).await,
             }
         }
-    })
-    .await
+    };
+    repeated(forwards, attempt).await
 }
 
 /// A vector for every input; as [`count`].
@@ -43,8 +43,8 @@ pub(crate) async fn embed(
     request: &EmbedRequest,
     arrived: Instant,
     forwards: bool,
-) -> Result<Embeddings, Error> {
-    loss::twice(|| {
+) -> Result<Embeddings, Stopped> {
+    let attempt = || {
         let (models, request) = (Arc::clone(models), request.clone());
         let there = elsewhere(&models, &request.model, forwards);
         async move {
@@ -53,8 +53,8 @@ pub(crate) async fn embed(
                 None => embed::embed(&models, request, arrived).await,
             }
         }
-    })
-    .await
+    };
+    repeated(forwards, attempt).await
 }
 
 /// Brings a model into memory, or out of it when it is to be kept for no time; as [`count`].
@@ -62,8 +62,8 @@ pub(crate) async fn load(
     models: &Arc<dyn Models>,
     request: &LoadRequest,
     forwards: bool,
-) -> Result<(), Error> {
-    loss::twice(|| {
+) -> Result<(), Stopped> {
+    let attempt = || {
         let (models, request) = (Arc::clone(models), request.clone());
         let there = elsewhere(&models, &request.model, forwards);
         async move {
@@ -72,8 +72,19 @@ pub(crate) async fn load(
                 None => load_here(&models, request).await,
             }
         }
-    })
-    .await
+    };
+    repeated(forwards, attempt).await
+}
+
+/// Repeats here what does not come from another host, which repeats itself.
+async fn repeated<T, Fut>(forwards: bool, attempt: impl Fn() -> Fut + Send) -> Result<T, Stopped>
+where
+    Fut: Future<Output = Result<T, Stopped>> + Send,
+{
+    match forwards {
+        true => loss::repeated(attempt).await,
+        false => attempt().await,
+    }
 }
 
 fn elsewhere(models: &Arc<dyn Models>, name: &str, forwards: bool) -> Option<Arc<dyn Elsewhere>> {

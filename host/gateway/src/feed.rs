@@ -1,8 +1,8 @@
 //! [`Feed`]: the canonical events of one answer, wherever they come from.
 //!
 //! It begins before the model is ready, so that a streamed answer can keep its connection alive
-//! meanwhile. A machine that is lost before the first word costs nobody a request: it is begun once
-//! more (see [`loss`](crate::loss)). Dropping a feed cancels everything behind it: the engine's streams
+//! meanwhile. A machine that is lost before the first word costs nobody a request: it is begun again
+//! (see [`loss`](crate::loss)). Dropping a feed cancels everything behind it: the engine's streams
 //! end with their receivers. [`Feed::next`] may be dropped at any await without losing an event.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 
 use crate::forward::{self, Elsewhere};
 use crate::generate::{self, Plan};
-use crate::loss::{self, Stopped};
+use crate::loss::{self, REPEATS, Stopped};
 use crate::models::Models;
 use crate::options::Limits;
 use crate::remarks::Remarks;
@@ -23,8 +23,14 @@ use crate::source::{self, RequestFacts, Running};
 /// Canonical events of one answer.
 pub(crate) struct Feed {
     state: State,
-    /// What it takes to begin again; nothing once a word is out, or it was begun again already.
+    /// What it takes to begin again; nothing once a word is out, or where another host does it.
     again: Option<Box<Attempt>>,
+    /// How often it may still be begun again.
+    repeats: usize,
+    /// It ended with a loss before its first word.
+    lost: bool,
+    /// A word is out.
+    said: bool,
     /// The answer was announced.
     announced: bool,
 }
@@ -49,6 +55,7 @@ enum Begun {
 }
 
 /// A request on its way: what it takes to begin it.
+#[derive(Clone)]
 pub(crate) struct Attempt {
     /// Where its model may be.
     pub models: Arc<dyn Models>,
@@ -60,7 +67,8 @@ pub(crate) struct Attempt {
     pub facts: RequestFacts,
     /// What its client should know.
     pub remarks: Remarks,
-    /// Whether another host may answer. What comes from another host never goes to a third.
+    /// Whether another host may answer, and the request is begun again here when a machine is lost.
+    /// What comes from another host never goes to a third, and is begun again there.
     pub forwards: bool,
 }
 
@@ -96,8 +104,9 @@ impl Feed {
         };
         Self {
             state: State::Starting(begun),
-            again: Some(Box::new(attempt)),
-            announced: false,
+            again: attempt.forwards.then(|| Box::new(attempt)),
+            repeats: REPEATS,
+            ..Self::ended()
         }
     }
 
@@ -106,6 +115,9 @@ impl Feed {
         Self {
             state: State::Ended,
             again: None,
+            repeats: 0,
+            lost: false,
+            said: false,
             announced: false,
         }
     }
@@ -155,18 +167,25 @@ impl Feed {
                 State::Starting(_) | State::Ended => return Vec::new(),
             };
             if batch.iter().any(says_something) {
+                self.said = true;
                 self.again = None;
             }
-            if let (true, Some(Event::Failed(error))) = (lost, batch.last())
-                && self.begins_again(error)
-            {
-                continue;
+            if let (true, Some(Event::Failed(error))) = (lost, batch.last()) {
+                if self.begins_again(error) {
+                    continue;
+                }
+                self.lost = !self.said;
             }
             let batch = self.announced_once(batch);
             if !batch.is_empty() {
                 return batch;
             }
         }
+    }
+
+    /// Whether it ended because a machine was lost, before its first word.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Whether the engine has the request.
@@ -180,6 +199,7 @@ impl Feed {
             Stopped::Lost(error) if self.begins_again(&error) => Ok(()),
             stopped => {
                 self.state = State::Ended;
+                self.lost = matches!(stopped, Stopped::Lost(_));
                 Err(stopped.into_error())
             }
         }
@@ -187,9 +207,11 @@ impl Feed {
 
     /// Begins again, if that is still possible.
     fn begins_again(&mut self, lost: &Error) -> bool {
-        let Some(attempt) = self.again.take() else {
+        let left = self.repeats.checked_sub(1);
+        let (Some(left), Some(attempt)) = (left, self.again.clone()) else {
             return false;
         };
+        self.repeats = left;
         loss::again(lost);
         self.state = State::Starting(attempt.begin().boxed());
         true

@@ -62,6 +62,17 @@ enum Told {
     Model(Option<Box<ModelInfo>>),
     Loaded,
     Failed(Error),
+    /// A machine behind the host is lost, and nothing of the answer was told: it may be asked for again.
+    Lost(Error),
+}
+
+impl Told {
+    fn stopped(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Lost(error) => Self::Lost(error),
+            Stopped::Failed(error) => Self::Failed(error),
+        }
+    }
 }
 
 /// Longest id of another host that goes into this one's log.
@@ -89,7 +100,7 @@ fn broken() -> Error {
 }
 
 /// The events of a request that another host answers, once it has queued it. An error among them means
-/// that the host is lost, and ends them; what the host itself says to be wrong is an event.
+/// that a machine is lost, and ends them; anything else that is wrong is an event.
 ///
 /// # Errors
 /// Why it did not.
@@ -115,6 +126,7 @@ pub(crate) async fn generate(
         let batch = match parts.next().await {
             Some(Ok(part)) => match decode(&part) {
                 Ok(Told::Events(events)) if !events.is_empty() => events,
+                Ok(Told::Lost(error)) => return Some((Err(error), None)),
                 Ok(Told::Failed(error)) | Err(error) => vec![Event::Failed(error)],
                 Ok(_) => vec![Event::Failed(broken())],
             },
@@ -140,6 +152,7 @@ async fn first(parts: &mut BoxStream<'static, Result<Vec<u8>, Error>>) -> Result
     let part = parts.next().await.ok_or_else(broken)?;
     match decode(&part.map_err(Stopped::Lost)?)? {
         Told::Failed(error) => Err(error.into()),
+        Told::Lost(error) => Err(Stopped::Lost(error)),
         told => Ok(told),
     }
 }
@@ -244,11 +257,15 @@ fn events(feed: Feed) -> BoxStream<'static, Told> {
         if !admitted {
             let told = match feed.admitted().await {
                 Ok(()) => Told::Admitted,
+                Err(error) if feed.is_lost() => Told::Lost(error),
                 Err(error) => Told::Failed(error),
             };
             return Some((told, (feed, true)));
         }
         let batch = feed.next().await;
+        if let (true, Some(Event::Failed(error))) = (feed.is_lost(), batch.last()) {
+            return Some((Told::Lost(error.clone()), (Feed::ended(), true)));
+        }
         (!batch.is_empty()).then_some((Told::Events(batch), (feed, true)))
     };
     stream::unfold((feed, false), step).boxed()
@@ -258,7 +275,7 @@ fn one(models: Arc<dyn Models>, limits: Limits, asked: Asked) -> BoxFuture<'stat
     async move {
         let told = match asked {
             // Answered with events, before anybody comes here.
-            Asked::Generate { .. } => Err(broken()),
+            Asked::Generate { .. } => Err(broken().into()),
             Asked::CountTokens(request) => {
                 let counted = anywhere::count(&models, &request, &limits, false).await;
                 counted.map(Told::Count)
@@ -275,7 +292,7 @@ fn one(models: Arc<dyn Models>, limits: Limits, asked: Asked) -> BoxFuture<'stat
                 Ok(Told::Model(model.map(Box::new)))
             }
         };
-        told.unwrap_or_else(Told::Failed)
+        told.unwrap_or_else(Told::stopped)
     }
     .boxed()
 }

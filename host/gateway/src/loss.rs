@@ -1,15 +1,22 @@
 //! What becomes of a request when a machine is lost under it.
 //!
 //! As long as its client has been told nothing, nothing is lost with the machine: the request is begun
-//! once more, where its model runs then. The pool of models places it again meanwhile, for a bounded
-//! time; what fits no more is refused with how long to wait. Once, because a second machine that goes
-//! within one request is more than bad luck.
+//! again, where its model runs then. The pool of models places it again meanwhile, for a bounded time;
+//! what fits no more is refused with how long to wait.
+//!
+//! The host that the client reached does it, and nobody else: it asks the pool's rule anew, which all
+//! hosts apply alike, so that what is begun again in many places meets in one.
 
 use atoll_engine::engine::EngineError;
 use atoll_engine::executor::ExecutorError;
 use atoll_plugin_runtime::types::Error;
 
 use crate::failure;
+
+/// How often a request is begun again. One loss can be met twice: as that of a pipeline, told by its
+/// coordinator, and as that of the host itself, which the rule may name next where it has not been
+/// missed yet.
+pub(crate) const REPEATS: usize = 2;
 
 /// Why a request stopped.
 #[derive(Debug)]
@@ -44,21 +51,21 @@ impl From<Error> for Stopped {
     }
 }
 
-/// Does something with one answer, and once more if a machine was lost over it.
+/// Does something with one answer, and again if a machine was lost over it.
 ///
 /// # Errors
-/// Why it did not work, the second time.
-pub(crate) async fn twice<T, Fut>(attempt: impl Fn() -> Fut + Send) -> Result<T, Error>
+/// Why it did not work, the last time.
+pub(crate) async fn repeated<T, Fut>(attempt: impl Fn() -> Fut + Send) -> Result<T, Stopped>
 where
     Fut: Future<Output = Result<T, Stopped>> + Send,
 {
-    match attempt().await {
-        Err(Stopped::Lost(error)) => {
-            again(&error);
-            attempt().await.map_err(Stopped::into_error)
+    for _ in 0..REPEATS {
+        match attempt().await {
+            Err(Stopped::Lost(error)) => again(&error),
+            done => return done,
         }
-        done => done.map_err(Stopped::into_error),
     }
+    attempt().await
 }
 
 /// Says in the log that a request is begun again.

@@ -18,6 +18,7 @@ use crate::failure::{self, Failure};
 use crate::feed::{Attempt, Feed};
 use crate::filters::Chain;
 use crate::gateway::{Gateway, Keeping, fail};
+use crate::loss::Stopped;
 use crate::metrics::Watch;
 use crate::responses::Responses;
 use crate::responses::follow;
@@ -268,7 +269,9 @@ async fn question(
         Operation::CountTokens(request) => {
             let limits = &gateway.inner.options.limits;
             let counted = anywhere::count(models, &request, limits, true).await;
-            counted.map(OperationResult::TokenCount)
+            counted
+                .map(OperationResult::TokenCount)
+                .map_err(Stopped::into_error)
         }
         Operation::ListModels => {
             let mut list = models.list().await;
@@ -282,8 +285,10 @@ async fn question(
                 .ok_or_else(|| not_found(name))
         }
         Operation::LoadModel(request) => {
-            anywhere::load(models, &request, true).await?;
-            Ok(OperationResult::None)
+            let loaded = anywhere::load(models, &request, true).await;
+            loaded
+                .map(|()| OperationResult::None)
+                .map_err(Stopped::into_error)
         }
         Operation::ListRunning => {
             let mut list = models.list().await;
@@ -305,7 +310,9 @@ async fn question(
         }
         Operation::Embed(request) => {
             let embedded = anywhere::embed(models, &request, arrived, true).await;
-            embedded.map(OperationResult::Embeddings)
+            embedded
+                .map(OperationResult::Embeddings)
+                .map_err(Stopped::into_error)
         }
         Operation::DeleteModel(name) => {
             let library = library::of(gateway)?;

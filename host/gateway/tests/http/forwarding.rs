@@ -33,6 +33,12 @@ fn lost(parts: usize, losses: usize) -> Setup {
     }
 }
 
+/// How a pipeline ends whose machine is lost.
+fn lost_machine() -> GenerationEvent {
+    let lost = ExecutorError::Lost("a machine that ran this model is lost".to_owned());
+    GenerationEvent::Failed(lost.into())
+}
+
 /// Route, request, and where the text of the answer is.
 fn every_dialect() -> Vec<(&'static str, Value, &'static str)> {
     let messages = json!([{ "role": "user", "content": "Hello" }]);
@@ -147,11 +153,35 @@ async fn a_stream_that_was_announced_and_lost_is_announced_once() {
 }
 
 #[tokio::test]
+async fn a_machine_that_the_other_host_loses_is_repaired_from_here() {
+    let mut server = start_with(elsewhere()).await;
+    for (route, body, text) in every_dialect() {
+        let answer = send(server.address, post(route, &body));
+        let (answer, ()) = tokio::join!(answer, async {
+            server.script.next().await.send(lost_machine());
+            server.script.next().await.start().send(lost_machine());
+            server.script.next().await.answer("Hi!");
+        });
+        let answer = answer.json().await;
+        assert_eq!(
+            answer.pointer(text),
+            Some(&json!("Hi!")),
+            "{route}: {answer}"
+        );
+    }
+    // Not after its first word.
+    let answer = send(server.address, post("/v1/chat/completions", &chat(false)));
+    let (answer, ()) = tokio::join!(answer, async {
+        let play = server.script.next().await;
+        play.start().say(0, "Hi").send(lost_machine());
+    });
+    assert_eq!(answer.status, 503);
+    assert!(server.script.none_waits());
+}
+
+#[tokio::test]
 async fn a_machine_of_this_hosts_model_that_is_lost_before_the_first_word_costs_nothing() {
-    let lost = || {
-        let lost = ExecutorError::Lost("a machine that ran this model is lost".to_owned());
-        GenerationEvent::Failed(lost.into())
-    };
+    let lost = lost_machine;
     let mut server = start().await;
     let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
     let (answer, ()) = tokio::join!(answer, async {
@@ -161,11 +191,12 @@ async fn a_machine_of_this_hosts_model_that_is_lost_before_the_first_word_costs_
     let text = answer.text().await.unwrap();
     assert!(text.contains("Hi!") && text.contains("[DONE]"), "{text}");
 
-    // Once: what is lost again is refused, and says when to try again.
+    // What is lost again and again is refused, and says when to try again.
     let answer = send(server.address, post("/v1/chat/completions", &chat(false)));
     let (answer, ()) = tokio::join!(answer, async {
         server.script.next().await.send(lost());
         server.script.next().await.start().send(lost());
+        server.script.next().await.send(lost());
     });
     assert_eq!(answer.status, 503);
     assert_eq!(answer.headers["retry-after"], "1");

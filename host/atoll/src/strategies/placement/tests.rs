@@ -42,7 +42,7 @@ fn request(memory: &[u64]) -> PlacementRequest {
         executors: vec![Executor {
             kind: "cpu".to_owned(),
             memory_bandwidth: 1e9 * (index + 1) as f64,
-            matrix_rate: 1e9,
+            matrix_rate: 1e12,
             layer_overhead: 0.0,
         }],
         ..Node::default()
