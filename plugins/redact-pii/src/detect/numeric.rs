@@ -284,7 +284,8 @@ impl Scanner<'_> {
         }
         if d.len() == 20 {
             if checks::mod97(d.iter().copied()) == Some(0)
-                && regions::tunisian_bank(number(&d[..2]))
+                && (regions::tunisian_bank(number(&d[..2]))
+                    || self.context(st.span.0, st.span.1).near & RIB != 0)
             {
                 self.weigh(st.span, Entity::TnRib, 80, true, RIB, ACCOUNT);
             } else if d.starts_with(b"00799999") {
