@@ -10,6 +10,10 @@
 //! - **A step is a transaction.** It reads the pages and makes every result first; only when all of
 //!   them exist do the new keys and values go into the pages, in place. A step that runs out of memory
 //!   therefore changes nothing: it is tried again in smaller chunks, and at last its rows fail, alone.
+//! - **Rows that decode share a lane** (`lane`): their keys and values lie side by side, and where the
+//!   likeliest token is all that is asked, the next step is begun before this one is read. The pages get
+//!   what the lane has before anything else looks at them.
+//! - **What does not fit is refused before it is tried** (`budget`).
 //! - **Weights are read once**, straight into the buffer that MLX keeps, and only those of the layers
 //!   asked for. No file header reaches C++: the engine has checked them.
 //! - **Everything else is mlx-rs.** What it does not wrap is in `ffi`, the only module with `unsafe`.

@@ -1,6 +1,7 @@
 //! The executor itself, where MLX is part of the build.
 
 mod attention;
+mod budget;
 mod executor;
 #[expect(
     unsafe_code,
@@ -8,10 +9,12 @@ mod executor;
 )]
 mod ffi;
 mod forward;
+mod lane;
 mod linear;
 mod load;
 mod moe;
 mod pages;
+mod results;
 mod stage;
 mod weights;
 mod worker;

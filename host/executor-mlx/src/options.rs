@@ -18,6 +18,10 @@ pub struct MlxOptions {
     /// Most tokens that pass through the layers together. More are faster on a GPU, and take more
     /// memory for activations; after an allocation failed, fewer are tried.
     pub chunk: usize,
+    /// Most bytes of device memory for everything this process has in MLX; `None` leaves it to the
+    /// device (see [`Device::budget_bytes`](crate::Device::budget_bytes)). A step that would take more
+    /// runs in smaller chunks, and a row of which not one token fits fails alone.
+    pub memory: Option<u64>,
 }
 
 impl Default for MlxOptions {
@@ -28,6 +32,7 @@ impl Default for MlxOptions {
             max_tokens: 2048,
             max_rows: 64,
             chunk: 2048,
+            memory: None,
         }
     }
 }

@@ -14,8 +14,9 @@ use mlx_rs::fast::{ScaledDotProductAttentionMask, rope_dynamic, scaled_dot_produ
 use mlx_rs::ops::broadcast_to;
 use mlx_rs::ops::indexing::{TryIndexMutOp, TryIndexOp, put_along_axis};
 
+use super::linear::Linear;
 use super::pages::{Fresh, Pages};
-use super::weights::{Attention, Rope};
+use super::weights::{Attention, Norm, Rope};
 
 /// Consecutive positions of one sequence in a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,10 +96,7 @@ impl Plan {
         for segment in segments {
             for position in segment.start..segment.end() {
                 positions.push(index(position)?);
-                let block = segment.blocks.get(position / block_size);
-                let block = block.ok_or_else(|| Exception::custom("a position without a block"))?;
-                let slot = *block as usize * block_size + position % block_size;
-                slots.push(index(slot)?);
+                slots.push(slot(&segment.blocks, position, block_size)?);
             }
         }
         let tokens = index(positions.len())?;
@@ -133,19 +131,9 @@ impl Plan {
         pages: &Pages,
         layer: usize,
     ) -> Result<(Array, Fresh), Exception> {
-        let heads =
-            |values: Array, count| values.reshape(&[self.tokens, count, attention.head_dim]);
-        let mut q = heads(attention.q.apply(x)?, attention.heads)?;
-        let mut k = heads(attention.k.apply(x)?, attention.kv_heads)?;
-        let v = heads(attention.v.apply(x)?, attention.kv_heads)?;
-        if let Some(norm) = &attention.q_norm {
-            q = norm.apply(&q)?;
-        }
-        if let Some(norm) = &attention.k_norm {
-            k = norm.apply(&k)?;
-        }
-        q = self.rotate(&q, rope)?;
-        k = self.rotate(&k, rope)?;
+        let shape = |heads| [self.tokens, heads, attention.head_dim];
+        let [q, k, v] = project(attention, x, shape)?;
+        let (q, k) = (self.rotate(&q, rope)?, self.rotate(&k, rope)?);
         let view = self
             .views
             .iter()
@@ -374,7 +362,32 @@ impl Alone {
     }
 }
 
+/// Queries, keys and values of normed hidden states, in the shape for so many heads, not rotated yet.
+pub(super) fn project<const N: usize>(
+    attention: &Attention,
+    x: &Array,
+    shape: impl Fn(i32) -> [i32; N],
+) -> Result<[Array; 3], Exception> {
+    let heads = |linear: &Linear, count| linear.apply(x)?.reshape(&shape(count));
+    let normed = |values: Array, norm: &Option<Norm>| match norm {
+        Some(norm) => norm.apply(&values),
+        None => Ok(values),
+    };
+    Ok([
+        normed(heads(&attention.q, attention.heads)?, &attention.q_norm)?,
+        normed(heads(&attention.k, attention.kv_heads)?, &attention.k_norm)?,
+        heads(&attention.v, attention.kv_heads)?,
+    ])
+}
+
+/// Where a position is in the pages.
+pub(super) fn slot(blocks: &[u32], position: usize, block_size: usize) -> Result<i32, Exception> {
+    let block = blocks.get(position / block_size);
+    let block = block.ok_or_else(|| Exception::custom("a position without a block"))?;
+    index(*block as usize * block_size + position % block_size)
+}
+
 /// A number as MLX's indices have it.
-fn index(value: usize) -> Result<i32, Exception> {
+pub(super) fn index(value: usize) -> Result<i32, Exception> {
     i32::try_from(value).map_err(|_| Exception::custom(format!("{value} is too large an index")))
 }

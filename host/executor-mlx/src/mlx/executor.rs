@@ -20,11 +20,13 @@ use atoll_engine::sampling::SamplingParams;
 use mlx_rs::memory::{clear_cache, set_cache_limit, set_memory_limit, set_wired_limit};
 use mlx_rs::transforms::eval;
 
+use super::budget::{Budget, Costs};
 use super::linear::ComputeType;
 use super::load::{Source, dtype_of};
 use super::pages::{PageShape, Pages};
+use super::results::{Look, Seen};
 use super::weights::Model;
-use super::worker::{Look, Seen, Thread, Work, Worker, receive};
+use super::worker::{Thread, Work, Worker, receive};
 use super::{device, ffi};
 use crate::{Backend, Device, LoadError, MlxOptions};
 
@@ -240,10 +242,8 @@ fn load(
         });
     };
     let kv_bytes = block_bytes.saturating_mul(num_blocks as u64);
-    limit(
-        &device,
-        spec.weight_bytes(layers.clone()).saturating_add(kv_bytes),
-    )?;
+    let needed = spec.weight_bytes(layers.clone()).saturating_add(kv_bytes);
+    let budget = limit(&device, options, needed)?;
 
     let mut source = Source::new(checkpoint, compute);
     let model = Model::load(spec, layers, &mut source, compute)?;
@@ -263,7 +263,9 @@ fn load(
         name: device.backend.executor_name().to_owned(),
         block_size: options.block_size,
         num_blocks,
-        max_steps_in_flight: if device.backend.is_gpu() { 2 } else { 1 },
+        // The device is kept busy by the lane, which begins the next step itself; rows in two steps would
+        // be in no lane.
+        max_steps_in_flight: 1,
         stages: 1,
         max_rows: options.max_rows,
         max_tokens: options.max_tokens,
@@ -289,6 +291,11 @@ fn load(
             windows.push(layer.attention.window);
         }
     }
+    let costs = Costs::new(
+        &model,
+        block_bytes / options.block_size.max(1) as u64,
+        spec.vocab_size,
+    );
     let worker = Worker {
         model,
         pages,
@@ -296,6 +303,9 @@ fn load(
         // CUDA's attention kernels take no mask.
         batched: device.backend != Backend::Cuda,
         windows,
+        lane: None,
+        budget,
+        costs,
         last_build: Duration::ZERO,
         broken: None,
     };
@@ -327,15 +337,20 @@ fn compute_type(
 
 /// Refuses what the device cannot hold, and tells MLX what it may use. The limits are the process's:
 /// models loaded beside each other set the same.
-fn limit(device: &Device, needed: u64) -> Result<(), LoadError> {
-    let Some(budget) = device.budget_bytes() else {
-        return Ok(());
+fn limit(device: &Device, options: &MlxOptions, needed: u64) -> Result<Budget, LoadError> {
+    let known = device
+        .budget_bytes()
+        .into_iter()
+        .chain(options.memory)
+        .min();
+    let bounded = Budget { bytes: known };
+    let Some(budget) = known else {
+        return Ok(bounded);
     };
     if needed > budget {
         return Err(LoadError::OutOfMemory(format!(
-            "weights and conversations take {needed} bytes, {} may take {budget}; choose less KV memory or a smaller \
-             model",
-            device.name
+            "weights and conversations take {needed} bytes, and all models may take {budget}; choose less KV memory \
+             or a smaller model"
         )));
     }
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -347,7 +362,7 @@ fn limit(device: &Device, needed: u64) -> Result<(), LoadError> {
     {
         set_wired_limit(size(working_set))?;
     }
-    Ok(())
+    Ok(bounded)
 }
 
 fn positions(row: &Row) -> usize {
@@ -356,6 +371,7 @@ fn positions(row: &Row) -> usize {
 
 fn work(row: &Row, wants: usize, argmax: bool) -> Work {
     Work {
+        sequence: row.sequence.0,
         start: row.start,
         tokens: row.tokens.clone(),
         blocks: row.block_table.iter().map(|block| block.0).collect(),

@@ -5,6 +5,7 @@
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::{CStr, c_void};
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use mlx_rs::error::Exception;
@@ -106,6 +107,99 @@ pub(crate) fn synchronize() -> Result<(), Exception> {
     check("synchronize", unsafe {
         mlx_sys::mlx_synchronize(stream.as_ptr())
     })
+}
+
+/// `array` with `values` at `range` of `axis`, all of the other axes: a new array, in the same memory if
+/// nobody else holds it. (mlx-rs' indexing does the same by way of several more operations.)
+pub(crate) fn put(
+    array: &Array,
+    values: &Array,
+    axis: usize,
+    range: Range<i32>,
+) -> Result<Array, Exception> {
+    let (start, stop, strides) = bounds(array, axis, range)?;
+    let stream = Stream::thread_local_or_default();
+    let mut result = Handle::new();
+    // SAFETY: live arrays; as many bounds as `array` has axes, inside its shape; a shape of `values` that
+    // does not fit is an error of MLX.
+    let status = unsafe {
+        mlx_sys::mlx_slice_update(
+            &mut result.0,
+            array.as_ptr(),
+            values.as_ptr(),
+            start.as_ptr(),
+            start.len(),
+            stop.as_ptr(),
+            stop.len(),
+            strides.as_ptr(),
+            strides.len(),
+            stream.as_ptr(),
+        )
+    };
+    check("write a part of an array", status)?;
+    Ok(result.into_array())
+}
+
+/// `range` of `axis` of an array, in its memory.
+pub(crate) fn part(array: &Array, axis: usize, range: Range<i32>) -> Result<Array, Exception> {
+    let (start, stop, strides) = bounds(array, axis, range)?;
+    let stream = Stream::thread_local_or_default();
+    let mut result = Handle::new();
+    // SAFETY: a live array; as many bounds as it has axes, inside its shape.
+    let status = unsafe {
+        mlx_sys::mlx_slice(
+            &mut result.0,
+            array.as_ptr(),
+            start.as_ptr(),
+            start.len(),
+            stop.as_ptr(),
+            stop.len(),
+            strides.as_ptr(),
+            strides.len(),
+            stream.as_ptr(),
+        )
+    };
+    check("take a part of an array", status)?;
+    Ok(result.into_array())
+}
+
+type Bounds = (Vec<i32>, Vec<i32>, Vec<i32>);
+
+/// First, end and stride of every axis.
+fn bounds(array: &Array, axis: usize, range: Range<i32>) -> Result<Bounds, Exception> {
+    let mut start = vec![0; array.ndim()];
+    let mut stop = array.shape().to_vec();
+    let strides = vec![1; array.ndim()];
+    match (start.get_mut(axis), stop.get_mut(axis)) {
+        (Some(start), Some(stop)) if (0..=*stop).contains(&range.end) && range.start >= 0 => {
+            (*start, *stop) = (range.start, range.end);
+        }
+        _ => return Err(Exception::custom("a part outside its array")),
+    }
+    Ok((start, stop, strides))
+}
+
+/// An array of mlx-c that is not wrapped yet; freed if it never is.
+struct Handle(mlx_sys::mlx_array);
+
+impl Handle {
+    fn new() -> Self {
+        // SAFETY: an empty handle, owned here.
+        Self(unsafe { mlx_sys::mlx_array_new() })
+    }
+
+    fn into_array(self) -> Array {
+        let handle = std::mem::ManuallyDrop::new(self);
+        // SAFETY: filled by a call that succeeded, and owned by the array from here on.
+        unsafe { Array::from_ptr(handle.0) }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: owned, and not given away.
+        unsafe { mlx_sys::mlx_array_free(self.0) };
+    }
 }
 
 /// Switches off run-time compilation of fused operations, which on the CPU starts a C++ compiler.

@@ -1,12 +1,15 @@
 //! One pass of some tokens through the layers: a graph of MLX operations, nothing of it evaluated.
 
+use std::cell::RefCell;
+
 use mlx_rs::Array;
 use mlx_rs::error::Exception;
 use mlx_rs::ops::sigmoid;
+use mlx_rs::transforms::compile::compile;
 
 use super::attention::Plan;
 use super::pages::{Fresh, Pages};
-use super::weights::{FeedForward, Mlp, Model};
+use super::weights::{FeedForward, Layer, Model};
 
 /// Hidden states `[tokens, hidden]` before the first layer the model has.
 pub(super) enum Input<'a> {
@@ -38,11 +41,7 @@ pub(super) fn run(
         let (mixed, new) = plan.attend(&normed, &layer.attention, &model.rope, pages, index)?;
         fresh.push(new);
         x = x.add(layer.attention.o.apply(&mixed)?)?;
-        let normed = layer.post_attention_norm.apply(&x)?;
-        x = x.add(match &layer.mlp {
-            FeedForward::Dense(weights) => mlp(weights, &normed)?,
-            FeedForward::Moe(moe) => moe.apply(&normed)?,
-        })?;
+        x = feed_forward(model, layer, &x)?;
     }
     Ok(Pass { hidden: x, fresh })
 }
@@ -66,10 +65,35 @@ fn embed(model: &Model, input: Input<'_>) -> Result<Array, Exception> {
     }
 }
 
-fn mlp(mlp: &Mlp, x: &Array) -> Result<Array, Exception> {
-    let gate = mlp.gate.apply(x)?;
-    let gated = gate.multiply(sigmoid(&gate)?)?.multiply(mlp.up.apply(x)?)?;
-    mlp.down.apply(&gated)
+/// Hidden states after a layer's second half.
+pub(super) fn feed_forward(model: &Model, layer: &Layer, x: &Array) -> Result<Array, Exception> {
+    let normed = layer.post_attention_norm.apply(x)?;
+    x.add(match &layer.mlp {
+        FeedForward::Dense(mlp) => {
+            let (gate, up) = (mlp.gate.apply(&normed)?, mlp.up.apply(&normed)?);
+            mlp.down.apply(&model.gated.apply(&gate, &up)?)?
+        }
+        FeedForward::Moe(moe) => moe.apply(&normed)?,
+    })
+}
+
+/// `silu(gate) * up`, as one kernel on a GPU: three operations of a few microseconds each are a good part of
+/// a small model's step. On a CPU, where compiling would start a C++ compiler, it is switched off, and this
+/// is three operations.
+pub(super) struct Gated(RefCell<Box<Compiled>>);
+
+type Compiled = dyn for<'a> FnMut((&'a Array, &'a Array)) -> Result<Array, Exception>;
+
+impl Gated {
+    pub(super) fn new() -> Self {
+        let gated = |(gate, up): (&Array, &Array)| gate.multiply(sigmoid(gate)?)?.multiply(up);
+        // For every shape: it is elementwise.
+        Self(RefCell::new(Box::new(compile(gated, true))))
+    }
+
+    fn apply(&self, gate: &Array, up: &Array) -> Result<Array, Exception> {
+        (*self.0.borrow_mut())((gate, up))
+    }
 }
 
 /// Hidden states of the tokens at `indices` after the last norm; the model has its end.

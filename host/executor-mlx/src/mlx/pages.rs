@@ -35,6 +35,23 @@ pub(super) struct Fresh {
     pub(super) values: Array,
 }
 
+impl Fresh {
+    pub(super) fn arrays(&self) -> [&Array; 2] {
+        [&self.keys, &self.values]
+    }
+
+    /// Both, changed alike.
+    pub(super) fn map(
+        &self,
+        change: impl Fn(&Array) -> Result<Array, Exception>,
+    ) -> Result<Self, Exception> {
+        Ok(Self {
+            keys: change(&self.keys)?,
+            values: change(&self.values)?,
+        })
+    }
+}
+
 /// All layers' pages.
 pub(super) struct Pages {
     layers: Vec<LayerPages>,
@@ -72,6 +89,30 @@ impl Pages {
 
     pub(super) fn block_size(&self) -> i32 {
         self.block_size
+    }
+
+    /// How many layers there are.
+    pub(super) fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// A layer's keys and values, position after position.
+    pub(super) fn layer(&self, layer: usize) -> Result<(&Array, &Array), Exception> {
+        let layer = self.layers.get(layer);
+        let layer = layer.ok_or_else(|| Exception::custom("no such layer"))?;
+        Ok((&layer.keys, &layer.values))
+    }
+
+    /// Positions of all blocks.
+    pub(super) fn positions(&self) -> usize {
+        // `new` was promised that the product fits.
+        usize::try_from(self.blocks * self.block_size).unwrap_or(0)
+    }
+
+    /// Bytes of one position in all layers.
+    pub(super) fn position_bytes(&self) -> usize {
+        let bytes: usize = self.arrays().map(Array::nbytes).sum();
+        bytes / self.positions().max(1)
     }
 
     /// The keys and values of the blocks at `table` (any shape of indices) in `layer`: its shape, then

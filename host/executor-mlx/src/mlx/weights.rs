@@ -10,6 +10,7 @@ use mlx_rs::Array;
 use mlx_rs::error::Exception;
 use mlx_rs::fast::rms_norm;
 
+use super::forward::Gated;
 use super::linear::{ComputeType, Linear};
 use super::load::{Source, dim};
 use super::moe::Moe;
@@ -65,6 +66,16 @@ pub(super) enum FeedForward {
 }
 
 impl FeedForward {
+    /// Numbers between the first matrices and the last, for a token.
+    pub(super) fn width(&self) -> usize {
+        let (weights, chosen) = match self {
+            Self::Dense(mlp) => (&mlp.gate.weights, 1),
+            Self::Moe(moe) => (&moe.gate, moe.chosen),
+        };
+        let rows = weights.arrays().next().map_or(0, |array| array.dim(-2));
+        usize::try_from(rows * chosen).unwrap_or(0)
+    }
+
     fn arrays(&self) -> Box<dyn Iterator<Item = &Array> + '_> {
         match self {
             Self::Dense(mlp) => {
@@ -106,6 +117,7 @@ pub(super) struct Model {
     pub(super) layers: Vec<Layer>,
     pub(super) end: Option<End>,
     pub(super) rope: Rope,
+    pub(super) gated: Gated,
 }
 
 impl Model {
@@ -156,6 +168,7 @@ impl Model {
             layers,
             end,
             rope: rope(&spec.rope)?,
+            gated: Gated::new(),
         })
     }
 

@@ -3,19 +3,22 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use atoll_engine::executor::{BlockCopy, ExecutorError, RowError};
+use mlx_rs::Dtype;
 use mlx_rs::error::Exception;
 use mlx_rs::memory::clear_cache;
-use mlx_rs::ops::indexing::{TryIndexOp, argmax_axis};
 use mlx_rs::transforms::async_eval;
-use mlx_rs::{Array, Dtype};
 
-use super::attention::{Plan, Segment, joins};
+use super::attention::{Plan, Segment, index, joins};
+use super::budget::{Budget, Costs};
 use super::forward::{self, Input};
-use super::pages::Pages;
+use super::lane::Lane;
+use super::pages::{Fresh, Pages};
+use super::results::{Look, Results, Seen, to_vec};
 use super::weights::Model;
 use super::{ffi, out_of_memory, step_error};
 use crate::LoadError;
@@ -26,6 +29,8 @@ const HEAD_ROWS: usize = 64;
 /// One checked row.
 #[derive(Debug, Clone)]
 pub(super) struct Work {
+    /// Whose.
+    pub(super) sequence: u64,
     /// First position.
     pub(super) start: usize,
     /// Tokens to feed.
@@ -36,23 +41,6 @@ pub(super) struct Work {
     pub(super) wants: usize,
     /// Whether the likeliest token is all that is asked of them.
     pub(super) argmax: bool,
-}
-
-/// What is looked at after the last layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    /// Logits, or the likeliest token.
-    Logits,
-    /// Hidden states after the last norm.
-    Normed,
-}
-
-/// One position's result.
-pub(super) enum Seen {
-    /// The likeliest token and its logit.
-    Argmax(u32, f32),
-    /// Logits or hidden states.
-    Values(Vec<f32>),
 }
 
 /// Receives results: the work's index, the position, and what was seen there. Of one work in order.
@@ -76,6 +64,12 @@ pub(super) struct Worker {
     pub(super) batched: bool,
     /// Attention windows that occur.
     pub(super) windows: Vec<Option<usize>>,
+    /// Rows that decode together now.
+    pub(super) lane: Option<Lane>,
+    /// Most memory.
+    pub(super) budget: Budget,
+    /// What a chunk takes of it.
+    pub(super) costs: Costs,
     /// Time from the beginning of the last chunk until MLX was asked to compute.
     pub(super) last_build: Duration,
     /// Why nothing can be computed any more.
@@ -97,7 +91,14 @@ impl Worker {
         if let Some(reason) = &self.broken {
             return Err(ExecutorError::Failed(reason.clone()));
         }
-        self.pages.copy(copies).map_err(|error| self.fail(&error))?;
+        if copies.is_empty() && self.decode(works, look, deliver)? {
+            return Ok(Vec::new());
+        }
+        self.leave()?;
+        self.pages.copy(copies).map_err(|error| {
+            self.broken = Some(format!("blocks could not be copied: {error}"));
+            step_error(&error)
+        })?;
         let mut firsts = Vec::with_capacity(works.len());
         let mut tokens = 0;
         for work in works {
@@ -122,6 +123,71 @@ impl Worker {
             self.feed(&mut feed, chunk)?;
         }
         Ok(feed.leaving())
+    }
+
+    /// Runs works in the lane, if they can be; whether they were. A step that fails there is run again
+    /// without it.
+    fn decode(
+        &mut self,
+        works: &[Work],
+        look: Look,
+        deliver: Deliver<'_>,
+    ) -> Result<bool, ExecutorError> {
+        let whole = self.model.embedding.is_some() && self.model.end.is_some();
+        if !whole || look != Look::Logits || !Lane::suits(works, &self.windows) {
+            return Ok(false);
+        }
+        if self
+            .lane
+            .as_ref()
+            .is_some_and(|lane| !lane.continues(works))
+        {
+            self.leave()?;
+        }
+        let entered = match self.lane.take() {
+            Some(lane) => Ok(lane),
+            None => Lane::enter(&self.pages, works, &self.budget),
+        };
+        let stepped = entered.and_then(|lane| {
+            let lane = self.lane.insert(lane);
+            let seen = lane.step(&self.model, works, &self.budget)?;
+            self.last_build = lane.last_build;
+            Ok((seen, lane.pending()))
+        });
+        match stepped {
+            Ok((seen, pending)) => {
+                for (index, (work, seen)) in works.iter().zip(seen).enumerate() {
+                    deliver(index, work.start, Ok(seen));
+                }
+                if pending {
+                    self.flush()?;
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::debug!(error = error.what(), "not in a lane");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Ends the lane; the pages have everything then.
+    fn leave(&mut self) -> Result<(), ExecutorError> {
+        self.flush()?;
+        self.lane = None;
+        Ok(())
+    }
+
+    /// Writes what only the lane has into the pages.
+    fn flush(&mut self) -> Result<(), ExecutorError> {
+        let Some(lane) = &mut self.lane else {
+            return Ok(());
+        };
+        let flushed = lane.flush(&mut self.pages);
+        flushed.map_err(|error| {
+            self.broken = Some(format!("keys and values could not be written: {error}"));
+            step_error(&error)
+        })
     }
 
     /// Runs one chunk; halves it as long as memory does not suffice.
@@ -187,6 +253,8 @@ impl Worker {
                 hidden.extend_from_slice(feed.input.get(feed.rows(piece)).unwrap_or(&[]));
             }
         }
+        self.budget
+            .check(self.costs.chunk(&segments, wanted.len()))?;
         let input = match self.model.embedding {
             Some(_) => Input::Tokens(&tokens),
             None => Input::Hidden(&hidden),
@@ -200,17 +268,20 @@ impl Worker {
         let together: Vec<&[Wanted]> = alike.flat_map(|alike| alike.chunks(HEAD_ROWS)).collect();
         let looks = together
             .iter()
-            .map(|wanted| self.look(feed, &pass.hidden, wanted))
+            .map(|wanted| {
+                let places = wanted.iter().map(|&(token, ..)| index(token));
+                let places: Vec<i32> = places.collect::<Result<_, _>>()?;
+                let normed = forward::normed(&self.model, &pass.hidden, &places)?;
+                let likeliest = wanted.first().is_some_and(argmax);
+                Results::new(&self.model, &normed, feed.look, likeliest)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let leaving = match self.model.end {
             Some(_) => None,
             None => Some(pass.hidden.as_dtype(Dtype::Float32)?),
         };
-        let results = looks.iter().flat_map(Results::arrays).chain(&leaving);
-        let fresh = pass
-            .fresh
-            .iter()
-            .flat_map(|fresh| [&fresh.keys, &fresh.values]);
+        let results = looks.iter().map(Results::array).chain(&leaving);
+        let fresh = pass.fresh.iter().flat_map(Fresh::arrays);
         self.last_build = began.elapsed();
         async_eval(results.chain(fresh))?;
         // The device may still fail; from here its failures are not for want of memory.
@@ -220,10 +291,12 @@ impl Worker {
             return Err(error);
         }
         for (wanted, results) in together.into_iter().zip(looks) {
-            results.deliver(feed, wanted)?;
+            for (wanted, seen) in wanted.iter().zip(results.read()?) {
+                feed.deliver(wanted, seen);
+            }
         }
         if let Some(leaving) = leaving {
-            let states = leaving.to_vec_exact::<f32>().map_err(unreadable)?;
+            let states = to_vec(&leaving)?;
             let mut states = states.as_slice();
             for (piece, _) in &ordered {
                 let rows = feed.rows(piece);
@@ -238,81 +311,10 @@ impl Worker {
         }
         Ok(())
     }
-
-    /// The graph of what is looked at.
-    fn look(
-        &self,
-        feed: &Feed<'_, '_>,
-        hidden: &Array,
-        wanted: &[Wanted],
-    ) -> Result<Results, Exception> {
-        let indices = wanted
-            .iter()
-            .map(|&(token, ..)| i32::try_from(token).unwrap_or(i32::MAX));
-        let indices: Vec<i32> = indices.collect();
-        let normed = forward::normed(&self.model, hidden, &indices)?;
-        if feed.look == Look::Normed {
-            return Ok(Results::Values(normed.as_dtype(Dtype::Float32)?));
-        }
-        let logits = forward::logits(&self.model, &normed)?.as_dtype(Dtype::Float32)?;
-        let argmax = |&(_, work, _): &Wanted| feed.works.get(work).is_some_and(|w| w.argmax);
-        if wanted.first().is_some_and(argmax) {
-            return Ok(Results::Argmax {
-                tokens: argmax_axis(&logits, -1, None)?,
-                largest: logits.max_axis(-1, None)?,
-            });
-        }
-        Ok(Results::Values(logits))
-    }
-
-    fn fail(&mut self, error: &Exception) -> ExecutorError {
-        self.broken = Some(format!("blocks could not be copied: {error}"));
-        step_error(error)
-    }
 }
 
 /// A position to look at: token of the chunk, work, token of the work.
 type Wanted = (usize, usize, usize);
-
-/// What was seen at some positions, as arrays.
-enum Results {
-    Argmax { tokens: Array, largest: Array },
-    Values(Array),
-}
-
-impl Results {
-    fn arrays(&self) -> impl Iterator<Item = &Array> {
-        let arrays = match self {
-            Self::Argmax { tokens, largest } => [Some(tokens), Some(largest)],
-            Self::Values(values) => [Some(values), None],
-        };
-        arrays.into_iter().flatten()
-    }
-
-    fn deliver(self, feed: &mut Feed<'_, '_>, wanted: &[Wanted]) -> Result<(), Exception> {
-        match self {
-            Self::Argmax { tokens, largest } => {
-                let tokens = tokens.to_vec_exact::<u32>().map_err(unreadable)?;
-                let largest = largest.to_vec_exact::<f32>().map_err(unreadable)?;
-                for ((wanted, token), largest) in wanted.iter().zip(tokens).zip(largest) {
-                    feed.deliver(wanted, Seen::Argmax(token, largest));
-                }
-            }
-            Self::Values(values) => {
-                for (row, wanted) in (0..).zip(wanted) {
-                    let values = values.try_index(row)?;
-                    let values = values.to_vec_exact::<f32>().map_err(unreadable)?;
-                    feed.deliver(wanted, Seen::Values(values));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn unreadable(error: impl std::fmt::Display) -> Exception {
-    Exception::custom(format!("a result cannot be read: {error}"))
-}
 
 /// The works of a step on their way.
 struct Feed<'a, 'b> {
@@ -430,6 +432,15 @@ fn halves(pieces: Vec<Piece>, count: usize) -> (Vec<Piece>, Vec<Piece>) {
     (first, second)
 }
 
+/// On CUDA one thread at a time works with MLX: what one allocates while another records a graph spoils the
+/// recording, and MLX ends the process then.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Waits for this thread's turn, where there are turns.
+fn turn() -> Option<MutexGuard<'static, ()>> {
+    ffi::cuda_available().then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Something to do on the thread.
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 
@@ -447,8 +458,11 @@ impl Thread {
         let (jobs, inbox) = sync_channel::<Job>(4);
         let (loaded, result) = sync_channel(1);
         let run = move || {
-            let outcome = catch_unwind(AssertUnwindSafe(load))
-                .unwrap_or_else(|_| Err(LoadError::Mlx("loading panicked".to_owned())));
+            let outcome = {
+                let _turn = turn();
+                catch_unwind(AssertUnwindSafe(load))
+                    .unwrap_or_else(|_| Err(LoadError::Mlx("loading panicked".to_owned())))
+            };
             match outcome {
                 Ok((worker, facts)) => {
                     if loaded.send(Ok(facts)).is_ok() {
@@ -512,8 +526,10 @@ pub(super) fn receive<T>(result: &Receiver<Result<T, ExecutorError>>) -> Result<
 
 fn serve(mut worker: Worker, inbox: Receiver<Job>) {
     for job in inbox {
+        let _turn = turn();
         job(&mut worker);
     }
+    let _turn = turn();
     // Nothing may be in flight when buffers go back to the system: Metal's driver does not forgive it.
     let idle = ffi::synchronize();
     drop(worker);
@@ -539,6 +555,7 @@ mod tests {
 
     fn works(lengths: &[usize]) -> Vec<Work> {
         let work = |&len: &usize| Work {
+            sequence: 0,
             start: 0,
             tokens: vec![0; len],
             blocks: Vec::new(),

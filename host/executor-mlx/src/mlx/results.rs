@@ -1,0 +1,106 @@
+//! What is looked at after the last layer, on its way to the host.
+
+use mlx_rs::error::Exception;
+use mlx_rs::ops::concatenate;
+use mlx_rs::ops::indexing::argmax_axis;
+use mlx_rs::{Array, Dtype};
+
+use super::forward;
+use super::weights::Model;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Logits, or the likeliest token.
+    Logits,
+    /// Hidden states after the last norm.
+    Normed,
+}
+
+/// One position's result.
+pub(super) enum Seen {
+    /// The likeliest token and its logit.
+    Argmax(u32, f32),
+    /// Logits or hidden states.
+    Values(Vec<f32>),
+}
+
+impl Seen {
+    /// The likeliest token, where that is what was looked for.
+    pub(super) fn token(&self) -> Option<u32> {
+        match self {
+            Self::Argmax(token, _) => Some(*token),
+            Self::Values(_) => None,
+        }
+    }
+}
+
+/// Results of some positions, as arrays.
+pub(super) enum Results {
+    /// The likeliest tokens.
+    Argmax {
+        /// As the next step takes them. The host does not read this array: on CUDA that would move
+        /// its buffer away under a step that uses it.
+        tokens: Array,
+        /// Tokens, then their logits, as floats: one transfer. (A vocabulary is far smaller than 2^24.)
+        both: Array,
+    },
+    /// One row of numbers for each position.
+    Values(Array),
+}
+
+impl Results {
+    /// The graph of what is looked at in normed hidden states `[positions, hidden]`.
+    pub(super) fn new(
+        model: &Model,
+        normed: &Array,
+        look: Look,
+        argmax: bool,
+    ) -> Result<Self, Exception> {
+        if look == Look::Normed {
+            return Ok(Self::Values(normed.as_dtype(Dtype::Float32)?));
+        }
+        let logits = forward::logits(model, normed)?;
+        if !argmax {
+            return Ok(Self::Values(logits.as_dtype(Dtype::Float32)?));
+        }
+        let tokens = argmax_axis(&logits, -1, None)?;
+        let largest = logits.max_axis(-1, None)?.as_dtype(Dtype::Float32)?;
+        let both = concatenate(&[tokens.as_dtype(Dtype::Float32)?, largest], 0)?;
+        Ok(Self::Argmax { tokens, both })
+    }
+
+    /// What has to be computed.
+    pub(super) fn array(&self) -> &Array {
+        match self {
+            Self::Argmax { both, .. } => both,
+            Self::Values(values) => values,
+        }
+    }
+
+    /// Waits for the results and fetches them, one for each position.
+    pub(super) fn read(&self) -> Result<Vec<Seen>, Exception> {
+        let shape = self.array().shape();
+        let width = shape.last().copied().unwrap_or(1);
+        let width = usize::try_from(width).unwrap_or(1).max(1);
+        let numbers = to_vec(self.array())?;
+        Ok(match self {
+            Self::Argmax { .. } => {
+                let (tokens, largest) = numbers.split_at(numbers.len() / 2);
+                let pairs = tokens.iter().zip(largest);
+                // A float that came from a 32-bit token below 2^24.
+                pairs.map(|(&t, &l)| Seen::Argmax(t as u32, l)).collect()
+            }
+            Self::Values(_) => {
+                let rows = numbers.chunks_exact(width);
+                rows.map(|row| Seen::Values(row.to_vec())).collect()
+            }
+        })
+    }
+}
+
+/// An array's floats on the host.
+pub(super) fn to_vec(array: &Array) -> Result<Vec<f32>, Exception> {
+    let read = array.to_vec_exact::<f32>();
+    read.map_err(|error| Exception::custom(format!("a result cannot be read: {error}")))
+}
