@@ -36,6 +36,7 @@ pub use status::{AbsentPeer, ClusterStatus, MemberStatus, PipelineStatus};
 use crate::desired::Desired;
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, Identity, NodeId};
+use crate::interfaces::Interface;
 use crate::members::{ExecutorFacts, Member, Members};
 use crate::pipeline::Monitor;
 use crate::plan::Budget;
@@ -155,6 +156,8 @@ struct Inner {
     tell_wishes: Notify,
     /// Why no node is reached at these addresses.
     absent: Mutex<BTreeMap<String, Knock>>,
+    /// Read again from time to time: cables are plugged.
+    interfaces: Mutex<Option<(Instant, Vec<Interface>)>>,
     /// What was begun for others: loading, unloading.
     work: TaskTracker,
     runtime: Handle,
@@ -201,6 +204,7 @@ impl Cluster {
             joined: Mutex::new(Instant::now()),
             tell_wishes: Notify::new(),
             absent: Mutex::default(),
+            interfaces: Mutex::default(),
             work: TaskTracker::new(),
             runtime: Handle::current(),
         });
@@ -326,11 +330,13 @@ impl Cluster {
         request: Vec<u8>,
     ) -> Result<BoxStream<'static, Result<Vec<u8>, ClusterError>>, ClusterError> {
         let silence = self.inner.options.silence;
-        let answer = self.inner.sessions.ask(node, request, silence).await?;
         let inner = Arc::clone(&self.inner);
+        let suspect = move || lock(&inner.members).suspect(node, Instant::now());
+        let asked = self.inner.sessions.ask(node, request, silence).await;
+        let answer = asked.inspect_err(|_| suspect())?;
         let watched = answer.inspect(move |part| {
             if part.is_err() {
-                lock(&inner.members).suspect(node, Instant::now());
+                suspect();
             }
         });
         Ok(watched.boxed())

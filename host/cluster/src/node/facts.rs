@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Inner, lock};
+use crate::interfaces::{self, Interface};
 use crate::members::{LinkReport, NodeFacts};
 
 /// How often a node looks whether what it is has changed.
@@ -16,6 +17,9 @@ const REFRESH: Duration = Duration::from_secs(30);
 /// For so long after somebody joined it says so every [`PERIOD`]: who joins hears only those it
 /// has seen itself, and each sees the other at a time of its own.
 const EAGER: Duration = Duration::from_secs(4);
+
+/// How often the machine's network interfaces are looked at.
+const INTERFACES_PERIOD: Duration = Duration::from_secs(30);
 
 /// The part of a machine's memory that stages leave to everything else.
 const RESERVE: u64 = 10;
@@ -48,7 +52,21 @@ impl Inner {
             executors: offer.executors,
             models: offer.models,
             stages,
+            interfaces: self.interfaces(),
+            rdma: interfaces::rdma_devices(),
             ..NodeFacts::default()
+        }
+    }
+
+    fn interfaces(&self) -> Vec<Interface> {
+        let mut known = lock(&self.interfaces);
+        match &*known {
+            Some((read, interfaces)) if read.elapsed() < INTERFACES_PERIOD => interfaces.clone(),
+            _ => {
+                let interfaces = interfaces::read();
+                *known = Some((Instant::now(), interfaces.clone()));
+                interfaces
+            }
         }
     }
 

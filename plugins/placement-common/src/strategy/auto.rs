@@ -33,8 +33,14 @@ pub fn propose(
             "the best found along several orders",
         ),
     };
+    let wished = |stages: &Vec<Placed>| {
+        problem
+            .exactly
+            .is_none_or(|exactly| stages.len() == exactly)
+    };
     let mut ranked: Vec<(Vec<Placed>, Prediction)> = found
         .into_iter()
+        .filter(|(_, stages)| wished(stages))
         .filter_map(|(_, stages)| {
             let prediction = problem.predict(&stages)?;
             Some((stages, prediction))
@@ -54,6 +60,7 @@ pub fn propose(
         .map_or(0.0, |(_, prediction)| score(prediction));
     let stays = previous
         .and_then(|plan| problem.placed(plan))
+        .filter(wished)
         .and_then(|stages| Some((problem.predict(&stages)?, stages)))
         .filter(|(prediction, _)| best < score(prediction) * WORTH_MOVING);
     let mut proposals = Vec::new();
