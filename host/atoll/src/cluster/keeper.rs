@@ -30,11 +30,10 @@ pub async fn keep(cluster: Cluster, models: PoolModels) {
                 .get(&name)
                 .is_some_and(|(since, wait)| since.elapsed() < *wait);
             let mine = cluster.keeper(&name) == Some(cluster.id());
-            if waits
-                || !mine
-                || models.loaded(&name).is_some()
-                || cluster.is_served_elsewhere(&name)
-            {
+            // Asked on every node: it forgets an engine that failed, which this node would otherwise go on
+            // saying that it serves, and nobody would bring the model back.
+            let here = models.loaded(&name).is_some();
+            if here || waits || !mine || cluster.is_served_elsewhere(&name) {
                 continue;
             }
             tracing::info!(model = name, "it should run and does not");
