@@ -35,13 +35,18 @@ class Pool:
 
     def __init__(
         self, count: int, stages: dict[str, int], *args: str, secret: str | None = None, patience_ms: int = 3000,
+        memory: str = "1GiB", probe: bool = False,
     ):
         self.folder = tempfile.TemporaryDirectory(prefix="atoll-pool-")
         self.path = pathlib.Path(self.folder.name)
         self.name = f"e2e-{free_port()}"
         self.config = self.path / "config.toml"
         own = models(self.path, **stages)
-        self.config.write_text(f"kv_memory = \"16MiB\"\n[cluster]\nmulticast = false\nprobe = false\npatience_ms = {patience_ms}\nmemory = \"1GiB\"\n{own}")
+        self.base = (
+            f'kv_memory = "16MiB"\n[cluster]\nmulticast = false\nprobe = {str(probe).lower()}\n'
+            f'patience_ms = {patience_ms}\nmemory = "{memory}"\n{own}'
+        )
+        self.config.write_text(self.base)
         self.args = args
         self.secret = secret
         self.nodes: list[Server] = []

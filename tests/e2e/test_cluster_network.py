@@ -1,6 +1,7 @@
-"""Hosts on a network of their own: they find each other with no arguments, and a cut cable is a lost machine.
+"""Hosts find each other with no arguments, and a cut cable is a lost machine.
 
-Each host lives in a network namespace, joined by a bridge in another. Needs root; nothing leaves the machine.
+Where this runs as root, each host lives in a network namespace of its own, joined by a bridge in another, and nothing
+leaves the machine. Hosts that are plain processes of this machine find each other everywhere.
 """
 
 import contextlib
@@ -12,8 +13,8 @@ import threading
 import openai
 import pytest
 
-from conftest import Server, until
-from pool import CACHE, LONG, models, ready, roles
+from conftest import Server, free_port, until
+from pool import CACHE, LONG, models, ready, roles, status
 from test_cluster import chat
 
 SUBNET = "10.213.77"
@@ -106,6 +107,35 @@ def test_hosts_find_each_other_with_no_arguments(hosts, count):
         until(lambda: len(ready(host)) == count, 60, f"{host.url} sees {count} hosts")
 
 
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """Hosts of this machine, in a cluster of their own name, each told nothing of the others."""
+    folder = tmp_path_factory.mktemp("processes")
+    config = folder / "config.toml"
+    config.write_text("[cluster]\nprobe = false\npatience_ms = 3000\nmemory = \"1GiB\"\n")
+    name, started = f"e2e-{free_port()}", []
+
+    def more(count: int) -> list[Server]:
+        while len(started) < count:
+            # The pool's name is all: others may look for theirs on this network.
+            env = {"ATOLL_CLUSTER": name, "ATOLL_CONFIG": str(config), "ATOLL_THREADS": "1", "XDG_CACHE_HOME": CACHE.name}
+            started.append(Server(env=env))
+        return started
+
+    yield more
+    for host in started:
+        host.stop()
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_processes_of_one_machine_find_each_other(processes, count):
+    all_of_them = processes(count)
+    for host in all_of_them:
+        until(lambda: len(ready(host)) == count, 60, f"{host.url} sees {count} hosts")
+    (kinds,) = {frozenset(member["link_kind"] for member in status(host)["members"]) for host in all_of_them}
+    assert kinds == {None, "loopback"}
+
+
 @pytest.mark.parametrize("who", ["stage", "coordinator"])
 def test_a_cut_cable_is_a_lost_machine(hosts, network, who):
     running = [host for host in hosts(5) if not getattr(host, "cut", False)]
@@ -131,6 +161,8 @@ def test_a_cut_cable_is_a_lost_machine(hosts, network, who):
     reader.start()
     victim.cut = True
     network.cut(victim.number)
+    # Asked before anybody has missed the machine: begun again by the host that was asked.
+    assert chat(client, "two") == expected
     reader.join(60)
     assert end and isinstance(end[0], openai.APIError), end
     assert chat(client, "two") == expected

@@ -103,6 +103,15 @@ def test_seeds_repeat(client):
     assert one == two
 
 
+def test_what_ollamas_own_client_in_go_sends_is_read(server):
+    """Both names of the model, one of them empty, and seeds of 63 bits."""
+    status, body, _ = raw(server, "/api/show", {"model": "", "name": MODEL, "system": "", "template": "", "options": None})
+    assert status == 200 and json.loads(body)["capabilities"]
+    options = {"seed": 5577006791947779410, "num_predict": 2}
+    status, body, _ = raw(server, "/api/generate", {"model": MODEL, "prompt": "Hi", "options": options, "stream": False})
+    assert status == 200, body
+
+
 def test_what_the_host_does_not_turn_is_reported(server):
     options = {**GREEDY, "num_gpu": 1}
     status, _, headers = raw(server, "/api/chat", {"model": MODEL, "messages": HELLO, "options": options, "stream": False})

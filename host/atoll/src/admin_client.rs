@@ -22,6 +22,16 @@ pub fn get(config: &Config, path: &str) -> Result<Value, CliError> {
     ask(config, "GET", path)
 }
 
+/// The path that says where `model` would be placed: for this objective, or the configured one.
+pub fn placements(model: &str, objective: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("model", model);
+    if let Some(objective) = objective {
+        query.append_pair("objective", objective);
+    }
+    format!("/atoll/v1/placements?{}", query.finish())
+}
+
 /// As [`get`], with `POST` and no body.
 pub fn post(config: &Config, path: &str) -> Result<Value, CliError> {
     ask(config, "POST", path)

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::cluster::{ClusterArgs, ClusterCommand, JoinArgs, LeaveArgs, StatusArgs, TokenArgs};
-pub use self::place::PlaceArgs;
+pub use self::place::{PlaceArgs, Wished};
 pub use self::plan::PlanArgs;
 pub use self::plugin::{
     AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NameArgs, NewArgs,
@@ -131,16 +131,19 @@ Examples:
 Examples:
   atoll place MODEL               the plan that it would carry out
   atoll place MODEL --explain     every candidate, what it promises, and why it was refused
+  atoll place MODEL --objective throughput
 
 [placement] in the configuration file chooses the strategy, and pins plans of your own.")]
     Place(PlaceArgs),
 
-    /// Say how fast a model would be on machines that you describe, before you buy them
+    /// Say how fast a model would be on machines that you describe, before you buy them, or on the running pool
     #[command(after_help = "\
 Examples:
   atoll plan examples/plans/three-desktops.toml
   atoll plan machines.toml --model ~/models/Qwen3-0.6B
   atoll plan machines.toml --strategy auto --nodes 2 --json
+  atoll plan MODEL --objective throughput        a model of the pool that runs here, on its machines
+  atoll plan --model ~/models/Qwen3-0.6B         any model, on the pool's machines
 
 Every placement strategy is asked, those of the plugins folder too. docs/placement.md explains the file
 and the model of cost; examples/plans has measured clusters to compare with.")]

@@ -9,7 +9,6 @@ mod plugin_set;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use atoll_cluster::placement::PlacementStrategy;
 use atoll_engine::engine::{ModelPool, PoolOptions};
 use atoll_gateway::audit::{Audit, AuditFile, LogAudit};
 use atoll_gateway::cluster::ClusterView;
@@ -179,9 +178,9 @@ async fn host(
             keeper: std::future::ready(()).boxed(),
         });
     };
-    let placement = Arc::clone(&strategies.placement) as Arc<dyn PlacementStrategy>;
+    let placement = Arc::clone(&strategies.placement);
     let settings = config.cluster.clone();
-    let factory = ClusterFactory::new(&joined, Arc::clone(catalog), settings, Some(placement));
+    let factory = ClusterFactory::new(&joined, Arc::clone(catalog), settings, placement);
     let factory = strategies.factory.get_or_init(|| Arc::new(factory));
     let factory = Arc::clone(factory);
     let pool = ModelPool::new(Arc::clone(&factory) as _, pool_options(catalog));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::admin_client;
-use crate::cli::{CommonArgs, PlaceArgs, ServeArgs};
+use crate::cli::{CommonArgs, PlaceArgs, ServeArgs, Wished};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::output;
@@ -18,29 +18,32 @@ pub fn command(args: &PlaceArgs) -> Result<(), CliError> {
         },
         ..ServeArgs::default()
     })?;
-    let found = ask(&config, &args.model)?;
+    let objective = args.objective.map(Wished::name);
+    let found = admin_client::get(&config, &admin_client::placements(&args.model, objective))?;
     if args.json {
         return output::line(found);
     }
     show(&found, args.explain)
 }
 
-/// What the host says about placing a model.
-fn ask(config: &Config, model: &str) -> Result<Value, CliError> {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("model", model);
-    admin_client::get(config, &format!("/atoll/v1/placements?{}", query.finish()))
-}
-
 fn show(found: &Value, explain: bool) -> Result<(), CliError> {
     let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
     let empty = Vec::new();
     let candidates = found["candidates"].as_array().unwrap_or(&empty);
+    if let Some(problem) = found["problem"].as_str() {
+        return Err(CliError::Other(problem.to_owned()));
+    }
     output::line(format_args!(
-        "{} is placed by {}",
+        "{} is placed by {}, for {}",
         text(&found["model"], "name"),
-        text(found, "strategy")
+        text(found, "strategy"),
+        text(&found["options"], "objective"),
     ))?;
+    if let Some(running) = found["running"]["strategy"].as_str() {
+        output::line(format_args!(
+            "(it runs as {running} placed it: a new plan counts when it is loaded again)"
+        ))?;
+    }
     if let Some(fallback) = found["fallback"].as_str() {
         output::line(format_args!("because {fallback}"))?;
     }

@@ -1,10 +1,11 @@
-//! `atoll plan`: what a model would do on machines that are described.
+//! `atoll plan`: what a model would do on machines that are described, or on those of the running pool.
 //!
 //! Every placement strategy is asked as a running host asks it, in its sandbox; what each plan costs
 //! is computed by the cost model that the shipped strategies share. Nothing is loaded.
 
 mod advice;
 mod describe;
+mod live;
 mod outcome;
 mod report;
 
@@ -12,26 +13,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atoll_plugin_runtime::Placement;
+use atoll_sdk::placement::{Link, Topology};
 
 use self::describe::{Description, ModelTable, Question, from_config};
 use self::outcome::Outcome;
-use crate::cli::PlanArgs;
+use crate::cli::{PlanArgs, ServeArgs};
 use crate::compose;
 use crate::config::Config;
 use crate::error::CliError;
+use crate::strategies::convert::live as live_form;
 
 /// Strategies that are asked when nobody names any, in this order, before those of the plugins folder.
 const SHIPPED: [&str; 4] = ["auto", "spread", "pack", "single"];
 
 /// Runs the command.
 pub fn command(args: &PlanArgs) -> Result<(), CliError> {
-    let config = Config::load(&args.common)?;
+    let config = Config::load_serve(&ServeArgs {
+        listen: args.listen.clone(),
+        common: args.common.clone(),
+        ..ServeArgs::default()
+    })?;
     compose::runtime()?.block_on(run(args, &config))
 }
 
 async fn run(args: &PlanArgs, config: &Config) -> Result<(), CliError> {
-    let said = |reason: String| CliError::Other(reason);
-    let (description, question) = read(&args.file, args).map_err(said)?;
+    let (description, mut question) = read(args, config)?;
+    if let Some(objective) = args.objective {
+        question.options.objective = live_form::objective(objective.into());
+    }
     let strategies = strategies(config, &args.strategy).await?;
     let mut outcomes = Vec::new();
     for strategy in &strategies {
@@ -39,12 +48,67 @@ async fn run(args: &PlanArgs, config: &Config) -> Result<(), CliError> {
     }
     let best = outcomes.iter().find(|outcome| outcome.found.is_ok());
     let advice = best.map(|_| advice::levers(&question)).unwrap_or_default();
-    let compared = compare(&description, &question, &strategies, args.prompt).await;
-    let compared = compared.map_err(said)?;
+    let compared = match &description {
+        Some(description) => compare(description, &question, &strategies, args.prompt)
+            .await
+            .map_err(CliError::Other)?,
+        None => Vec::new(),
+    };
     report::show(&question, &outcomes, &advice, &compared, args.json)
 }
 
-fn read(file: &Path, args: &PlanArgs) -> Result<(Description, Question), String> {
+/// What is planned, and the description that it is from, if it is from one.
+fn read(args: &PlanArgs, config: &Config) -> Result<(Option<Description>, Question), CliError> {
+    match args.what.as_deref() {
+        Some(what) if is_file(what) => {
+            let (description, question) =
+                described(Path::new(what), args).map_err(CliError::Other)?;
+            Ok((Some(description), question))
+        }
+        Some(model) if args.model.is_none() => {
+            let mut question = live::question(config, model)?;
+            first(&mut question.topology, args.nodes);
+            Ok((None, question))
+        }
+        Some(what) => Err(CliError::Other(format!(
+            "{what} is no file, and a model is named by --model already"
+        ))),
+        None => {
+            let path = args.model.as_deref().unwrap_or(Path::new("."));
+            let model = from_config(&config_of(path)).map_err(CliError::Other)?;
+            let (mut topology, note) = live::machines(config)?;
+            first(&mut topology, args.nodes);
+            let question = Question {
+                topology,
+                model,
+                options: describe::usual_options(),
+                notes: vec![note],
+            };
+            Ok((None, question))
+        }
+    }
+}
+
+/// Whether this is a description rather than a model's name.
+fn is_file(what: &str) -> bool {
+    let path = Path::new(what);
+    path.is_file()
+        || path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+}
+
+/// Leaves out all but the first machines.
+fn first(topology: &mut Topology, limit: Option<u32>) {
+    let limit = limit.map_or(usize::MAX, |limit| limit as usize);
+    topology.nodes.truncate(limit);
+    let nodes = &topology.nodes;
+    let there = |id: &String| nodes.iter().any(|node| node.id == *id);
+    let both = |link: &Link| there(&link.source) && there(&link.target);
+    topology.links.retain(both);
+}
+
+fn described(file: &Path, args: &PlanArgs) -> Result<(Description, Question), String> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
     let description = Description::parse(&text).map_err(|reason| format!("{shown}:\n{reason}"))?;
@@ -57,6 +121,7 @@ fn read(file: &Path, args: &PlanArgs) -> Result<(Description, Question), String>
         topology: description.topology(args.nodes)?,
         model,
         options: description.options(),
+        notes: Vec::new(),
     };
     Ok((description, question))
 }

@@ -11,6 +11,7 @@ mod scheduling;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use atoll_cluster::placement::Objective;
 use atoll_engine::engine::EngineError;
 use atoll_plugin_runtime::types::{Error, ErrorKind};
 use atoll_plugin_runtime::{PluginInfo, Registry};
@@ -128,32 +129,57 @@ impl atoll_gateway::Strategies for Strategies {
         })
     }
 
-    fn placements<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<Value, Error>> {
+    fn placements<'a>(
+        &'a self,
+        model: &'a str,
+        objective: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Value, Error>> {
         let place = async move {
             let factory = self.factory.get().ok_or_else(|| {
                 let message = "this host is in no cluster: every model runs here, or not at all";
                 error(ErrorKind::Unsupported, message.to_owned())
             })?;
-            let (request, placed) = factory.preview(model).await.map_err(|failure| {
+            let objective = objective.map(objective_of).transpose()?;
+            let previewed = factory.preview(model, objective).await;
+            let (request, placed) = previewed.map_err(|failure| {
                 let kind = match &failure {
                     EngineError::ModelNotFound { name } => ErrorKind::ModelNotFound(name.clone()),
-                    EngineError::Unavailable { .. } => ErrorKind::Overloaded,
                     _ => ErrorKind::Internal,
                 };
                 error(kind, failure.to_string())
             })?;
-            Ok(json!({
+            let mut answer = json!({
                 "model": request.model,
                 "topology": request.topology,
                 "options": request.options,
-                "strategy": placed.strategy,
-                "fallback": placed.fallback,
-                "plan": placed.proposal,
-                "candidates": placed.candidates,
-            }))
+                "running": factory.running(model),
+            });
+            let found = match placed {
+                Ok(placed) => json!({
+                    "strategy": placed.strategy,
+                    "fallback": placed.fallback,
+                    "plan": placed.proposal,
+                    "candidates": placed.candidates,
+                }),
+                Err(problem) => json!({ "problem": problem.to_string(), "candidates": [] }),
+            };
+            if let (Value::Object(answer), Value::Object(found)) = (&mut answer, found) {
+                answer.extend(found);
+            }
+            Ok(answer)
         };
         place.boxed()
     }
+}
+
+fn objective_of(name: &str) -> Result<Objective, Error> {
+    serde_json::from_value(Value::from(name)).map_err(|_| Error {
+        param: Some("objective".to_owned()),
+        ..error(
+            ErrorKind::InvalidArgument,
+            format!("the objective is latency or throughput, not {name:?}"),
+        )
+    })
 }
 
 fn error(kind: ErrorKind, message: String) -> Error {

@@ -8,7 +8,7 @@
 //! - [`node`]: this machine in its cluster: found by others, measuring, holding stages, coordinating.
 //! - [`members`]: who is there. [`plan`]: which node runs which layers, and the one check of it.
 //!   [`placement`]: the strategies that make plans.
-//! - [`transport`]: Zenoh, narrowed. [`identity`]: ids and names.
+//! - [`transport`]: Zenoh, narrowed. [`identity`]: ids and names. [`interfaces`]: what kind of cable.
 //! - [`wire`]: what nodes say to each other, in bytes; the only place that has wire types.
 //! - [`desired`]: which models should run. [`route`]: which node answers.
 //!   [`sessions`]: a request that another node answers.
@@ -26,6 +26,7 @@
 pub mod desired;
 pub mod error;
 pub mod identity;
+pub mod interfaces;
 pub mod link;
 pub mod members;
 pub mod node;

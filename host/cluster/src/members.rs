@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::NodeId;
+use crate::interfaces::{Interface, kind_between};
 use crate::wire;
 
 /// Most members; more are not listed. Bounds what a broken or hostile peer can make this node hold.
@@ -57,6 +58,21 @@ pub struct NodeFacts {
     pub desired: u64,
     /// What it measured of its ways to others.
     pub links: Vec<LinkReport>,
+    /// Its network interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Its RDMA devices, by name.
+    pub rdma: Vec<String>,
+}
+
+impl NodeFacts {
+    /// The kind of the way to another node: `loopback` on one machine, else what its interfaces say.
+    #[must_use]
+    pub fn link_kind(&self, there: &Self) -> &'static str {
+        match !self.machine.is_empty() && self.machine == there.machine {
+            true => "loopback",
+            false => kind_between(&self.interfaces, &there.interfaces),
+        }
+    }
 }
 
 impl Default for NodeFacts {
@@ -77,6 +93,8 @@ impl Default for NodeFacts {
             serving: Vec::new(),
             desired: 0,
             links: Vec::new(),
+            interfaces: Vec::new(),
+            rdma: Vec::new(),
         }
     }
 }

@@ -33,6 +33,7 @@ pub use status::{ClusterStatus, MemberStatus, PipelineStatus};
 use crate::desired::Desired;
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, Identity, NodeId};
+use crate::interfaces::{self, Interface};
 use crate::members::{ExecutorFacts, LinkReport, Member, Members, NodeFacts};
 use crate::pipeline::Monitor;
 use crate::plan::Budget;
@@ -45,6 +46,9 @@ use host::StageHost;
 
 /// How often a node says what it is. Last values: a lost one is replaced by the next.
 const FACTS_PERIOD: Duration = Duration::from_secs(1);
+
+/// How often the machine's network interfaces are.
+const INTERFACES_PERIOD: Duration = Duration::from_secs(30);
 
 /// How often pipelines and stages are looked at.
 const HEALTH_PERIOD: Duration = Duration::from_millis(50);
@@ -153,6 +157,8 @@ struct Inner {
     desired: Mutex<Desired>,
     changed: Notify,
     tell_wishes: Notify,
+    /// Read again from time to time: cables are plugged.
+    interfaces: Mutex<Option<(Instant, Vec<Interface>)>>,
     /// What was begun for others: loading, unloading.
     work: TaskTracker,
     runtime: Handle,
@@ -197,6 +203,7 @@ impl Cluster {
             desired: Mutex::new(desired),
             changed: Notify::new(),
             tell_wishes: Notify::new(),
+            interfaces: Mutex::default(),
             work: TaskTracker::new(),
             runtime: Handle::current(),
         });
@@ -319,11 +326,13 @@ impl Cluster {
         request: Vec<u8>,
     ) -> Result<BoxStream<'static, Result<Vec<u8>, ClusterError>>, ClusterError> {
         let silence = self.inner.options.silence;
-        let answer = self.inner.sessions.ask(node, request, silence).await?;
         let inner = Arc::clone(&self.inner);
+        let suspect = move || lock(&inner.members).suspect(node, Instant::now());
+        let asked = self.inner.sessions.ask(node, request, silence).await;
+        let answer = asked.inspect_err(|_| suspect())?;
         let watched = answer.inspect(move |part| {
             if part.is_err() {
-                lock(&inner.members).suspect(node, Instant::now());
+                suspect();
             }
         });
         Ok(watched.boxed())
@@ -481,7 +490,21 @@ impl Inner {
             executors: offer.executors,
             models: offer.models,
             stages,
+            interfaces: self.interfaces(),
+            rdma: interfaces::rdma_devices(),
             ..NodeFacts::default()
+        }
+    }
+
+    fn interfaces(&self) -> Vec<Interface> {
+        let mut known = lock(&self.interfaces);
+        match &*known {
+            Some((read, interfaces)) if read.elapsed() < INTERFACES_PERIOD => interfaces.clone(),
+            _ => {
+                let interfaces = interfaces::read();
+                *known = Some((Instant::now(), interfaces.clone()));
+                interfaces
+            }
         }
     }
 

@@ -2,14 +2,14 @@
 //!
 //! A [`PlacementStrategy`] sees a [`PlacementRequest`] and answers with plans, best first. [`place`]
 //! takes the first that passes [`check`], whoever made it; if a strategy fails, proposes nothing or
-//! nothing that can be carried out, the host's own [`Proportional`] decides, and the [`Placement`]
-//! says so. A strategy can therefore be wrong, slow or hostile and costs nobody a model that fits.
+//! nothing that can be carried out, the next one decides, the host's own [`Proportional`] last, and the
+//! [`Placement`] says so. A strategy can therefore be wrong, slow or hostile and costs nobody a model that fits.
 
 mod records;
 
 use std::fmt;
 
-use atoll_engine::model::{AttentionSpec, LayerSpec, NormSpec, WeightSpec};
+use atoll_engine::model::{AttentionSpec, LayerSpec, MlpSpec, ModelSpec, NormSpec, WeightSpec};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -89,24 +89,21 @@ pub struct Candidate {
     pub refused: Option<String>,
 }
 
-/// Asks `strategy`, and the host's own if there is none or it has no answer that can be carried out.
+/// Asks `strategies` in their order, and the host's own if none of them has an answer that can be
+/// carried out.
 ///
 /// # Errors
 /// [`PlanError::NoRoom`] if the model does not fit at all.
 pub async fn place(
-    strategy: Option<&dyn PlacementStrategy>,
+    strategies: &[&dyn PlacementStrategy],
     request: &PlacementRequest,
     needs: &Needs,
 ) -> Result<Placement, PlanError> {
     let mut candidates = Vec::new();
-    let mut fallback = None;
+    let mut reasons: Vec<String> = Vec::new();
     let own = Proportional::new(needs.clone());
     let own: &dyn PlacementStrategy = &own;
-    for (strategy, last) in strategy
-        .map(|asked| (asked, false))
-        .into_iter()
-        .chain([(own, true)])
-    {
+    for &strategy in strategies.iter().chain([&own]) {
         let name = strategy.name();
         let reason = match strategy.propose(request).await {
             Err(error) => error.to_string(),
@@ -116,29 +113,29 @@ pub async fn place(
                     .into_iter()
                     .map(|plan| judge(&name, plan, request, needs));
                 let (all, chosen) = first_valid(judged);
+                let refused = all.iter().find_map(|candidate| candidate.refused.clone());
                 candidates.extend(all);
                 if let Some((plan, proposal)) = chosen {
                     return Ok(Placement {
                         plan,
                         proposal,
                         strategy: name,
-                        fallback,
+                        fallback: (!reasons.is_empty()).then(|| reasons.join("; ")),
                         candidates,
                     });
                 }
-                let refused = candidates
-                    .iter()
-                    .find_map(|candidate| candidate.refused.as_ref());
                 match refused {
                     Some(refused) => format!("placement strategy {name}: {refused}"),
                     None => format!("placement strategy {name} proposes nothing"),
                 }
             }
         };
-        if !last {
-            tracing::warn!(strategy = name, reason, "the host's own placement is used");
-            fallback = Some(reason);
-        }
+        tracing::warn!(
+            strategy = name,
+            reason,
+            "another placement is used, if any fits"
+        );
+        reasons.push(reason);
     }
     Err(no_room(request, needs))
 }
@@ -182,7 +179,7 @@ fn no_room(request: &PlacementRequest, needs: &Needs) -> PlanError {
 }
 
 /// The plan, if it can be carried out: known nodes that are not excluded, one to a stage, not more
-/// stages than allowed, an executor that the node has, and all that [`validate`] asks.
+/// stages than allowed and as many as were asked for, an executor that the node has, and all that [`validate`] asks.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -195,6 +192,14 @@ pub fn check(
     if most.is_some_and(|most| proposal.stages.len() > most as usize) {
         return Err(PlanError::Stages {
             stages: proposal.stages.len(),
+        });
+    }
+    if let Some(wanted) = wanted_stages(&request.options)
+        && wanted != proposal.stages.len()
+    {
+        return Err(PlanError::Wanted {
+            stages: proposal.stages.len(),
+            wanted,
         });
     }
     let stage = |(index, stage): (usize, &ProposedStage)| {
@@ -324,20 +329,18 @@ pub fn model_facts(name: &str, needs: &Needs, activation_bytes: u32) -> ModelFac
     let layer = |index: usize| {
         let range = index..index + 1;
         let norm = |norm: &&NormSpec| (norm.size * spec.dtype.size()) as u64;
-        let tensors = |weight: &WeightSpec| weight.tensors();
         let layer = spec.layers.get(index);
         let weights = layer.map(LayerSpec::weights).unwrap_or_default();
-        let weights = weights.into_iter().flat_map(tensors);
         let norms = layer.map(LayerSpec::norms).unwrap_or_default();
-        let own = weights.map(|tensor| tensor.bytes(spec.dtype)).sum::<u64>()
-            + norms.iter().map(norm).sum::<u64>();
+        let own = bytes_of(spec, weights) + norms.iter().map(norm).sum::<u64>();
         LayerFacts {
             weight_bytes: own,
-            active_bytes: own,
+            active_bytes: own - layer.map_or(0, |layer| idle_bytes(spec, layer)),
             kv_bytes_per_position: spec.kv_bytes_per_position(range, needs.kv_value_bytes),
         }
     };
     let tied = spec.head.is_none();
+    let bytes_per_weight = spec.weight_bytes(0..layers) as f64 / spec.parameters().max(1) as f64;
     let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
     let kv_heads = |layer: &LayerSpec| match &layer.attention {
         AttentionSpec::Gqa(attention) => attention.num_kv_heads,
@@ -355,8 +358,25 @@ pub fn model_facts(name: &str, needs: &Needs, activation_bytes: u32) -> ModelFac
         // The host carries out no tensor-parallel group yet.
         tensor_parallel_sizes: vec![1],
         activation_bytes,
-        ext: Some(format!("{{\"tied\": {tied}}}")),
+        ext: Some(format!(
+            "{{\"bytes_per_weight\": {bytes_per_weight}, \"tied\": {tied}}}"
+        )),
     }
+}
+
+fn bytes_of<'a>(spec: &ModelSpec, weights: impl IntoIterator<Item = &'a WeightSpec>) -> u64 {
+    let tensors = weights.into_iter().flat_map(WeightSpec::tensors);
+    tensors.map(|tensor| tensor.bytes(spec.dtype)).sum()
+}
+
+/// Bytes of a layer that one token does not read: the experts that it does not go through.
+fn idle_bytes(spec: &ModelSpec, layer: &LayerSpec) -> u64 {
+    let MlpSpec::Moe(moe) = &layer.mlp else {
+        return 0;
+    };
+    let idle = moe.experts.iter().skip(moe.experts_per_token);
+    let weights = idle.flat_map(|expert| [&expert.gate_proj, &expert.up_proj, &expert.down_proj]);
+    bytes_of(spec, weights)
 }
 
 #[cfg(test)]

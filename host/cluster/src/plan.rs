@@ -120,6 +120,14 @@ pub enum PlanError {
         /// How many.
         stages: usize,
     },
+    /// Not as many stages as were asked for.
+    #[error("it has {stages} stages, and exactly {wanted} were asked for")]
+    Wanted {
+        /// How many it has.
+        stages: usize,
+        /// How many were asked for.
+        wanted: usize,
+    },
     /// A stage that is not on exactly one node.
     #[error(
         "stage {stage} is on {nodes} nodes; this version runs each stage on one (no tensor parallelism yet)"

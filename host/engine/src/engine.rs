@@ -399,7 +399,8 @@ impl Engine {
                 ends = format.ends().to_vec();
                 let mut begin = text.encode("", true)?;
                 begin.retain(|token| !text.eos().contains(token));
-                let (before, after) = (text.encode(prefix, false)?, text.encode(suffix, false)?);
+                let before = without_marks(text.as_ref(), prefix, &ends)?;
+                let after = without_marks(text.as_ref(), suffix, &ends)?;
                 format.prompt(&begin, &before, &after)
             }
         };
@@ -569,6 +570,27 @@ impl Engine {
             None => Ok(()),
         }
     }
+}
+
+/// The tokens of a text in which no written mark counts as one: its first character is tokenized apart, and then
+/// nothing recognises it.
+fn without_marks(
+    text: &dyn ModelText,
+    part: &str,
+    marks: &[TokenId],
+) -> Result<Vec<TokenId>, EngineError> {
+    let mut tokens = Vec::new();
+    for token in text.encode(part, false)? {
+        if !marks.contains(&token) {
+            tokens.push(token);
+            continue;
+        }
+        let name = String::from_utf8_lossy(&text.token_bytes(token)).into_owned();
+        let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+        tokens.extend(text.encode(first, false)?);
+        tokens.extend(text.encode(rest, false)?);
+    }
+    Ok(tokens)
 }
 
 /// Where a rendered conversation leaves the model's reasoning.

@@ -85,7 +85,10 @@ pub(crate) async fn placements(
     Query(asked): Query<Placements>,
 ) -> Response {
     let outcome = match &gateway.inner.strategies {
-        Some(strategies) => strategies.placements(&asked.model).await,
+        Some(strategies) => {
+            let objective = asked.objective.as_deref();
+            strategies.placements(&asked.model, objective).await
+        }
         None => Err(failure::error(
             ErrorKind::Unsupported,
             "this host places no models",
@@ -101,6 +104,7 @@ pub(crate) async fn placements(
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Placements {
     model: String,
+    objective: Option<String>,
 }
 
 /// Every model that can be named.
@@ -154,7 +158,7 @@ pub(crate) async fn unknown(request: Request) -> Response {
         StatusCode::NOT_FOUND,
         &json!({
             "error": { "message": message, "type": "not_found", "param": null, "code": "unknown_route" },
-            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models", "GET /atoll/v1/cluster", "GET /atoll/v1/placements?model=NAME"],
+            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models", "GET /atoll/v1/cluster", "GET /atoll/v1/placements?model=NAME&objective=latency|throughput"],
         }),
     )
 }

@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 
 use crate::events::nanos;
 use crate::failure;
+use crate::loss::Stopped;
 use crate::models::{Models, TextEngine};
 use crate::source::blocking;
 
@@ -23,17 +24,15 @@ pub(crate) async fn embed(
     models: &Arc<dyn Models>,
     request: EmbedRequest,
     arrived: Instant,
-) -> Result<Embeddings, Error> {
+) -> Result<Embeddings, Stopped> {
     let count = request.inputs.len();
     if !(1..=MAX_INPUTS).contains(&count) {
         let message = format!("there must be from 1 to {MAX_INPUTS} inputs, not {count}");
-        return Err(failure::invalid("input", message));
+        return Err(failure::invalid("input", message).into());
     }
     let before_load = Instant::now();
-    let engine = models
-        .engine(&request.model)
-        .await
-        .map_err(|error| failure::from_engine(&error))?;
+    let engine = models.engine(&request.model).await;
+    let engine = engine.map_err(|error| Stopped::by_engine(&error))?;
     let load = before_load.elapsed();
     if let Some(keep) = request.keep_alive {
         models.keep(&request.model, keep);
@@ -56,7 +55,7 @@ pub(crate) async fn embed(
     let vectors = prompts.into_iter().map(|prompt| engine.embed(prompt));
     let mut vectors = try_join_all(vectors)
         .await
-        .map_err(|error| failure::from_engine(&error))?;
+        .map_err(|error| Stopped::by_engine(&error))?;
     let prefill = before.elapsed();
     for vector in &mut vectors {
         if let Some(dimensions) = request.dimensions {

@@ -20,15 +20,17 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
+use crate::feed::{Attempt, Feed};
+use crate::loss::Stopped;
 use crate::models::Models;
 use crate::options::Limits;
-use crate::source::{Feed, RequestFacts};
-use crate::{embed, failure, generate, operation, source};
+use crate::source::RequestFacts;
+use crate::{anywhere, failure, generate};
 
 /// A host that answers for this one.
 pub trait Elsewhere: Send + Sync + 'static {
-    /// Asks. The parts of the answer come in order; after an error nothing more does. Dropping the
-    /// stream cancels the work.
+    /// Asks. The parts of the answer come in order; after an error nothing more does. An error says that
+    /// the host is lost or out of reach: another may be asked then. Dropping the stream cancels the work.
     fn ask(&self, request: Vec<u8>) -> BoxStream<'static, Result<Vec<u8>, Error>>;
 }
 
@@ -60,6 +62,17 @@ enum Told {
     Model(Option<Box<ModelInfo>>),
     Loaded,
     Failed(Error),
+    /// A machine behind the host is lost, and nothing of the answer was told: it may be asked for again.
+    Lost(Error),
+}
+
+impl Told {
+    fn stopped(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Lost(error) => Self::Lost(error),
+            Stopped::Failed(error) => Self::Failed(error),
+        }
+    }
 }
 
 /// Longest id of another host that goes into this one's log.
@@ -86,7 +99,8 @@ fn broken() -> Error {
     failure::error(ErrorKind::Internal, message)
 }
 
-/// The events of a request that another host answers, once it has queued it.
+/// The events of a request that another host answers, once it has queued it. An error among them means
+/// that a machine is lost, and ends them; anything else that is wrong is an event.
 ///
 /// # Errors
 /// Why it did not.
@@ -94,7 +108,7 @@ pub(crate) async fn generate(
     there: Arc<dyn Elsewhere>,
     request: GenerateRequest,
     facts: RequestFacts,
-) -> Result<BoxStream<'static, Vec<Event>>, Error> {
+) -> Result<BoxStream<'static, Result<Vec<Event>, Error>>, Stopped> {
     let asked = Asked::Generate {
         request: Box::new(request),
         id: facts.id,
@@ -105,24 +119,25 @@ pub(crate) async fn generate(
     let mut parts = there.ask(encode(&asked)?);
     match first(&mut parts).await? {
         Told::Admitted => {}
-        _ => return Err(broken()),
+        _ => return Err(broken().into()),
     }
     let events = stream::unfold(Some(parts), |parts| async move {
         let mut parts = parts?;
         let batch = match parts.next().await {
             Some(Ok(part)) => match decode(&part) {
                 Ok(Told::Events(events)) if !events.is_empty() => events,
+                Ok(Told::Lost(error)) => return Some((Err(error), None)),
                 Ok(Told::Failed(error)) | Err(error) => vec![Event::Failed(error)],
                 Ok(_) => vec![Event::Failed(broken())],
             },
-            Some(Err(error)) => vec![Event::Failed(error)],
+            Some(Err(lost)) => return Some((Err(lost), None)),
             None => {
                 let message = "the host that runs this model ended the answer without saying why";
                 vec![Event::Failed(failure::error(ErrorKind::Internal, message))]
             }
         };
         let over = batch.iter().any(is_terminal);
-        Some((batch, (!over).then_some(parts)))
+        Some((Ok(batch), (!over).then_some(parts)))
     });
     Ok(events.boxed())
 }
@@ -133,24 +148,25 @@ fn is_terminal(event: &Event) -> bool {
 }
 
 /// The first part of an answer, which for everything but events is the only one.
-async fn first(parts: &mut BoxStream<'static, Result<Vec<u8>, Error>>) -> Result<Told, Error> {
-    let part = parts.next().await.ok_or_else(broken)??;
-    match decode(&part)? {
-        Told::Failed(error) => Err(error),
+async fn first(parts: &mut BoxStream<'static, Result<Vec<u8>, Error>>) -> Result<Told, Stopped> {
+    let part = parts.next().await.ok_or_else(broken)?;
+    match decode(&part.map_err(Stopped::Lost)?)? {
+        Told::Failed(error) => Err(error.into()),
+        Told::Lost(error) => Err(Stopped::Lost(error)),
         told => Ok(told),
     }
 }
 
-async fn ask(there: &dyn Elsewhere, asked: &Asked) -> Result<Told, Error> {
+async fn ask(there: &dyn Elsewhere, asked: &Asked) -> Result<Told, Stopped> {
     let mut parts = there.ask(encode(asked)?);
     first(&mut parts).await
 }
 
 /// The number of tokens of a request's prompts.
-pub(crate) async fn count(there: &dyn Elsewhere, request: GenerateRequest) -> Result<u32, Error> {
+pub(crate) async fn count(there: &dyn Elsewhere, request: GenerateRequest) -> Result<u32, Stopped> {
     match ask(there, &Asked::CountTokens(Box::new(request))).await? {
         Told::Count(count) => Ok(count),
-        _ => Err(broken()),
+        _ => Err(broken().into()),
     }
 }
 
@@ -158,18 +174,18 @@ pub(crate) async fn count(there: &dyn Elsewhere, request: GenerateRequest) -> Re
 pub(crate) async fn embed(
     there: &dyn Elsewhere,
     request: EmbedRequest,
-) -> Result<Embeddings, Error> {
+) -> Result<Embeddings, Stopped> {
     match ask(there, &Asked::Embed(request)).await? {
         Told::Embeddings(embeddings) => Ok(embeddings),
-        _ => Err(broken()),
+        _ => Err(broken().into()),
     }
 }
 
 /// Brings a model into the memory of the host that runs it, or out of it.
-pub(crate) async fn load(there: &dyn Elsewhere, request: LoadRequest) -> Result<(), Error> {
+pub(crate) async fn load(there: &dyn Elsewhere, request: LoadRequest) -> Result<(), Stopped> {
     match ask(there, &Asked::Load(request)).await? {
         Told::Loaded => Ok(()),
-        _ => Err(broken()),
+        _ => Err(broken().into()),
     }
 }
 
@@ -178,7 +194,8 @@ pub(crate) async fn load(there: &dyn Elsewhere, request: LoadRequest) -> Result<
 /// # Errors
 /// A host that does not answer.
 pub async fn show(there: &dyn Elsewhere, name: &str) -> Result<Option<ModelInfo>, Error> {
-    match ask(there, &Asked::Show(name.to_owned())).await? {
+    let shown = ask(there, &Asked::Show(name.to_owned())).await;
+    match shown.map_err(Stopped::into_error)? {
         Told::Model(model) => Ok(model.map(|model| *model)),
         _ => Err(broken()),
     }
@@ -198,7 +215,7 @@ pub fn answer(
             answer_id,
             received_at,
             mut owner,
-        }) => match generate::plan(*request, limits) {
+        }) => match generate::plan((*request).clone(), limits) {
             Ok(plan) => {
                 id.truncate(id.floor_char_boundary(MAX_ID));
                 owner.truncate(owner.floor_char_boundary(MAX_ID));
@@ -209,7 +226,15 @@ pub fn answer(
                     arrived: Instant::now(),
                     owner: owner.into(),
                 };
-                events(Feed::start(models, plan, facts))
+                let attempt = Attempt {
+                    models,
+                    request: *request,
+                    limits: limits.clone(),
+                    facts,
+                    remarks: plan.remarks.clone(),
+                    forwards: false,
+                };
+                events(Feed::start(attempt, plan))
             }
             Err(error) => only(Told::Failed(error)),
         },
@@ -232,11 +257,15 @@ fn events(feed: Feed) -> BoxStream<'static, Told> {
         if !admitted {
             let told = match feed.admitted().await {
                 Ok(()) => Told::Admitted,
+                Err(error) if feed.is_lost() => Told::Lost(error),
                 Err(error) => Told::Failed(error),
             };
             return Some((told, (feed, true)));
         }
         let batch = feed.next().await;
+        if let (true, Some(Event::Failed(error))) = (feed.is_lost(), batch.last()) {
+            return Some((Told::Lost(error.clone()), (Feed::ended(), true)));
+        }
         (!batch.is_empty()).then_some((Told::Events(batch), (feed, true)))
     };
     stream::unfold((feed, false), step).boxed()
@@ -246,16 +275,16 @@ fn one(models: Arc<dyn Models>, limits: Limits, asked: Asked) -> BoxFuture<'stat
     async move {
         let told = match asked {
             // Answered with events, before anybody comes here.
-            Asked::Generate { .. } => Err(broken()),
-            Asked::CountTokens(request) => match generate::plan(*request, &limits) {
-                Ok(plan) => source::count(models, plan).await.map(Told::Count),
-                Err(error) => Err(error),
-            },
+            Asked::Generate { .. } => Err(broken().into()),
+            Asked::CountTokens(request) => {
+                let counted = anywhere::count(&models, &request, &limits, false).await;
+                counted.map(Told::Count)
+            }
             Asked::Embed(request) => {
-                let embedded = embed::embed(&models, request, Instant::now()).await;
+                let embedded = anywhere::embed(&models, &request, Instant::now(), false).await;
                 embedded.map(Told::Embeddings)
             }
-            Asked::Load(request) => operation::load(&models, request)
+            Asked::Load(request) => anywhere::load(&models, &request, false)
                 .await
                 .map(|()| Told::Loaded),
             Asked::Show(name) => {
@@ -263,7 +292,7 @@ fn one(models: Arc<dyn Models>, limits: Limits, asked: Asked) -> BoxFuture<'stat
                 Ok(Told::Model(model.map(Box::new)))
             }
         };
-        told.unwrap_or_else(Told::Failed)
+        told.unwrap_or_else(Told::stopped)
     }
     .boxed()
 }

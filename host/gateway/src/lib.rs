@@ -22,6 +22,7 @@
 //! | `responses` | answers that are kept |
 //! | `source` | loading, tokenizing, queueing; the engine's events as they come |
 //! | `forward`, `cluster` | what another host of the pool answers |
+//! | `feed`, `anywhere`, `loss` | answers wherever the model runs, begun again when a machine is lost before the first word |
 //! | `pull` | a download's progress, streamed |
 //! | `events`, `items` | engine events to canonical events |
 //! | `stream` | events to filters to dialect to client, with back-pressure |
@@ -31,6 +32,7 @@
 //! everything else, one middleware.
 
 mod admin;
+mod anywhere;
 mod auth;
 mod body;
 mod embed;
@@ -38,6 +40,7 @@ mod error;
 mod events;
 mod exchange;
 mod failure;
+mod feed;
 mod filters;
 mod fit;
 mod gateway;
@@ -45,6 +48,7 @@ mod generate;
 mod guard;
 mod inline_system;
 mod items;
+mod loss;
 mod metrics;
 mod operation;
 mod plugin_metrics;

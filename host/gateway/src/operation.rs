@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atoll_plugin_runtime::types::{
-    Error, ErrorKind, GenerateRequest, HttpResponse, KeepAlive, LoadRequest, ModelInfo, Operation,
-    OperationResult,
+    Error, ErrorKind, GenerateRequest, HttpResponse, ModelInfo, Operation, OperationResult,
 };
 use axum::response::Response;
 use tokio::time::timeout;
@@ -16,16 +15,17 @@ use tokio::time::timeout;
 use crate::auth::Caller;
 use crate::exchange::Conversation;
 use crate::failure::{self, Failure};
+use crate::feed::{Attempt, Feed};
 use crate::filters::Chain;
 use crate::gateway::{Gateway, Keeping, fail};
+use crate::loss::Stopped;
 use crate::metrics::Watch;
-use crate::models::Models;
 use crate::responses::Responses;
 use crate::responses::follow;
 use crate::responses::recorder::{Place, Recorder};
-use crate::source::{Feed, RequestFacts};
+use crate::source::RequestFacts;
 use crate::stream::Answer;
-use crate::{embed, forward, generate, library, pull, response, rules, source};
+use crate::{anywhere, generate, library, pull, response, rules};
 
 /// Carries out an operation and answers.
 pub(crate) async fn execute(
@@ -100,19 +100,22 @@ async fn generate(
     let unconsumed = request.unconsumed.as_deref();
     let ignored = response::ignored_fields(unconsumed, rules::left_out(&request.tools));
     let limits = &gateway.inner.options.limits;
-    let there = gateway.inner.models.elsewhere(&request.model);
-    let forwarded = there.map(|there| (there, request.clone()));
-    let plan = match generate::plan(request, limits) {
+    let plan = match generate::plan(request.clone(), limits) {
         Ok(plan) => plan,
         Err(error) => return fail(conversation, Failure::Typed(error), watch).await,
     };
     let stream = plan.stream;
     let remarks = plan.remarks.clone();
     watch.streamed(stream);
-    let feed = match forwarded {
-        Some((there, request)) => Feed::forward(there, request, facts),
-        None => Feed::start(Arc::clone(&gateway.inner.models), plan, facts),
+    let attempt = Attempt {
+        models: Arc::clone(&gateway.inner.models),
+        request,
+        limits: limits.clone(),
+        facts,
+        remarks: remarks.clone(),
+        forwards: true,
     };
+    let feed = Feed::start(attempt, plan);
     let mut response = match (recorder, &gateway.inner.responses) {
         (Some(recorder), Some(responses)) if background => {
             let parts = (recorder, feed, chain, watch);
@@ -264,14 +267,11 @@ async fn question(
         Operation::Generate(_) | Operation::PullModel(_) => Ok(OperationResult::None),
         Operation::None => Ok(OperationResult::None),
         Operation::CountTokens(request) => {
-            let there = models.elsewhere(&request.model);
-            let forwarded = there.map(|there| (there, request.clone()));
-            let plan = generate::plan(request, &gateway.inner.options.limits)?;
-            let count = match forwarded {
-                Some((there, request)) => forward::count(there.as_ref(), request).await?,
-                None => source::count(Arc::clone(models), plan).await?,
-            };
-            Ok(OperationResult::TokenCount(count))
+            let limits = &gateway.inner.options.limits;
+            let counted = anywhere::count(models, &request, limits, true).await;
+            counted
+                .map(OperationResult::TokenCount)
+                .map_err(Stopped::into_error)
         }
         Operation::ListModels => {
             let mut list = models.list().await;
@@ -285,11 +285,10 @@ async fn question(
                 .ok_or_else(|| not_found(name))
         }
         Operation::LoadModel(request) => {
-            match models.elsewhere(&request.model) {
-                Some(there) => forward::load(there.as_ref(), request).await?,
-                None => load(models, request).await?,
-            }
-            Ok(OperationResult::None)
+            let loaded = anywhere::load(models, &request, true).await;
+            loaded
+                .map(|()| OperationResult::None)
+                .map_err(Stopped::into_error)
         }
         Operation::ListRunning => {
             let mut list = models.list().await;
@@ -309,11 +308,12 @@ async fn question(
             let stored = kept(gateway)?.cancel(owner, id).await?;
             Ok(OperationResult::Stored(stored))
         }
-        Operation::Embed(request) => match models.elsewhere(&request.model) {
-            Some(there) => forward::embed(there.as_ref(), request).await,
-            None => embed::embed(models, request, arrived).await,
+        Operation::Embed(request) => {
+            let embedded = anywhere::embed(models, &request, arrived, true).await;
+            embedded
+                .map(OperationResult::Embeddings)
+                .map_err(Stopped::into_error)
         }
-        .map(OperationResult::Embeddings),
         Operation::DeleteModel(name) => {
             let library = library::of(gateway)?;
             library.delete(&name).await.map(|()| OperationResult::None)
@@ -329,31 +329,13 @@ async fn question(
     }
 }
 
-/// Brings a model into memory, or out of it when it is to be kept for no time.
-pub(crate) async fn load(models: &Arc<dyn Models>, request: LoadRequest) -> Result<(), Error> {
-    if let Some(KeepAlive::ForMs(0)) = request.keep_alive {
-        if models.show(&request.model).await.is_none() {
-            return Err(not_found(request.model));
-        }
-        models.unload(&request.model).await;
-        return Ok(());
-    }
-    let engine = models.engine(&request.model).await;
-    let engine = engine.map_err(|error| failure::from_engine(&error))?;
-    if let Some(keep) = request.keep_alive {
-        models.keep(&request.model, keep);
-    }
-    drop(engine);
-    Ok(())
-}
-
 fn kept(gateway: &Gateway) -> Result<&Responses, Error> {
     let message = "this host keeps no answers";
     let missing = || failure::error(ErrorKind::NotFound, message);
     gateway.inner.responses.as_ref().ok_or_else(missing)
 }
 
-fn not_found(name: String) -> Error {
+pub(crate) fn not_found(name: String) -> Error {
     let message = format!("there is no model {name:?} on this host");
     failure::error(ErrorKind::ModelNotFound(name), message)
 }

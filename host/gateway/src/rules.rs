@@ -108,26 +108,13 @@ fn parameters(tool: &Tool) -> Result<Value, Error> {
     match &tool.kind {
         ToolKind::Custom(grammar) => {
             let mut input = json!({ "type": "string" });
-            match grammar {
-                None => {}
-                Some(Grammar {
-                    syntax: GrammarSyntax::Regex,
-                    source,
-                }) => {
-                    input["pattern"] = json!(format!("^(?:{source})$"));
-                }
-                Some(Grammar {
-                    syntax: GrammarSyntax::Lark,
-                    ..
-                }) => {
-                    return Err(failure::unsupported(
-                        "tools",
-                        format!(
-                            "the Lark grammar of the tool {:?} cannot be enforced; give a regex, or none",
-                            tool.name
-                        ),
-                    ));
-                }
+            // No grammar of JSON strings can be made of a Lark grammar: the model is told of it instead.
+            if let Some(Grammar {
+                syntax: GrammarSyntax::Regex,
+                source,
+            }) = grammar
+            {
+                input["pattern"] = json!(format!("^(?:{source})$"));
             }
             Ok(json!({
                 "type": "object",
@@ -157,7 +144,7 @@ pub(crate) fn for_template(request: &GenerateRequest) -> Option<Value> {
         .filter(|tool| !matches!(tool.kind, ToolKind::Hosted(_)))
         .filter_map(|tool| {
             let mut function = json!({ "name": tool.name });
-            if let Some(description) = &tool.description {
+            if let Some(description) = description(tool) {
                 function["description"] = json!(description);
             }
             // `read` has refused what this cannot read.
@@ -168,11 +155,35 @@ pub(crate) fn for_template(request: &GenerateRequest) -> Option<Value> {
     (!tools.is_empty()).then_some(Value::Array(tools))
 }
 
-/// Tools that only the original service can run, as names of fields: agents send them to every host.
+/// The Lark grammar of a tool that takes free text.
+fn lark(tool: &Tool) -> Option<&str> {
+    match &tool.kind {
+        ToolKind::Custom(Some(grammar)) if grammar.syntax == GrammarSyntax::Lark => {
+            Some(&grammar.source)
+        }
+        _ => None,
+    }
+}
+
+/// What the model is told of a tool: with a grammar that is not enforced, the grammar too.
+fn description(tool: &Tool) -> Option<String> {
+    let Some(grammar) = lark(tool) else {
+        return tool.description.clone();
+    };
+    let about = tool.description.as_deref().unwrap_or_default();
+    Some(
+        format!("{about}\n\nThe input follows this Lark grammar:\n{grammar}")
+            .trim_start()
+            .to_owned(),
+    )
+}
+
+/// What of the tools has no effect, as names of fields: tools that only the original service can run, and grammars
+/// that are told and not enforced. Agents send both to every host.
 pub(crate) fn left_out(tools: &[Tool]) -> impl Iterator<Item = String> {
     tools.iter().filter_map(|tool| match &tool.kind {
         ToolKind::Hosted(kind) => Some(format!("tools.{kind}")),
-        _ => None,
+        _ => lark(tool).map(|_| format!("tools.{}.format", tool.name)),
     })
 }
 

@@ -1,8 +1,7 @@
-//! Where an answer's events come from: a model that may still be loading, then its generations.
+//! Where an answer's events come from on this host: a model that is loaded first, then its generations.
 //!
-//! [`Feed`] begins before the model is ready, so that a streamed answer can keep its connection
-//! alive meanwhile. Dropping a feed cancels everything behind it: the engine's streams end with
-//! their receivers. [`Feed::next`] may be dropped at any await without losing an event.
+//! Dropping [`Running`] cancels everything behind it: the engine's streams end with their receivers.
+//! [`Running::next`] may be dropped at any await without losing an event.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,14 +10,14 @@ use atoll_engine::engine::{
     AnswerPlan, ContextWindow, EngineError, GenerateRequest, GenerationEvent, PreparedPrompt,
     PromptInput,
 };
-use atoll_plugin_runtime::types::{self, Error, ErrorKind, Event, Started};
-use futures::future::BoxFuture;
+use atoll_engine::executor::ExecutorError;
+use atoll_plugin_runtime::types::{Error, ErrorKind, Event, Started};
 use futures::stream::{BoxStream, SelectAll};
-use futures::{FutureExt, StreamExt, TryFutureExt as _};
+use futures::{FutureExt, StreamExt};
 
 use crate::events::{Elapsed, Splitting, Translator};
-use crate::forward::{self, Elsewhere};
 use crate::generate::{self, Plan};
+use crate::loss::Stopped;
 use crate::models::{Models, TextEngine};
 use crate::remarks::Remarks;
 use crate::{failure, fit, rules};
@@ -42,107 +41,31 @@ pub(crate) struct RequestFacts {
     pub owner: Arc<str>,
 }
 
-/// Canonical events of one answer.
-pub(crate) enum Feed {
-    /// The model is loading, the prompt is being tokenized, the queue is being entered.
-    Starting(BoxFuture<'static, Result<Begun, Error>>),
-    /// Generations are running.
-    Running(Box<Running>),
-    /// Another host answers.
-    There(BoxStream<'static, Vec<Event>>),
-    /// The terminal event is out.
-    Ended,
-}
-
-/// An answer that has begun.
-pub(crate) enum Begun {
-    /// On this host.
-    Here(Box<Running>),
-    /// On another.
-    There(BoxStream<'static, Vec<Event>>),
-}
-
 /// Generations behind one answer.
 pub(crate) struct Running {
     streams: SelectAll<BoxStream<'static, (usize, Option<GenerationEvent>)>>,
     translator: Translator,
     load: Duration,
     arrived: Instant,
+    /// A generation ended because a machine was lost.
+    lost: bool,
     /// Keeps the model from being unloaded while it answers.
     _engine: Arc<dyn TextEngine>,
 }
 
-impl Feed {
-    /// Begins a planned request; nothing runs until the feed is polled.
-    pub(crate) fn start(models: Arc<dyn Models>, plan: Plan, facts: RequestFacts) -> Self {
-        let running = start(models, plan, facts);
-        Self::Starting(
-            running
-                .map_ok(|running| Begun::Here(Box::new(running)))
-                .boxed(),
-        )
-    }
-
-    /// As [`start`](Self::start), on another host.
-    pub(crate) fn forward(
-        there: Arc<dyn Elsewhere>,
-        request: types::GenerateRequest,
-        facts: RequestFacts,
-    ) -> Self {
-        let events = forward::generate(there, request, facts);
-        Self::Starting(events.map_ok(Begun::There).boxed())
-    }
-
-    /// Waits until the request is queued in its engine.
-    ///
-    /// # Errors
-    /// Why it was refused; the feed has ended then.
-    pub(crate) async fn admitted(&mut self) -> Result<(), Error> {
-        if let Self::Starting(starting) = self {
-            match starting.await {
-                Ok(Begun::Here(running)) => *self = Self::Running(running),
-                Ok(Begun::There(events)) => *self = Self::There(events),
-                Err(error) => {
-                    *self = Self::Ended;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The next events, waiting for at least one; all that is ready comes in one batch. Empty only
-    /// after the terminal event.
-    pub(crate) async fn next(&mut self) -> Vec<Event> {
-        if let Err(error) = self.admitted().await {
-            return vec![Event::Failed(error)];
-        }
-        let running = match self {
-            Self::Running(running) => running,
-            Self::There(events) => {
-                let batch = events.next().await;
-                if batch.is_none() {
-                    *self = Self::Ended;
-                }
-                return batch.unwrap_or_default();
-            }
-            Self::Starting(_) | Self::Ended => return Vec::new(),
-        };
-        let batch = running.next().await;
-        if running.translator.ended() {
-            *self = Self::Ended;
-        }
-        batch
-    }
-
-    /// Whether the engine has the request.
-    pub(crate) fn is_starting(&self) -> bool {
-        matches!(self, Self::Starting(_))
-    }
-}
-
 impl Running {
-    async fn next(&mut self) -> Vec<Event> {
+    /// Whether the terminal event is out.
+    pub(crate) fn ended(&self) -> bool {
+        self.translator.ended()
+    }
+
+    /// Whether it ended because a machine was lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// The next events, at least one; see [`Feed::next`](crate::feed::Feed::next).
+    pub(crate) async fn next(&mut self) -> Vec<Event> {
         let mut batch = Vec::new();
         while batch.is_empty() {
             let Some(first) = self.streams.next().await else {
@@ -168,28 +91,36 @@ impl Running {
             load: self.load,
             total: self.arrived.elapsed(),
         };
+        self.lost |= matches!(
+            &event,
+            Some(GenerationEvent::Failed(EngineError::Executor(
+                ExecutorError::Lost(_)
+            )))
+        );
         self.translator.push(input, event, elapsed, batch);
     }
 }
 
 /// The number of tokens `generate` would report for the prompts of a plan.
-pub(crate) async fn count(models: Arc<dyn Models>, plan: Plan) -> Result<u32, Error> {
-    let engine = models
-        .engine(&plan.model)
-        .await
-        .map_err(|error| failure::from_engine(&error))?;
+pub(crate) async fn count(models: Arc<dyn Models>, plan: Plan) -> Result<u32, Stopped> {
+    let engine = models.engine(&plan.model).await;
+    let engine = engine.map_err(|error| Stopped::by_engine(&error))?;
     let prompts = prepare(&engine, plan.inputs, plan.window, plan.remarks).await?;
     Ok(prompts
         .iter()
         .fold(0u32, |sum, prompt| sum.saturating_add(prompt.token_count())))
 }
 
-async fn start(
+/// Loads the model if need be, and queues the generations of a plan.
+///
+/// # Errors
+/// Why it was refused.
+pub(crate) async fn start(
     models: Arc<dyn Models>,
     mut plan: Plan,
     facts: RequestFacts,
-) -> Result<Running, Error> {
-    let from_engine = |error: EngineError| failure::from_engine(&error);
+) -> Result<Running, Stopped> {
+    let from_engine = |error: EngineError| Stopped::by_engine(&error);
     let before_load = Instant::now();
     let engine = models.engine(&plan.model).await.map_err(from_engine)?;
     let load = before_load.elapsed();
@@ -259,6 +190,7 @@ async fn start(
         translator,
         load,
         arrived: facts.arrived,
+        lost: false,
         _engine: engine,
     })
 }

@@ -23,13 +23,13 @@ use tracing::Instrument as _;
 
 use crate::exchange::Conversation;
 use crate::failure::{self, Failure};
+use crate::feed::Feed;
 use crate::filters::Chain;
 use crate::gateway::{Gateway, fail};
 use crate::metrics::{Outcome, Watch};
 use crate::options::Limits;
 use crate::response;
 use crate::responses::recorder::Recorder;
-use crate::source::Feed;
 
 /// Everything that works on one answer.
 pub(crate) struct Answer {
@@ -92,7 +92,7 @@ impl Answer {
         match self.gather().await {
             Ok((head, bytes)) => self.watch.finish_response(response::bytes(head, bytes)),
             Err(failure) => {
-                self.feed = Feed::Ended;
+                self.feed = Feed::ended();
                 fail(self.conversation, failure, self.watch).await
             }
         }
@@ -171,7 +171,7 @@ impl Answer {
                 None => permit.send(Err(io::Error::other("the answer broke off"))),
             }
             if ended {
-                self.feed = Feed::Ended;
+                self.feed = Feed::ended();
                 self.watch.finished();
                 // The stream ends after everything behind it did: who sends the next request at once finds
                 // the key free again.
@@ -184,7 +184,7 @@ impl Answer {
     /// The dialect could not encode. One that only refused these events can still say how the answer
     /// ends; for one that broke, or was at the end already, there are no words: `None`.
     async fn last_words(&mut self, failure: Failure, at_the_end: bool) -> Option<Vec<u8>> {
-        self.feed = Feed::Ended;
+        self.feed = Feed::ended();
         self.watch.failed(&failure);
         match failure {
             Failure::Fault(fault) => {
@@ -247,7 +247,7 @@ impl Answer {
 
     /// Ends the answer from here: the generations are cancelled, held-back text is dropped.
     async fn failed(&mut self, error: Error) -> Next {
-        self.feed = Feed::Ended;
+        self.feed = Feed::ended();
         if let Some(recorder) = &mut self.recorder {
             let last = [Event::Failed(error.clone())];
             recorder.events(&last, &last).await;

@@ -2,8 +2,6 @@
 //!
 //! `UPDATE_FIXTURES=1 cargo test -p atoll-bundled-plugins --test wit_page` writes the pages again.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use std::path::Path;
 
 use wit_bindgen_core::{Files, wit_parser::Resolve};

@@ -587,4 +587,19 @@ proptest! {
         let streamed = accumulate(&run(true, batches));
         prop_assert_eq!(&streamed, &whole);
     }
+
+    #[test]
+    fn a_stream_that_fails_anywhere_ends_with_the_error(
+        items in prop::collection::vec((0u8..3, prop::collection::vec("[a-z]{0,5}", 0..4)), 0..5),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut events = answer_events(&items, FinishReason::Stop);
+        events.truncate(1 + at.index(events.len() - 1));
+        events.push(Event::Failed(Error::internal("broken")));
+        let text = String::from_utf8(run(true, [events])).unwrap();
+        let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+        prop_assert_eq!(names.iter().filter(|name| **name == "error").count(), 1);
+        prop_assert_eq!(names.last(), Some(&"error"));
+        prop_assert!(!names.contains(&"message_stop"));
+    }
 }

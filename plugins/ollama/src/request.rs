@@ -101,11 +101,15 @@ pub fn decode(method: &str, path: &str, body: &[u8]) -> Result<Request, Error> {
         let destination = name(&body.require("destination")?)?;
         return plain(Kind::Manage, Operation::CopyModel((source, destination)));
     }
-    // Older clients call it `name`.
-    let spelled = match body.take("model").or_else(|| body.take("name")) {
-        Some(field) => field.string()?,
-        None => String::new(),
-    };
+    // Older clients call it `name`; those in Go send both, one of them empty.
+    let mut spelled = String::new();
+    for key in ["model", "name"] {
+        if let Some(field) = body.take(key)
+            && spelled.is_empty()
+        {
+            spelled = field.string()?;
+        }
+    }
     if spelled.is_empty() {
         return Err(Error::invalid("model", "model is required"));
     }

@@ -211,6 +211,27 @@ fn nothing_to_embed_loads_the_model() {
 }
 
 #[test]
+fn any_whole_number_is_a_seed() {
+    for (seed, read) in [
+        (
+            json!(5_577_006_791_947_779_410_i64),
+            Some(5_577_006_791_947_779_410),
+        ),
+        (json!(40.0), Some(40)),
+        (json!(-2), Some(u64::MAX - 1)),
+        (json!(-1), None),
+    ] {
+        let body = json!({"model": "m", "prompt": "x", "options": {"seed": seed}});
+        let Operation::Generate(request) =
+            exchange("POST", "/api/generate", &body).decode().unwrap()
+        else {
+            panic!("{seed}")
+        };
+        assert_eq!(request.sampling.seed, read);
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_in_ollamas_words() {
     for (path, body, said) in [
         ("/api/chat", Value::Null, "missing request body"),
@@ -259,9 +280,15 @@ fn management_routes() {
         operation("GET", "/api/ps", Value::Null),
         Operation::ListRunning
     ));
-    assert!(
-        matches!(operation("POST", "/api/show", json!({"name": "m"})), Operation::ShowModel(m) if m == "m")
-    );
+    for named in [
+        json!({"name": "m"}),
+        json!({"model": "", "name": "m"}),
+        json!({"model": "m", "name": ""}),
+    ] {
+        assert!(
+            matches!(operation("POST", "/api/show", named), Operation::ShowModel(m) if m == "m")
+        );
+    }
     assert!(
         matches!(operation("DELETE", "/api/delete", json!({"model": "m:latest"})), Operation::DeleteModel(m) if m == "m")
     );
@@ -405,6 +432,41 @@ proptest! {
         for key in ["done_reason", "prompt_eval_count", "eval_count", "total_duration", "eval_duration"] {
             prop_assert_eq!(&last[key], &whole[key]);
         }
+    }
+
+    #[test]
+    fn the_lines_of_generate_add_up_to_its_whole_answer(
+        items in prop::collection::vec((0u8..2, prop::collection::vec("[a-zé\"\\\\\\n]{0,5}", 0..4)), 0..5),
+        size in 1usize..6,
+    ) {
+        let whole: Value = serde_json::from_slice(&run("/api/generate", false, [events(&items)])).unwrap();
+        let batches: Vec<Vec<Event>> = events(&items).chunks(size).map(<[Event]>::to_vec).collect();
+        let bytes = run("/api/generate", true, batches);
+        let lines: Vec<Value> = std::str::from_utf8(&bytes).unwrap().lines()
+            .map(|line| serde_json::from_str(line).unwrap()).collect();
+        for key in ["response", "thinking"] {
+            let sum: String = lines.iter().filter_map(|line| line[key].as_str()).collect();
+            prop_assert_eq!(&sum, whole[key].as_str().unwrap_or_default());
+        }
+        let done: Vec<bool> = lines.iter().map(|line| line["done"].as_bool().unwrap()).collect();
+        prop_assert_eq!(done.iter().filter(|done| **done).count(), 1);
+        prop_assert_eq!(done.last(), Some(&true));
+    }
+
+    #[test]
+    fn a_stream_that_fails_anywhere_ends_with_the_error(
+        items in prop::collection::vec((0u8..3, prop::collection::vec("[a-z]{0,5}", 0..4)), 0..5),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut events = events(&items);
+        events.truncate(1 + at.index(events.len() - 1));
+        events.push(Event::Failed(Error::internal("broken")));
+        let bytes = run("/api/chat", true, [events]);
+        let lines: Vec<Value> = std::str::from_utf8(&bytes).unwrap().lines()
+            .map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (last, before) = lines.split_last().unwrap();
+        prop_assert_eq!(last, &json!({"error": "broken"}));
+        prop_assert!(before.iter().all(|line| line["done"] == false && line.get("error").is_none()));
     }
 }
 

@@ -18,6 +18,7 @@ impl Placement for Auto {
             env!("CARGO_PKG_VERSION"),
             "The fastest plan for what is wished: short answers to one, or many tokens to all.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn propose(

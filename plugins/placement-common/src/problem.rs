@@ -6,7 +6,7 @@ use atoll_sdk::placement::{ModelFacts, Objective, Options, Topology};
 use atoll_sdk::types::Error;
 
 use crate::cluster::Cluster;
-use crate::shape::Shape;
+use crate::shape::{OptionHints, Shape};
 use crate::unit::Unit;
 
 /// A question, in numbers that can be computed with.
@@ -22,6 +22,8 @@ pub struct Problem {
     pub max_stages: usize,
     /// Whether the options set that limit, rather than the sizes of things.
     pub limited: bool,
+    /// Exactly so many stages are wished for.
+    pub exactly: Option<usize>,
     /// Sizes of tensor-parallel groups, as the model allows.
     pub group_sizes: Vec<u32>,
 }
@@ -39,7 +41,8 @@ pub struct Placed {
 
 impl Problem {
     /// # Errors
-    /// A model without layers, extensions that cannot be read, or no node that could be used.
+    /// A model without layers, extensions that cannot be read, no node that could be used, or a number of
+    /// stages that there cannot be.
     pub fn new(topology: &Topology, model: &ModelFacts, options: &Options) -> Result<Self, Error> {
         let cluster = Cluster::new(topology, &options.excluded);
         if cluster.machines.is_empty() {
@@ -50,10 +53,22 @@ impl Problem {
         }
         let shape = Shape::new(model, options)?;
         let most = cluster.machines.len().min(shape.layers());
-        let wished = options.max_stages.map_or(most, |stages| stages as usize);
+        let exactly = OptionHints::of(options)?.stages;
+        let exactly = exactly.map(|stages| stages as usize);
+        if let Some(stages) = exactly.filter(|stages| !(1..=most).contains(stages)) {
+            let message = format!(
+                "{stages} stages were asked for, and {} layers on {} usable nodes make 1 to {most}.",
+                shape.layers(),
+                cluster.machines.len(),
+            );
+            return Err(Error::invalid("options.ext.stages", message));
+        }
+        let wished = options.max_stages.map(|stages| stages as usize);
+        let wished = wished.into_iter().chain(exactly).min().unwrap_or(most);
         Ok(Self {
             max_stages: wished.min(most),
-            limited: wished < most,
+            limited: wished < most || exactly.is_some(),
+            exactly,
             cluster,
             shape,
             objective: options.objective,

@@ -26,6 +26,16 @@ pub struct ModelHints {
 pub struct OptionHints {
     /// Positions that a decoded token looks back at; all of `kv-positions` if left out.
     pub context: Option<u64>,
+    /// Exactly so many stages.
+    pub stages: Option<u32>,
+}
+
+impl OptionHints {
+    /// # Errors
+    /// An extension that is not JSON, or says something else under these names.
+    pub fn of(options: &Options) -> Result<Self, Error> {
+        hints(options.ext.as_ref())
+    }
 }
 
 /// A model, and how much of its KV memory is planned for.
@@ -63,7 +73,7 @@ impl Shape {
             return Err(Error::invalid("model.layers", "The model has no layers."));
         }
         let about: ModelHints = hints(model.ext.as_ref())?;
-        let wanted: OptionHints = hints(options.ext.as_ref())?;
+        let wanted = OptionHints::of(options)?;
         let context = wanted.context.unwrap_or(options.kv_positions) as f64;
         let per_weight = about.bytes_per_weight.filter(|&bytes| bytes > 0.0);
         let multiply_adds = |bytes: u64| per_weight.map_or(0.0, |each| bytes as f64 / each);

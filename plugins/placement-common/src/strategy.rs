@@ -24,18 +24,25 @@ use crate::explain;
 use crate::predict::Prediction;
 use crate::problem::{Placed, Problem};
 
-/// Plans of those stages that hold, with an explanation that begins with the strategy's own.
+/// Plans of those stages that hold, and are as many as were wished for, with an explanation that begins
+/// with the strategy's own.
 fn plans(
     problem: &Problem,
     candidates: impl IntoIterator<Item = Vec<Placed>>,
     why: impl Fn(&Prediction) -> String,
 ) -> Vec<Plan> {
+    let wished = |stages: &Vec<Placed>| {
+        problem
+            .exactly
+            .is_none_or(|exactly| stages.len() == exactly)
+    };
     let plan = |stages: Vec<Placed>| {
         let prediction = problem.predict(&stages)?;
         let described = explain::describe(problem, &stages, &prediction);
         problem.plan(&stages, format!("{}{described}", why(&prediction)))
     };
-    candidates.into_iter().filter_map(plan).collect()
+    let candidates = candidates.into_iter().filter(wished);
+    candidates.filter_map(plan).collect()
 }
 
 /// Nothing holds the model: what it needs, and what there is.
@@ -43,10 +50,14 @@ fn no_room(problem: &Problem, way: &str) -> Error {
     let needed = problem.shape.memory(0..problem.shape.layers(), 1);
     let machines = problem.cluster.machines.iter();
     let available = machines.fold(0_u64, |sum, machine| sum.saturating_add(machine.memory));
+    let exactly = match problem.exactly {
+        Some(stages) => format!(" in exactly {stages} stages"),
+        None => String::new(),
+    };
     Error::new(
         ErrorKind::Overloaded,
         format!(
-            "The model needs {} with its KV memory, and the {} usable nodes have {} free; no plan {way} fits. \
+            "The model needs {} with its KV memory, and the {} usable nodes have {} free; no plan {way}{exactly} fits. \
              Add a node, free memory, or plan for fewer positions.",
             explain::bytes(needed),
             problem.cluster.machines.len(),

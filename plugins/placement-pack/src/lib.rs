@@ -18,6 +18,7 @@ impl Placement for Pack {
             env!("CARGO_PKG_VERSION"),
             "As few nodes as hold the model, each filled up before the next, so that others stay free.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn propose(

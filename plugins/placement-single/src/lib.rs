@@ -18,6 +18,7 @@ impl Placement for Single {
             env!("CARGO_PKG_VERSION"),
             "The whole model on the fastest node that holds it.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn propose(

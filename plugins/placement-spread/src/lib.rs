@@ -18,6 +18,7 @@ impl Placement for Spread {
             env!("CARGO_PKG_VERSION"),
             "A part of the model on as many nodes as possible, in proportion to their memory.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn propose(

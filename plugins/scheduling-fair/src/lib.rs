@@ -17,6 +17,7 @@ impl Scheduling for Fair {
             env!("CARGO_PKG_VERSION"),
             "Turns between keys: whoever was given least lately goes next.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn order(waiting: Vec<WaitingRequest>, load: Load) -> Result<Vec<Decision>, Error> {

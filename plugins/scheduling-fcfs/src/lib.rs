@@ -17,6 +17,7 @@ impl Scheduling for Fcfs {
             env!("CARGO_PKG_VERSION"),
             "First come, first served.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn order(waiting: Vec<WaitingRequest>, load: Load) -> Result<Vec<Decision>, Error> {

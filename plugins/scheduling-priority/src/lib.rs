@@ -17,6 +17,7 @@ impl Scheduling for Priority {
             env!("CARGO_PKG_VERSION"),
             "Larger priorities first, then first come.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn order(waiting: Vec<WaitingRequest>, load: Load) -> Result<Vec<Decision>, Error> {

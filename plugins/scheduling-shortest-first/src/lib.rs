@@ -17,6 +17,7 @@ impl Scheduling for ShortestFirst {
             env!("CARGO_PKG_VERSION"),
             "The shortest work first; waiting makes work count as shorter.",
         )
+        .with_settings_schema(atoll_sdk::settings::NONE)
     }
 
     fn order(waiting: Vec<WaitingRequest>, load: Load) -> Result<Vec<Decision>, Error> {

@@ -4,6 +4,11 @@ use serde::de::DeserializeOwned;
 
 use crate::types::Error;
 
+/// The schema of a plugin that has no settings, for
+/// [`Descriptor::with_settings_schema`](crate::types::Descriptor::with_settings_schema): what is set by
+/// mistake is refused by its name, instead of being ignored.
+pub const NONE: &str = r#"{"type": "object", "properties": {}, "additionalProperties": false}"#;
+
 /// Reads a settings object.
 ///
 /// # Errors

@@ -48,3 +48,26 @@ test('a stream can be left', async () => {
   for await (const event of stream) if (event.type === 'content_block_delta') break;
   assert.ok(text(await client.messages.create(ask({ max_tokens: 2 }))).length > 0);
 });
+
+test('a tool is called, whole and streamed, and its result is used', async () => {
+  const schema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false };
+  const tools = [{ name: 'get_weather', description: 'The weather in a city.', input_schema: schema }];
+  const question = [{ role: 'user', content: 'What is the weather in Tunis?' }];
+  const demand = ask({ messages: question, tools, tool_choice: { type: 'any', disable_parallel_tool_use: true }, max_tokens: 120 });
+  const reply = await client.messages.create(demand);
+  const call = reply.content.find((block) => block.type === 'tool_use');
+  assert.equal(reply.stop_reason, 'tool_use');
+  assert.deepEqual(Object.keys(call.input), ['city']);
+  const streamed = (await client.messages.stream(demand).finalMessage()).content.find((block) => block.type === 'tool_use');
+  assert.deepEqual(streamed.input, call.input);
+  const result = { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: 'sunny, 21 degrees' }] };
+  const messages = [...question, { role: 'assistant', content: reply.content }, result];
+  assert.ok(text(await client.messages.create(ask({ messages, tools, tool_choice: { type: 'none' } }))).trim());
+});
+
+test('a schema is followed', async () => {
+  const schema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false };
+  const extract = [{ role: 'user', content: 'Extract the city from: "It rains in Tunis." Return JSON.' }];
+  const reply = await client.messages.create(ask({ messages: extract, max_tokens: 100, output_config: { format: { type: 'json_schema', schema } } }));
+  assert.deepEqual(Object.keys(JSON.parse(text(reply))), ['city']);
+});

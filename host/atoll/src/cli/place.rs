@@ -3,7 +3,36 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use atoll_cluster::placement::Objective;
+use clap::{Args, ValueEnum};
+
+/// An objective, as it is said on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Wished {
+    /// The time of one token of one sequence
+    Latency,
+    /// The tokens of many
+    Throughput,
+}
+
+impl Wished {
+    /// As the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Throughput => "throughput",
+        }
+    }
+}
+
+impl From<Wished> for Objective {
+    fn from(wished: Wished) -> Self {
+        match wished {
+            Wished::Latency => Self::Latency,
+            Wished::Throughput => Self::Throughput,
+        }
+    }
+}
 
 /// Options of `place`.
 #[derive(Debug, Clone, Args)]
@@ -14,6 +43,10 @@ pub struct PlaceArgs {
     /// Show every candidate, and why those that were refused were
     #[arg(long)]
     pub explain: bool,
+
+    /// What is to be best, if not what the configuration says
+    #[arg(long, value_enum)]
+    pub objective: Option<Wished>,
 
     /// One JSON object instead of text: also the measured topology, and what the model needs
     #[arg(long)]

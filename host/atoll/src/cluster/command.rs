@@ -140,9 +140,18 @@ fn status(args: &StatusArgs) -> Result<(), CliError> {
         "READS",
         "ROUND TRIP",
         "SENDS",
+        "LINK",
         "STATE",
     ];
     output::table(&header, &rows)?;
+    for member in &members {
+        let devices = list(&member["facts"]["rdma"]);
+        let devices: Vec<&str> = devices.iter().filter_map(Value::as_str).collect();
+        if !devices.is_empty() {
+            let id = short(member["id"].as_str().unwrap_or_default());
+            output::line(format_args!("\n{id} has RDMA: {}", devices.join(", ")))?;
+        }
+    }
     let stages: Vec<Vec<String>> = members.iter().flat_map(stages).collect();
     if !stages.is_empty() {
         output::line("")?;
@@ -201,6 +210,7 @@ fn node(member: &Value, me: &str) -> Vec<String> {
         rate(&facts["executors"][0]["bytes_per_second"]),
         trip.map_or("-".to_owned(), |trip| format!("{:.2} ms", trip * 1e3)),
         rate(&link["bytes_per_second"]),
+        member["link_kind"].as_str().unwrap_or("-").to_owned(),
         if id == me {
             format!("{state} (this one)")
         } else {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use atoll_cluster::node::PipelineOrder;
 use atoll_cluster::placement::{
-    Options, Placement, PlacementRequest, PlacementStrategy, model_facts, place,
+    Objective, Options, Placement, PlacementRequest, PlacementStrategy, model_facts, place,
 };
 use atoll_cluster::plan::Needs;
 use atoll_cluster::wire::Precision;
@@ -24,6 +24,7 @@ use super::Joined;
 use super::loader::FolderLoader;
 use crate::compose::ModelCatalog;
 use crate::config::{ClusterConfig, WirePrecision};
+use crate::strategies::PlacementSlot;
 
 /// How often a placement is tried on other nodes after some refused or went.
 const ATTEMPTS: usize = 4;
@@ -31,6 +32,10 @@ const ATTEMPTS: usize = 4;
 /// How often, and after which wait, a model that was lost is placed again before there is no room.
 const TRIES_FOR_ROOM: usize = 5;
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(500);
+
+/// Positions that a token is taken to look back at: KV memory is for many sequences, and no token reads
+/// all of it.
+const USUAL_CONTEXT: u64 = 4096;
 
 /// When a model that does not fit is worth another try: a node may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -41,26 +46,26 @@ pub struct ClusterFactory {
     cluster: Cluster,
     loader: Arc<FolderLoader>,
     settings: ClusterConfig,
-    strategy: Option<Arc<dyn PlacementStrategy>>,
+    strategies: Arc<PlacementSlot>,
     runtime: Handle,
     /// The latest placement of each model that was placed.
     placements: Mutex<BTreeMap<String, Placement>>,
 }
 
 impl ClusterFactory {
-    /// A factory on the runtime that calls this. Without a strategy the host's own decides.
+    /// A factory on the runtime that calls this.
     pub fn new(
         joined: &Joined,
         catalog: Arc<ModelCatalog>,
         settings: ClusterConfig,
-        strategy: Option<Arc<dyn PlacementStrategy>>,
+        strategies: Arc<PlacementSlot>,
     ) -> Self {
         Self {
             catalog,
             cluster: joined.cluster.clone(),
             loader: Arc::clone(&joined.loader),
             settings,
-            strategy,
+            strategies,
             runtime: Handle::current(),
             placements: Mutex::default(),
         }
@@ -69,7 +74,18 @@ impl ClusterFactory {
     /// Whether this node has the model and runs it without others. Looks at no disk.
     pub fn alone(&self, name: &str) -> bool {
         let bytes = self.loader.bytes_of(name);
-        self.settings.stages_of(name).is_none() && bytes.is_some_and(|bytes| self.fits(bytes))
+        !self.is_divided(name) && bytes.is_some_and(|bytes| self.fits(bytes))
+    }
+
+    /// Whether a person said that it runs over several nodes, or on another.
+    fn is_divided(&self, name: &str) -> bool {
+        match self.strategies.pin(name) {
+            Some(pinned) => {
+                let id = self.cluster.id().to_string();
+                !pinned.is_alone_on(&id, &atoll_cluster::node::host_name())
+            }
+            None => self.settings.stages_of(name).is_some(),
+        }
     }
 
     fn fits(&self, bytes: u64) -> bool {
@@ -82,6 +98,12 @@ impl ClusterFactory {
         placements.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How the model was placed, if it runs from here over the pool.
+    pub fn running(&self, name: &str) -> Option<Placement> {
+        let loads = self.loader.is_loaded(name);
+        self.placements().remove(name).filter(|_| loads)
+    }
+
     /// What a strategy is told about a model of this node's folder, and what the host checks its answer
     /// with.
     ///
@@ -89,14 +111,19 @@ impl ClusterFactory {
     /// A model that is not here or cannot be read.
     pub fn request(&self, name: &str) -> Result<(PlacementRequest, Needs), EngineError> {
         let needs = self.catalog.needs(name)?;
-        let wanted = self.settings.stages_of(name);
+        // A pin says it all.
+        let wanted = match self.strategies.pin(name) {
+            Some(_) => None,
+            None => self.settings.stages_of(name),
+        };
         let request = PlacementRequest {
             topology: self.cluster.topology(name),
             model: model_facts(name, &needs, self.precision().bytes() as u32),
             options: Options {
+                objective: self.strategies.objective(),
                 kv_positions: needs.kv_positions,
                 max_stages: wanted.and_then(|stages| u32::try_from(stages).ok()),
-                ext: wanted.map(|stages| format!("{{\"stages\": {stages}}}")),
+                ext: Some(hints(needs.kv_positions.min(USUAL_CONTEXT), wanted)),
                 ..Options::default()
             },
             previous: self.placements().remove(name).map(|placed| placed.proposal),
@@ -104,19 +131,25 @@ impl ClusterFactory {
         Ok((request, needs))
     }
 
-    /// Where the model would go now, and what was asked. Nothing is loaded.
+    /// Where the model would go now, and what was asked: with this objective, or the configured one.
+    /// Nothing is loaded.
     ///
     /// # Errors
-    /// A model that is not here, cannot be read or fits nowhere.
+    /// A model that is not here or cannot be read; and, with what was asked, one that fits nowhere.
     pub async fn preview(
         self: &Arc<Self>,
         name: &str,
-    ) -> Result<(PlacementRequest, Placement), EngineError> {
+        objective: Option<Objective>,
+    ) -> Result<(PlacementRequest, Result<Placement, EngineError>), EngineError> {
         let (factory, asked) = (Arc::clone(self), name.to_owned());
         // Reads the model's folder.
         let read = tokio::task::spawn_blocking(move || factory.request(&asked)).await;
-        let (request, needs) = read.map_err(|error| EngineError::Internal(error.to_string()))??;
-        let placement = self.place(name, &request, &needs).await?;
+        let (mut request, needs) =
+            read.map_err(|error| EngineError::Internal(error.to_string()))??;
+        if let Some(objective) = objective {
+            request.options.objective = objective;
+        }
+        let placement = self.place(name, &request, &needs).await;
         Ok((request, placement))
     }
 
@@ -140,15 +173,11 @@ impl ClusterFactory {
         request: &PlacementRequest,
         needs: &Needs,
     ) -> Result<Placement, EngineError> {
-        let wanted = self.settings.stages_of(name);
-        let strategy = self.strategy.as_deref();
-        let mut placement = place(strategy, request, needs).await;
-        if let (Some(wanted), Ok(placed)) = (wanted, &placement)
-            && placed.plan.stages.len() != wanted
-        {
-            // A strategy that does not know the wish; the host's own does.
-            placement = place(None, request, needs).await;
-        }
+        let pinned = self.strategies.pin(name);
+        let pinned = pinned.iter().map(|pinned| pinned as &dyn PlacementStrategy);
+        let chosen: &dyn PlacementStrategy = self.strategies.as_ref();
+        let strategies: Vec<&dyn PlacementStrategy> = pinned.chain([chosen]).collect();
+        let placement = place(&strategies, request, needs).await;
         placement.map_err(|error| unavailable(name, &error))
     }
 
@@ -175,11 +204,13 @@ impl ClusterFactory {
         }
     }
 
+    /// Whether it ran until a moment ago, as far as anybody knows: placed from here, or by a node that
+    /// may be the one that was lost.
     fn was_placed(&self, name: &str) -> bool {
+        let wanted = || self.cluster.wanted().iter().any(|wanted| wanted == name);
         let placements = self.placements.lock();
-        placements
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(name)
+        let placements = placements.unwrap_or_else(PoisonError::into_inner);
+        placements.contains_key(name) || wanted()
     }
 
     async fn load_over_nodes(&self, name: &str) -> Result<Engine, EngineError> {
@@ -248,6 +279,15 @@ impl ClusterFactory {
     }
 }
 
+/// What [`Options::ext`] says.
+fn hints(context: u64, stages: Option<usize>) -> String {
+    let mut hints = serde_json::json!({ "context": context });
+    if let Some(stages) = stages {
+        hints["stages"] = stages.into();
+    }
+    hints.to_string()
+}
+
 /// The node that an error names, which another placement should do without.
 fn node_of(error: &ClusterError) -> Option<String> {
     match error {
@@ -279,9 +319,8 @@ impl EngineFactory for ClusterFactory {
 
     fn load(&self, name: &str) -> Result<Engine, EngineError> {
         let bytes = self.catalog.bytes(name)?;
-        let wanted = self.settings.stages_of(name);
         let on_its_own = || self.cluster.budgets(name).len() <= 1 && self.could_hold(bytes);
-        if wanted.is_none() && (self.fits(bytes) || on_its_own()) {
+        if !self.is_divided(name) && (self.fits(bytes) || on_its_own()) {
             return self.catalog.load(name);
         }
         self.runtime.block_on(self.load_over_nodes(name))

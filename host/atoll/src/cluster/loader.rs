@@ -61,6 +61,12 @@ impl FolderLoader {
         self.limit
     }
 
+    /// Whether it is in memory, or its pipeline is coordinated from here.
+    pub fn is_loaded(&self, model: &str) -> bool {
+        let pool = self.pool.get();
+        pool.is_some_and(|pool| pool.loaded(model).is_some())
+    }
+
     /// Bytes that a model of this node's folder needs on one machine; `None` for one that is not there
     /// or has not been seen yet. Looks at no disk.
     pub fn bytes_of(&self, model: &str) -> Option<u64> {

@@ -31,6 +31,7 @@ impl ClusterView for ClusterPage {
         let mut status = serde_json::to_value(self.cluster.status()).unwrap_or(Value::Null);
         if let Value::Object(status) = &mut status {
             status.insert("locators".to_owned(), json!(self.cluster.locators()));
+            status.insert("topology".to_owned(), json!(self.cluster.whole_topology()));
             status.insert("placements".to_owned(), json!(self.factory.placements()));
         }
         status

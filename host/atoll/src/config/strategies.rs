@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use atoll_cluster::placement::Objective;
 use serde::Deserialize;
 
 /// `[scheduling]`.
@@ -24,6 +25,9 @@ pub struct SchedulingConfig {
 pub struct PlacementConfig {
     /// The plugin that decides where a model runs; `auto` without one.
     pub strategy: Option<String>,
+    /// What is to be best, for strategies that look at it.
+    #[serde(default)]
+    pub objective: Objective,
     /// Plans that a person made, by model.
     #[serde(default)]
     pub pin: BTreeMap<String, Pin>,
@@ -133,10 +137,11 @@ mod tests {
         assert_eq!(watch.look(), None, "nothing about strategies changed");
         write(
             "[scheduling]\nstrategy = \"priority\"\npriorities = { ci = -5 }\n\
-             [placement.pin.big]\nstages = [{ node = \"reef\", layers = 3 }]\n",
+             [placement]\nobjective = \"throughput\"\n[placement.pin.big]\nstages = [{ node = \"reef\", layers = 3 }]\n",
         );
         let config = watch.look().unwrap();
         assert_eq!(config.scheduling.priorities.get("ci"), Some(&-5));
+        assert_eq!(config.placement.objective, Objective::Throughput);
         assert_eq!(config.placement.pin["big"].stages[0].layers, 3);
     }
 }

@@ -31,12 +31,13 @@
 
 use std::path::{Path, PathBuf};
 
-use atoll_engine::model::{AttentionSpec, ModelSpec};
-use atoll_sdk::placement::{
-    Executor, LayerFacts, Link, ModelFacts, Node, Objective, Options, Topology,
-};
+use atoll_cluster::placement::{Objective as Wished, model_facts};
+use atoll_cluster::plan::Needs;
+use atoll_engine::model::ModelSpec;
+use atoll_sdk::placement::{Executor, LayerFacts, Link, ModelFacts, Node, Options, Topology};
 use serde::Deserialize;
 
+use crate::strategies::convert::live;
 use crate::units::Bytes;
 
 /// Bytes of a number in the KV memory and on links, where nothing else is said.
@@ -57,7 +58,7 @@ pub struct Description {
     pub model: Option<ModelTable>,
     /// What is to be best.
     #[serde(default)]
-    objective: Wish,
+    objective: Wished,
     /// Positions of one sequence.
     #[serde(default = "default_context")]
     context: u64,
@@ -71,15 +72,6 @@ pub struct Description {
     /// What somebody measured, to compare with.
     #[serde(default)]
     pub measured: Vec<Measured>,
-}
-
-/// `objective`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Wish {
-    #[default]
-    Latency,
-    Throughput,
 }
 
 fn default_context() -> u64 {
@@ -185,6 +177,23 @@ pub struct Question {
     pub model: ModelFacts,
     /// How.
     pub options: Options,
+    /// What whoever reads the answer should know.
+    pub notes: Vec<String>,
+}
+
+/// One sequence of a usual length.
+pub fn usual_options() -> Options {
+    options(Wished::default(), default_context(), one())
+}
+
+fn options(objective: Wished, context: u64, sequences: u64) -> Options {
+    Options {
+        objective: live::objective(objective),
+        kv_positions: context.saturating_mul(sequences.max(1)),
+        max_stages: None,
+        excluded: Vec::new(),
+        ext: Some(format!("{{\"context\": {context}}}")),
+    }
 }
 
 impl Description {
@@ -259,16 +268,7 @@ impl Description {
 
     /// What is wished for.
     pub fn options(&self) -> Options {
-        Options {
-            objective: match self.objective {
-                Wish::Latency => Objective::Latency,
-                Wish::Throughput => Objective::Throughput,
-            },
-            kv_positions: self.context.saturating_mul(self.sequences.max(1)),
-            max_stages: None,
-            excluded: Vec::new(),
-            ext: Some(format!("{{\"context\": {}}}", self.context)),
-        }
+        options(self.objective, self.context, self.sequences)
     }
 }
 
@@ -386,52 +386,20 @@ pub fn from_config(path: &Path) -> Result<ModelFacts, String> {
     })?;
     let folder = path.parent().and_then(Path::file_name);
     let name = folder.map_or_else(|| spec.family.clone(), |name| name.to_string_lossy().into());
-    Ok(facts(name, &spec))
+    Ok(facts(name, spec))
 }
 
 /// The facts of a model that the engine describes. Keys and values have two bytes a number.
-fn facts(name: String, spec: &ModelSpec) -> ModelFacts {
-    let count = spec.layers.len();
-    let tied = spec.head.is_none();
-    let (first, last) = (spec.weight_bytes(0..0), spec.weight_bytes(count..count));
-    let layer = |at: usize| {
-        let mut bytes = spec.weight_bytes(at..at + 1);
-        // What belongs to the model's ends is counted with them; a tied model of one layer has it once.
-        if at == 0 && !(tied && count == 1) {
-            bytes = bytes.saturating_sub(first);
-        }
-        if at + 1 == count {
-            bytes = bytes.saturating_sub(last);
-        }
-        LayerFacts {
-            weight_bytes: bytes,
-            active_bytes: bytes,
-            kv_bytes_per_position: spec.kv_bytes_per_position(at..at + 1, HALF as usize),
-        }
+fn facts(name: String, spec: ModelSpec) -> ModelFacts {
+    let needs = Needs {
+        spec,
+        kv_positions: 0,
+        kv_value_bytes: HALF as usize,
     };
-    let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-    let kv_heads = spec
-        .layers
-        .first()
-        .map_or(1, |layer| match &layer.attention {
-            AttentionSpec::Gqa(attention) => attention.num_kv_heads,
-            // A kind without heads of its own cannot be divided by them.
-            _ => 1,
-        });
-    let whole = spec.weight_bytes(0..count) as f64;
-    let bytes_per_weight = whole / spec.parameters().max(1) as f64;
     ModelFacts {
-        name,
-        layers: (0..count).map(layer).collect(),
-        embedding_bytes: first,
-        head_bytes: last,
-        hidden_size: narrow(spec.hidden_size),
-        kv_heads: narrow(kv_heads),
+        // Which groups are worth considering is the description's to say.
         tensor_parallel_sizes: Vec::new(),
-        activation_bytes: HALF,
-        ext: Some(format!(
-            "{{\"bytes_per_weight\": {bytes_per_weight}, \"tied\": {tied}}}"
-        )),
+        ..live::model(&model_facts(&name, &needs, HALF))
     }
 }
 

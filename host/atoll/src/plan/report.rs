@@ -63,10 +63,14 @@ fn head(question: &Question) -> Result<(), CliError> {
         question.options.kv_positions,
     ))?;
     output::line(format_args!(
-        "{} machines, {} usable\n",
+        "{} machines, {} usable",
         nodes.len(),
         size(free)
-    ))
+    ))?;
+    for note in &question.notes {
+        output::line(note)?;
+    }
+    output::line("")
 }
 
 fn table(outcomes: &[Outcome]) -> Result<(), CliError> {
@@ -208,6 +212,8 @@ fn machine_readable(
     };
     json!({
         "model": question.model.name,
+        "machines": question.topology.nodes.iter().map(|node| &node.name).collect::<Vec<_>>(),
+        "notes": question.notes,
         "strategies": outcomes.iter().map(outcome).collect::<Vec<_>>(),
         "would_help": advice,
         "compared": compared,

@@ -67,13 +67,18 @@ macro_rules! forms {
                 }
             }
 
+            /// What is to be best.
+            pub fn objective(value: from::Objective) -> to::Objective {
+                match value {
+                    from::Objective::Latency => to::Objective::Latency,
+                    from::Objective::Throughput => to::Objective::Throughput,
+                }
+            }
+
             /// The wishes.
             pub fn options(value: &from::Options) -> to::Options {
                 to::Options {
-                    objective: match value.objective {
-                        from::Objective::Latency => to::Objective::Latency,
-                        from::Objective::Throughput => to::Objective::Throughput,
-                    },
+                    objective: objective(value.objective),
                     kv_positions: value.kv_positions,
                     max_stages: value.max_stages,
                     excluded: value.excluded.clone(),
@@ -87,6 +92,11 @@ macro_rules! forms {
 forms!(
     /// From the SDK's to what a plugin is asked.
     asked: atoll_sdk::placement => atoll_plugin_runtime::types::placement
+);
+
+forms!(
+    /// From the cluster's records to what the cost model computes with.
+    live: atoll_cluster::placement => atoll_sdk::placement
 );
 
 forms!(

@@ -1,14 +1,15 @@
-//! A placement plugin, and what a person pinned, behind the cluster's strategy.
+//! A placement plugin, and what a person pinned, as the cluster's strategies.
 //!
 //! What is proposed here is checked by the cluster like anybody's proposal: a pin that does not fit is
-//! refused, and the next one counts.
+//! refused with the reason, and the plugin's plans count.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use atoll_cluster::placement::{
-    Node, PlacementRequest, PlacementStrategy, ProposedPlan, ProposedStage, StrategyError,
+    Node, Objective, PlacementRequest, PlacementStrategy, ProposedPlan, ProposedStage,
+    StrategyError,
 };
 use atoll_plugin_runtime::{Placement, Registry};
 use futures::FutureExt as _;
@@ -30,6 +31,7 @@ const OWN: &str = "in proportion to memory (the host's own)";
 pub struct PlacementSlot {
     plugin: ArcSwapOption<Placement>,
     pins: ArcSwap<BTreeMap<String, Pin>>,
+    objective: ArcSwap<Objective>,
     reports: Reports,
 }
 
@@ -39,6 +41,7 @@ impl PlacementSlot {
         Arc::new(Self {
             plugin: ArcSwapOption::empty(),
             pins: ArcSwap::default(),
+            objective: ArcSwap::default(),
             reports: Reports::of(OWN),
         })
     }
@@ -46,6 +49,7 @@ impl PlacementSlot {
     /// Asks the strategy that is wanted from the next placement on.
     pub fn apply(&self, config: &PlacementConfig, registry: &Registry) {
         self.pins.store(Arc::new(config.pin.clone()));
+        self.objective.store(Arc::new(config.objective));
         let name = config.strategy.as_deref().unwrap_or(DEFAULT);
         let mut all = registry.placements();
         let plugin = all.find(|plugin| plugin.info().name == name).cloned();
@@ -86,16 +90,19 @@ impl PlacementSlot {
         self.reports.lock().clone()
     }
 
+    /// What is to be best, unless a question says otherwise.
+    pub fn objective(&self) -> Objective {
+        **self.objective.load()
+    }
+
+    /// What a person decided for this model.
+    pub fn pin(&self, model: &str) -> Option<Pinned> {
+        self.pins.load().get(model).cloned().map(Pinned)
+    }
+
     async fn ask(&self, request: &PlacementRequest) -> Result<Vec<ProposedPlan>, StrategyError> {
-        let pins = self.pins.load();
-        let pinned = pins.get(&request.model.name);
-        let mut plans: Vec<ProposedPlan> = Vec::new();
-        plans.extend(pinned.map(|pin| plan_of(pin, &request.topology.nodes)));
         let Some(plugin) = self.plugin.load_full() else {
-            return match plans.is_empty() {
-                true => Err(self.failed("no plugin is in force".to_owned())),
-                false => Ok(plans),
-            };
+            return Err(self.failed("no plugin is in force".to_owned()));
         };
         let running = request.previous.as_ref().map(previous);
         let asked = plugin
@@ -106,21 +113,16 @@ impl PlacementSlot {
                 running.as_ref(),
             )
             .await;
-        let problem = match asked {
+        match asked {
             Ok(Ok(found)) => {
                 self.reports.worked();
-                plans.extend(found.into_iter().map(proposed));
-                return Ok(plans);
+                Ok(found.into_iter().map(proposed).collect())
             }
-            Ok(Err(error)) => error.message,
+            Ok(Err(error)) => Err(self.failed(error.message)),
             Err(fault) => {
                 self.reports.faulted(WHAT, fault.to_string());
-                fault.to_string()
+                Err(self.failed(fault.to_string()))
             }
-        };
-        match plans.is_empty() {
-            true => Err(self.failed(problem)),
-            false => Ok(plans),
         }
     }
 
@@ -147,27 +149,54 @@ impl PlacementStrategy for PlacementSlot {
     }
 }
 
-/// A pin as a proposal. Names that no node has stay as they are, for the check to name.
-fn plan_of(pin: &Pin, nodes: &[Node]) -> ProposedPlan {
-    let mut first = 0_u32;
-    let stages = pin.stages.iter().map(|stage| {
-        let wanted = |node: &&Node| node.id == stage.node || node.name == stage.node;
-        let node = nodes.iter().find(wanted);
-        let end = first.saturating_add(stage.layers);
-        let executor = node.and_then(|node| node.executors.first());
-        let planned = ProposedStage {
-            first,
-            end,
-            nodes: vec![node.map_or_else(|| stage.node.clone(), |node| node.id.clone())],
-            executor: executor.map_or_else(String::new, |executor| executor.kind.clone()),
-        };
-        first = end;
-        planned
-    });
-    ProposedPlan {
-        stages: stages.collect(),
-        explanation: "Pinned by the configuration.".to_owned(),
-        ..ProposedPlan::default()
+/// A plan that a person made: the first of all strategies that are asked for its model.
+#[derive(Debug, Clone)]
+pub struct Pinned(Pin);
+
+impl Pinned {
+    /// Whether all of it is on one node that has this id or this name.
+    pub fn is_alone_on(&self, id: &str, name: &str) -> bool {
+        match self.0.stages.as_slice() {
+            [stage] => stage.node == id || stage.node == name,
+            _ => false,
+        }
+    }
+
+    /// Names that no node has stay as they are, for the check to name.
+    fn plan(&self, nodes: &[Node]) -> ProposedPlan {
+        let mut first = 0_u32;
+        let stages = self.0.stages.iter().map(|stage| {
+            let wanted = |node: &&Node| node.id == stage.node || node.name == stage.node;
+            let node = nodes.iter().find(wanted);
+            let end = first.saturating_add(stage.layers);
+            let executor = node.and_then(|node| node.executors.first());
+            let planned = ProposedStage {
+                first,
+                end,
+                nodes: vec![node.map_or_else(|| stage.node.clone(), |node| node.id.clone())],
+                executor: executor.map_or_else(String::new, |executor| executor.kind.clone()),
+            };
+            first = end;
+            planned
+        });
+        ProposedPlan {
+            stages: stages.collect(),
+            explanation: "Pinned by the configuration.".to_owned(),
+            ..ProposedPlan::default()
+        }
+    }
+}
+
+impl PlacementStrategy for Pinned {
+    fn name(&self) -> String {
+        "pinned".to_owned()
+    }
+
+    fn propose<'a>(
+        &'a self,
+        request: &'a PlacementRequest,
+    ) -> BoxFuture<'a, Result<Vec<ProposedPlan>, StrategyError>> {
+        std::future::ready(Ok(vec![self.plan(&request.topology.nodes)])).boxed()
     }
 }
 

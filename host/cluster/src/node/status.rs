@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Cluster, lock};
 use crate::identity::NodeId;
-use crate::members::{LinkFacts, NodeFacts};
+use crate::members::{LinkFacts, Member, NodeFacts};
 use crate::wire;
 
 /// What this node knows.
@@ -35,6 +35,8 @@ pub struct MemberStatus {
     pub facts: Option<NodeFacts>,
     /// The way from this node to it; empty for this node.
     pub link: LinkFacts,
+    /// Its kind, as in the placement contract; nothing for this node.
+    pub link_kind: Option<&'static str>,
     /// Seconds since it joined, as this node saw it.
     pub seconds: u64,
     /// Seconds since it last said what it is.
@@ -62,7 +64,15 @@ impl Cluster {
     /// The cluster as this node sees it now.
     #[must_use]
     pub fn status(&self) -> ClusterStatus {
-        let members = self.members().into_iter().map(|member| MemberStatus {
+        let all = self.members();
+        let mine = all.iter().find(|member| member.id == self.id());
+        let mine = mine.and_then(|member| member.facts.clone());
+        let kind = |member: &Member| {
+            let others = member.facts.as_ref().filter(|_| member.id != self.id());
+            Some(mine.as_ref()?.link_kind(others?))
+        };
+        let members = all.iter().cloned().map(|member| MemberStatus {
+            link_kind: kind(&member),
             usable: member.usable(),
             problem: member.incompatible(),
             id: member.id,

@@ -8,12 +8,22 @@ impl Cluster {
     /// The nodes that can run stages of `model` now, and what was measured between them.
     #[must_use]
     pub fn topology(&self, model: &str) -> Topology {
+        self.topology_of(|facts| facts.models.iter().any(|name| name == model))
+    }
+
+    /// All nodes that can be given work now, whatever models they have.
+    #[must_use]
+    pub fn whole_topology(&self) -> Topology {
+        self.topology_of(|_| true)
+    }
+
+    fn topology_of(&self, takes_part: impl Fn(&NodeFacts) -> bool) -> Topology {
         let members = lock(&self.inner.members);
         let usable: Vec<(&Member, &NodeFacts)> = members
             .iter()
             .filter(|member| member.usable())
             .filter_map(|member| Some((member, member.facts.as_ref()?)))
-            .filter(|(_, facts)| facts.models.iter().any(|name| name == model))
+            .filter(|(_, facts)| takes_part(facts))
             .collect();
         let mut topology = Topology::default();
         for &(member, facts) in &usable {
@@ -38,7 +48,7 @@ impl Cluster {
                     target: other.id.to_string(),
                     latency: round_trip / 2.0,
                     bandwidth: report.facts.bytes_per_second.unwrap_or_default(),
-                    kind: link_kind(facts, there).to_owned(),
+                    kind: facts.link_kind(there).to_owned(),
                 });
             }
         }
@@ -52,13 +62,5 @@ fn executor(facts: &ExecutorFacts) -> Executor {
         memory_bandwidth: facts.bytes_per_second,
         matrix_rate: facts.multiply_adds_per_second,
         layer_overhead: 0.0,
-    }
-}
-
-/// `loopback` for two nodes of one machine. What lies between two machines is not known from here.
-fn link_kind(here: &NodeFacts, there: &NodeFacts) -> &'static str {
-    match !here.machine.is_empty() && here.machine == there.machine {
-        true => "loopback",
-        false => "unknown",
     }
 }

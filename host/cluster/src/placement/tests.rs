@@ -80,7 +80,7 @@ fn decide(
     request: &PlacementRequest,
     needs: &Needs,
 ) -> Result<Placement, PlanError> {
-    futures::executor::block_on(place(Some(&Scripted(strategy)), request, needs))
+    futures::executor::block_on(place(&[&Scripted(strategy)], request, needs))
 }
 
 #[test]
@@ -125,12 +125,28 @@ fn a_strategy_without_an_answer_costs_nobody_a_model_that_fits() {
         let reason = placement.fallback.unwrap();
         assert!(reason.contains(said), "{reason}");
     }
-    let own = futures::executor::block_on(place(None, &request, &needs)).unwrap();
+    let own = futures::executor::block_on(place(&[], &request, &needs)).unwrap();
     assert_eq!(own.fallback, None);
 }
 
 #[test]
-fn excluded_nodes_and_too_many_stages_are_refused() {
+fn strategies_are_asked_in_order_and_each_reason_is_told() {
+    let needs = needs(4, true);
+    let request = request(&needs, &[1 << 30]);
+    let with = |nodes: &[usize]| Scripted(Ok(vec![plan(vec![stage(0, 4, nodes, "cpu")])]));
+    let (gone, here) = (with(&[7]), with(&[0]));
+    let nothing = Scripted(Ok(Vec::new()));
+    let asked: [&dyn PlacementStrategy; 3] = [&gone, &nothing, &here];
+    let placement = futures::executor::block_on(place(&asked, &request, &needs)).unwrap();
+    assert_eq!(placement.strategy, "scripted");
+    assert_eq!(placement.candidates.len(), 2);
+    let reasons = placement.fallback.unwrap();
+    let reasons: Vec<&str> = reasons.split("; ").collect();
+    assert!(reasons[0].contains("no node") && reasons[1].contains("proposes nothing"));
+}
+
+#[test]
+fn excluded_nodes_and_another_number_of_stages_are_refused() {
     let needs = needs(4, true);
     let mut request = request(&needs, &[1 << 30, 1 << 30]);
     request.options.excluded = vec![id(1)];
@@ -141,6 +157,11 @@ fn excluded_nodes_and_too_many_stages_are_refused() {
     request.options.max_stages = Some(1);
     let refused = check(&both, &request, &needs);
     assert_eq!(refused, Err(PlanError::Stages { stages: 2 }));
+    request.options.max_stages = None;
+    request.options.ext = Some("{\"stages\": 3}".to_owned());
+    let refused = check(&both, &request, &needs);
+    let (stages, wanted) = (2, 3);
+    assert_eq!(refused, Err(PlanError::Wanted { stages, wanted }));
 }
 
 #[test]
@@ -155,6 +176,26 @@ fn facts_add_up_to_what_a_stage_holds() {
         let per_position: u64 = facts.layers.iter().map(|l| l.kv_bytes_per_position).sum();
         let whole = whole + per_position * needs.kv_positions;
         assert_eq!(whole, needs.bytes(0..layers));
+    }
+}
+
+#[test]
+fn a_token_reads_the_experts_it_goes_through_and_no_others() {
+    let spec = ModelSpec::from_config(
+        br#"{"model_type": "qwen3_moe", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "vocab_size": 64,
+        "max_position_embeddings": 128, "rms_norm_eps": 1e-6, "num_experts": 8, "num_experts_per_tok": 2,
+        "moe_intermediate_size": 16, "norm_topk_prob": true, "torch_dtype": "bfloat16"}"#,
+    )
+    .unwrap();
+    let needs = Needs {
+        spec,
+        ..needs(2, true)
+    };
+    let facts = model_facts("m", &needs, 4);
+    // Six of eight experts of three matrices of 16 x 32 numbers of two bytes.
+    for layer in &facts.layers {
+        assert_eq!(layer.weight_bytes - layer.active_bytes, 6 * 3 * 16 * 32 * 2);
     }
 }
 

@@ -422,12 +422,29 @@ fn properties(parameters: &Value) -> Vec<(&str, &Value, bool)> {
         .collect()
 }
 
-/// Arguments are an object even where the schema forgets to say so.
+/// Says something of keys beyond `properties`, or brings in a schema that may.
+const OPENING: [&str; 7] = [
+    "additionalProperties",
+    "patternProperties",
+    "unevaluatedProperties",
+    "$ref",
+    "allOf",
+    "anyOf",
+    "oneOf",
+];
+
+/// Arguments are an object even where the schema forgets to say so, and where it lists what there is and does not
+/// speak of more there is no more: a function can do nothing with an argument that it does not have.
 fn arguments_schema(parameters: &Value) -> Value {
     match parameters {
         Value::Object(fields) if !fields.is_empty() => {
             let mut schema = fields.clone();
             schema.entry("type").or_insert_with(|| json!("object"));
+            if schema.contains_key("properties")
+                && !OPENING.iter().any(|key| schema.contains_key(*key))
+            {
+                schema.insert("additionalProperties".to_owned(), json!(false));
+            }
             Value::Object(schema)
         }
         _ => json!({ "type": "object" }),
@@ -437,4 +454,31 @@ fn arguments_schema(parameters: &Value) -> Value {
 /// A Lark string literal.
 fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_those_of_the_function_unless_it_says_that_there_may_be_more() {
+        for (given, used) in [
+            (json!({}), json!({"type": "object"})),
+            (json!({"type": "object"}), json!({"type": "object"})),
+            (
+                json!({"properties": {}}),
+                json!({"type": "object", "properties": {}, "additionalProperties": false}),
+            ),
+        ] {
+            assert_eq!(arguments_schema(&given), used);
+        }
+        for open in [
+            json!({"type": "object", "properties": {}, "additionalProperties": true}),
+            json!({"type": "object", "properties": {}, "additionalProperties": {"type": "integer"}}),
+            json!({"type": "object", "properties": {}, "patternProperties": {"^x": {}}}),
+            json!({"type": "object", "properties": {}, "allOf": [{"properties": {"a": {}}}]}),
+        ] {
+            assert_eq!(arguments_schema(&open), open);
+        }
+    }
 }

@@ -335,6 +335,34 @@ fn tools_reach_the_template_and_the_rules() {
 }
 
 #[test]
+fn a_lark_grammar_is_told_to_the_model_and_named_as_not_enforced() {
+    let mut request = request();
+    let grammar = Grammar {
+        syntax: GrammarSyntax::Lark,
+        source: "start: \"x\"".to_owned(),
+    };
+    request.tools = vec![Tool {
+        kind: ToolKind::Custom(Some(grammar)),
+        name: "patch".to_owned(),
+        description: Some("Edits.".to_owned()),
+        ..tool()
+    }];
+    let named: Vec<String> = crate::rules::left_out(&request.tools).collect();
+    assert_eq!(named, ["tools.patch.format"]);
+    let plan = plan(request, &Limits::default()).unwrap();
+    let [PromptInput::Chat(chat)] = plan.inputs.as_slice() else {
+        panic!("{:?}", plan.inputs)
+    };
+    let function = &chat.tools.as_ref().unwrap()[0]["function"];
+    assert_eq!(
+        function["description"],
+        "Edits.\n\nThe input follows this Lark grammar:\nstart: \"x\""
+    );
+    let input = &function["parameters"]["properties"]["input"];
+    assert_eq!(input, &json!({ "type": "string" }));
+}
+
+#[test]
 fn tools_that_must_not_be_called_are_accepted_and_left_out() {
     let mut request = request();
     request.tools.push(tool());

@@ -15,11 +15,11 @@ use super::Responses;
 use super::follow::{Follower, Log};
 use super::recorder::{Recorder, is_terminal};
 use crate::failure;
+use crate::feed::Feed;
 use crate::filters::Chain;
 use crate::gateway::Gateway;
 use crate::metrics::{Outcome, Watch};
 use crate::response;
-use crate::source::Feed;
 
 /// An answer under way.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl Job {
             let filtered = match self.chain.on_events(events.clone()).await {
                 Ok(filtered) => filtered,
                 Err(refused) => {
-                    self.feed = Feed::Ended;
+                    self.feed = Feed::ended();
                     let error = refused.into_error();
                     self.watch.outcome(Outcome::Failed(error.kind.clone()));
                     let last = [Event::Failed(error)];

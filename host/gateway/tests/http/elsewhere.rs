@@ -1,6 +1,7 @@
 //! Models that another host has, played inside the test's own process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atoll_engine::engine::{EngineError, EngineLoad};
 use atoll_gateway::Limits;
@@ -18,6 +19,8 @@ pub struct OnAnotherHost {
     pub models: Arc<Scripted>,
     /// Parts of an answer that arrive before the other host is lost.
     pub parts: usize,
+    /// Answers that are still to be lost.
+    pub losses: Arc<AtomicUsize>,
 }
 
 impl Elsewhere for There {
@@ -31,18 +34,20 @@ impl Elsewhere for There {
             ext: None,
         };
         let answer = forward::answer(models, &Limits::default(), &request);
-        let parts = answer.take(self.parts).map(Ok);
-        if self.parts == usize::MAX {
-            parts.boxed()
-        } else {
-            parts.chain(stream::iter([Err(lost)])).boxed()
+        let fewer = |losses: usize| losses.checked_sub(1);
+        let order = Ordering::SeqCst;
+        if self.losses.fetch_update(order, order, fewer).is_err() {
+            return answer.map(Ok).boxed();
         }
+        let parts = answer.take(self.parts).map(Ok);
+        parts.chain(stream::iter([Err(lost)])).boxed()
     }
 }
 
 struct There {
     models: Arc<Scripted>,
     parts: usize,
+    losses: Arc<AtomicUsize>,
 }
 
 impl Models for OnAnotherHost {
@@ -60,6 +65,7 @@ impl Models for OnAnotherHost {
         Some(Arc::new(There {
             models: Arc::clone(&self.models),
             parts: self.parts,
+            losses: Arc::clone(&self.losses),
         }))
     }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use atoll_engine::engine::GenerationEvent;
+use atoll_engine::executor::ExecutorError;
 use atoll_gateway::Limits;
 use atoll_gateway::forward::{self};
 use atoll_gateway::models::Models;
@@ -12,17 +14,30 @@ use serde_json::{Value, json};
 use crate::client::{get, post, send};
 use crate::engine::{MISSING, MODEL};
 use crate::redaction::redact;
-use crate::server::{Setup, chat, start_with};
+use crate::server::{Setup, chat, start, start_with};
 
-fn elsewhere(parts: usize) -> Setup {
+fn elsewhere() -> Setup {
     Setup {
         every_dialect: true,
-        elsewhere: Some(parts),
+        elsewhere: Some(0),
         ..Setup::default()
     }
 }
 
-const ALL: usize = usize::MAX;
+/// The other host is lost after so many parts of each of the first answers.
+fn lost(parts: usize, losses: usize) -> Setup {
+    Setup {
+        elsewhere: Some(parts),
+        losses,
+        ..elsewhere()
+    }
+}
+
+/// How a pipeline ends whose machine is lost.
+fn lost_machine() -> GenerationEvent {
+    let lost = ExecutorError::Lost("a machine that ran this model is lost".to_owned());
+    GenerationEvent::Failed(lost.into())
+}
 
 /// Route, request, and where the text of the answer is.
 fn every_dialect() -> Vec<(&'static str, Value, &'static str)> {
@@ -53,7 +68,7 @@ fn every_dialect() -> Vec<(&'static str, Value, &'static str)> {
 
 #[tokio::test]
 async fn every_dialect_answers_as_if_the_model_were_here() {
-    let mut server = start_with(elsewhere(ALL)).await;
+    let mut server = start_with(elsewhere()).await;
     for (route, body, text) in every_dialect() {
         let answer = send(server.address, post(route, &body));
         let (answer, ()) = tokio::join!(answer, async {
@@ -71,7 +86,7 @@ async fn every_dialect_answers_as_if_the_model_were_here() {
 
 #[tokio::test]
 async fn what_the_other_host_refuses_is_refused_here() {
-    let server = start_with(elsewhere(ALL)).await;
+    let server = start_with(elsewhere()).await;
     let body = json!({ "model": MISSING, "messages": [{ "role": "user", "content": "Hello" }] });
     let answer = send(server.address, post("/v1/chat/completions", &body)).await;
     assert_eq!(answer.status, 404);
@@ -80,7 +95,7 @@ async fn what_the_other_host_refuses_is_refused_here() {
 
 #[tokio::test]
 async fn a_host_that_is_lost_before_it_answers_is_an_honest_503() {
-    let server = start_with(elsewhere(0)).await;
+    let server = start_with(lost(0, usize::MAX)).await;
     for (route, body, _) in every_dialect() {
         let answer = send(server.address, post(route, &body)).await;
         // Claude's API has a status of its own for it.
@@ -94,9 +109,116 @@ async fn a_host_that_is_lost_before_it_answers_is_an_honest_503() {
 }
 
 #[tokio::test]
+async fn a_host_that_is_lost_before_the_first_word_costs_nothing() {
+    // Not admitted; admitted; and announced, which the client must not hear twice.
+    for parts in 0..3 {
+        for (route, body, text) in every_dialect() {
+            let mut server = start_with(lost(parts, 1)).await;
+            let answer = send(server.address, post(route, &body));
+            let (answer, ()) = tokio::join!(answer, async {
+                if parts > 0 {
+                    let first = server.script.next().await;
+                    first.start();
+                    first.cancelled().await;
+                }
+                server.script.next().await.answer("Hi!");
+            });
+            assert_eq!(answer.status, 200, "{route} after {parts} parts");
+            let answer = answer.json().await;
+            assert_eq!(
+                answer.pointer(text),
+                Some(&json!("Hi!")),
+                "{route}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_announced_and_lost_is_announced_once() {
+    let mut server = start_with(lost(2, 1)).await;
+    let messages = json!([{ "role": "user", "content": "Hello" }]);
+    let body = json!({ "model": MODEL, "max_tokens": 9, "stream": true, "messages": messages });
+    let answer = send(server.address, post("/v1/messages", &body));
+    let (answer, ()) = tokio::join!(answer, async {
+        let first = server.script.next().await;
+        first.start();
+        first.cancelled().await;
+        server.script.next().await.answer("Hi!");
+    });
+    let text = answer.text().await.unwrap();
+    assert_eq!(text.matches("event: message_start").count(), 1, "{text}");
+    assert_eq!(text.matches("event: message_stop").count(), 1, "{text}");
+    assert!(text.contains("Hi!") && !text.contains("error"), "{text}");
+}
+
+#[tokio::test]
+async fn a_machine_that_the_other_host_loses_is_repaired_from_here() {
+    let mut server = start_with(elsewhere()).await;
+    for (route, body, text) in every_dialect() {
+        let answer = send(server.address, post(route, &body));
+        let (answer, ()) = tokio::join!(answer, async {
+            server.script.next().await.send(lost_machine());
+            server.script.next().await.start().send(lost_machine());
+            server.script.next().await.answer("Hi!");
+        });
+        let answer = answer.json().await;
+        assert_eq!(
+            answer.pointer(text),
+            Some(&json!("Hi!")),
+            "{route}: {answer}"
+        );
+    }
+    // Not after its first word.
+    let answer = send(server.address, post("/v1/chat/completions", &chat(false)));
+    let (answer, ()) = tokio::join!(answer, async {
+        let play = server.script.next().await;
+        play.start().say(0, "Hi").send(lost_machine());
+    });
+    assert_eq!(answer.status, 503);
+    assert!(server.script.none_waits());
+}
+
+#[tokio::test]
+async fn a_machine_of_this_hosts_model_that_is_lost_before_the_first_word_costs_nothing() {
+    let lost = lost_machine;
+    let mut server = start().await;
+    let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
+    let (answer, ()) = tokio::join!(answer, async {
+        server.script.next().await.start().send(lost());
+        server.script.next().await.answer("Hi!");
+    });
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("Hi!") && text.contains("[DONE]"), "{text}");
+
+    // What is lost again and again is refused, and says when to try again.
+    let answer = send(server.address, post("/v1/chat/completions", &chat(false)));
+    let (answer, ()) = tokio::join!(answer, async {
+        server.script.next().await.send(lost());
+        server.script.next().await.start().send(lost());
+        server.script.next().await.send(lost());
+    });
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert!(server.script.none_waits());
+
+    // What was said cannot be taken back.
+    let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
+    let (answer, ()) = tokio::join!(answer, async {
+        server.script.next().await.start().say(0, "Hi").send(lost());
+    });
+    let text = answer.text().await.unwrap();
+    assert!(
+        text.contains("is lost") && !text.contains("[DONE]"),
+        "{text}"
+    );
+    assert!(server.script.none_waits());
+}
+
+#[tokio::test]
 async fn a_host_that_is_lost_in_the_middle_ends_the_stream_with_an_error() {
     // Admitted, then the first batch of events.
-    let mut server = start_with(elsewhere(2)).await;
+    let mut server = start_with(lost(2, 1)).await;
     let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
     let (answer, play) = tokio::join!(answer, async {
         let play = server.script.next().await;
@@ -113,7 +235,7 @@ async fn a_host_that_is_lost_in_the_middle_ends_the_stream_with_an_error() {
 
 #[tokio::test]
 async fn a_client_that_goes_cancels_on_the_other_host() {
-    let mut server = start_with(elsewhere(ALL)).await;
+    let mut server = start_with(elsewhere()).await;
     let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
     let (answer, play) = tokio::join!(answer, async {
         let play = server.script.next().await;
@@ -127,7 +249,7 @@ async fn a_client_that_goes_cancels_on_the_other_host() {
 #[tokio::test]
 async fn filters_run_here_and_the_other_host_never_sees_what_they_took() {
     let mut setup = redact(json!({})).await;
-    setup.elsewhere = Some(ALL);
+    setup.elsewhere = Some(0);
     let mut server = start_with(setup).await;
     let mut body = chat(false);
     body["messages"][0]["content"] = json!("Write to ana@example.org");
@@ -155,7 +277,8 @@ async fn filters_run_here_and_the_other_host_never_sees_what_they_took() {
 
 #[tokio::test]
 async fn tokens_are_counted_there() {
-    let server = start_with(elsewhere(ALL)).await;
+    // Counting is begun again, too.
+    let server = start_with(lost(0, 1)).await;
     let body = json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hello" }] });
     let answer = send(server.address, post("/v1/messages/count_tokens", &body)).await;
     assert_eq!(answer.status, 200);

@@ -42,6 +42,8 @@ pub struct Setup {
     pub wide: bool,
     /// The model runs on another host, which is lost after so many parts of its answers.
     pub elsewhere: Option<usize>,
+    /// So many answers of the other host are lost.
+    pub losses: usize,
 }
 
 pub async fn start() -> TestServer {
@@ -51,7 +53,11 @@ pub async fn start() -> TestServer {
 pub async fn start_with(setup: Setup) -> TestServer {
     let (models, script) = scripted(setup.refusal);
     let models: Arc<dyn Models> = match setup.elsewhere {
-        Some(parts) => Arc::new(OnAnotherHost { models, parts }),
+        Some(parts) => Arc::new(OnAnotherHost {
+            models,
+            parts,
+            losses: Arc::new(setup.losses.into()),
+        }),
         None => models,
     };
     let mut options = GatewayOptions::new("0.0.0-test");

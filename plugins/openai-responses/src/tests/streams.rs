@@ -75,8 +75,9 @@ proptest! {
     fn the_stream_ends_with_the_whole_answer(
         items in prop::collection::vec((0u8..5, prop::collection::vec("[a-zé\"\\\\\\n]{0,5}", 0..4)), 0..5),
         cuts in prop::collection::vec(1usize..6, 1..40),
+        reason in prop_oneof![Just(FinishReason::Stop), Just(FinishReason::Length), Just(FinishReason::ToolCalls)],
     ) {
-        let events = events(&items, FinishReason::Stop);
+        let events = events(&items, reason);
         let whole: Value = serde_json::from_slice(&run(false, [events.clone()])).unwrap();
         let mut batches = Vec::new();
         let mut rest = events;
@@ -86,5 +87,19 @@ proptest! {
             batches.push(std::mem::replace(&mut rest, tail));
         }
         prop_assert_eq!(&follow(&run(true, batches)), &whole);
+    }
+
+    #[test]
+    fn a_stream_that_fails_anywhere_ends_once(
+        items in prop::collection::vec((0u8..5, prop::collection::vec("[a-z]{0,5}", 0..4)), 0..5),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut events = events(&items, FinishReason::Stop);
+        // Something has begun, and the end is not there yet.
+        events.truncate(1 + at.index(events.len() - 1));
+        events.push(Event::Failed(Error::internal("broken")));
+        let response = follow(&run(true, [events]));
+        prop_assert_eq!(&response["status"], "failed");
+        prop_assert_eq!(&response["error"]["message"], "broken");
     }
 }

@@ -157,6 +157,54 @@ fn sixty_four_different_nodes_are_planned_well() {
 }
 
 #[test]
+fn so_many_stages_as_were_asked_for_or_a_reason() {
+    let (machines, small) = (machines(), gigabytes(6));
+    let exactly = |stages: u32| Options {
+        ext: Some(format!("{{\"stages\": {stages}}}")),
+        ..options(Objective::Latency, 0)
+    };
+    for stages in 1..=4 {
+        let plans = strategy::auto(&machines, &small, &exactly(stages), None).unwrap();
+        let count = plans.iter().map(|plan| plan.stages.len());
+        assert!(count.eq([stages as usize]), "{stages}");
+        let spread = strategy::spread(&machines, &small, &exactly(stages), None).unwrap();
+        assert_eq!(spread[0].stages.len(), stages as usize);
+    }
+    // What runs is no reason to have fewer.
+    let now = strategy::auto(&machines, &small, &exactly(1), None)
+        .unwrap()
+        .remove(0);
+    let moved = strategy::auto(&machines, &small, &exactly(2), Some(&now)).unwrap();
+    assert!(moved.iter().all(|plan| plan.stages.len() == 2));
+    // Those that are for another number say so.
+    for strategy in [strategy::single, strategy::pack] {
+        let error = strategy(&machines, &small, &exactly(2), None).unwrap_err();
+        assert!(
+            error.message.contains("in exactly 2 stages"),
+            "{}",
+            error.message
+        );
+    }
+    for stages in [0, 5] {
+        let error = strategy::auto(&machines, &small, &exactly(stages), None).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("options.ext.stages"));
+    }
+    // Many different nodes, for which orders are tried.
+    let nodes = (0..40).map(|at| {
+        let speed = 1e9 * (100 + (at * 37) % 64) as f64;
+        node(at, (2 + at as u64) * GB, &[("cpu", speed, 0.0, 1e-5)])
+    });
+    let many = full_mesh(nodes.collect(), 100e-6, 1e9);
+    let plans = strategy::auto(&many, &gigabytes(80), &exactly(7), None).unwrap();
+    assert!(plans.iter().all(|plan| plan.stages.len() == 7));
+    let nothing = Options {
+        ext: Some("{\"stages\": \"many\"}".to_owned()),
+        ..options(Objective::Latency, 0)
+    };
+    assert!(strategy::spread(&machines, &small, &nothing, None).is_err());
+}
+
+#[test]
 fn nonsense_is_left_out_or_refused() {
     let mut machines = machines();
     machines.nodes[0].executors[0].memory_bandwidth = f64::NAN;

@@ -86,7 +86,7 @@ fn a_configuration_gives_the_bytes_that_the_engine_counts() {
             "tie_word_embeddings": {tied}}}"#
         );
         let spec = ModelSpec::from_config(config.as_bytes()).unwrap();
-        let facts = facts("m".to_owned(), &spec);
+        let facts = facts("m".to_owned(), spec.clone());
         let sum: u64 = facts.layers.iter().map(|layer| layer.weight_bytes).sum();
         let ends = match tied {
             // The embedding is the head, but for the norm.

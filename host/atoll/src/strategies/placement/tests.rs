@@ -42,7 +42,7 @@ fn request(memory: &[u64]) -> PlacementRequest {
         executors: vec![Executor {
             kind: "cpu".to_owned(),
             memory_bandwidth: 1e9 * (index + 1) as f64,
-            matrix_rate: 1e9,
+            matrix_rate: 1e12,
             layer_overhead: 0.0,
         }],
         ..Node::default()
@@ -121,7 +121,7 @@ async fn each_strategy_places_and_is_swapped_by_the_configuration() {
         ("single", vec![(id(2), LAYERS)]),
     ] {
         slot.apply(&wanted(strategy), &registry);
-        let placed = place(Some(slot.as_ref()), &request, &needs).await.unwrap();
+        let placed = place(&[slot.as_ref()], &request, &needs).await.unwrap();
         assert_eq!(placed.fallback, None);
         assert_eq!(placed.strategy, strategy);
         assert_eq!(stages(&placed), expected, "{strategy}");
@@ -143,12 +143,12 @@ async fn a_strategy_that_faults_or_is_missing_costs_nobody_a_model() {
     let needs = needs();
     let request = request(&[needs.bytes(0..LAYERS) + (1 << 20)]);
     slot.apply(&wanted("auto"), &registry);
-    let placed = place(Some(slot.as_ref()), &request, &needs).await.unwrap();
+    let placed = place(&[slot.as_ref()], &request, &needs).await.unwrap();
     assert_eq!(placed.strategy, "proportional");
     assert!(placed.fallback.unwrap().contains("auto"));
     assert_eq!(slot.standing().faults, 1);
     slot.apply(&wanted("fair"), &registry);
-    let placed = place(Some(slot.as_ref()), &request, &needs).await.unwrap();
+    let placed = place(&[slot.as_ref()], &request, &needs).await.unwrap();
     assert_eq!(placed.strategy, "proportional");
     assert!(slot.standing().problem.unwrap().contains("`fair`"));
 }
@@ -174,14 +174,51 @@ async fn a_pin_counts_if_it_fits() {
             ..PlacementConfig::default()
         }
     };
+    let decide = async || {
+        let pinned = slot.pin("m").unwrap();
+        assert!(slot.pin("another").is_none());
+        place(&[&pinned, slot.as_ref()], &request, &needs)
+            .await
+            .unwrap()
+    };
     slot.apply(&pin([5, 7], &id(0)), &registry);
-    let placed = place(Some(slot.as_ref()), &request, &needs).await.unwrap();
+    let placed = decide().await;
     assert_eq!(stages(&placed), [(id(1), 5), (id(0), 7)]);
+    assert_eq!(
+        (placed.strategy.as_str(), placed.fallback),
+        ("pinned", None)
+    );
     for (layers, second) in [([5, 6], "node-0"), ([5, 7], "elsewhere")] {
         slot.apply(&pin(layers, second), &registry);
-        let placed = place(Some(slot.as_ref()), &request, &needs).await.unwrap();
+        let placed = decide().await;
         assert_eq!(stages(&placed), [(id(1), LAYERS)], "the strategy's own");
+        assert_eq!(placed.strategy, "auto");
         assert!(placed.candidates[0].refused.is_some());
+        assert!(placed.fallback.unwrap().contains("strategy pinned"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_to_be_best_is_asked_for() {
+    let slot = PlacementSlot::new();
+    let registry = registry(RuntimeOptions::default().placement).await;
+    let needs = needs();
+    let whole = needs.bytes(0..LAYERS) + (1 << 20);
+    let mut request = request(&[whole, whole]);
+    // One of two equal nodes for one sequence, both for many.
+    request.topology.nodes[1].executors[0].memory_bandwidth = 1e9;
+    for link in &mut request.topology.links {
+        link.latency = 0.0;
+    }
+    for (objective, count) in [(Objective::Latency, 1), (Objective::Throughput, 2)] {
+        let config = PlacementConfig {
+            objective,
+            ..PlacementConfig::default()
+        };
+        slot.apply(&config, &registry);
+        request.options.objective = slot.objective();
+        let placed = place(&[slot.as_ref()], &request, &needs).await.unwrap();
+        assert_eq!(stages(&placed).len(), count, "{objective:?}");
     }
 }
 

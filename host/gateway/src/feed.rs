@@ -1,0 +1,236 @@
+//! [`Feed`]: the canonical events of one answer, wherever they come from.
+//!
+//! It begins before the model is ready, so that a streamed answer can keep its connection alive
+//! meanwhile. A machine that is lost before the first word costs nobody a request: it is begun again
+//! (see [`loss`](crate::loss)). Dropping a feed cancels everything behind it: the engine's streams
+//! end with their receivers. [`Feed::next`] may be dropped at any await without losing an event.
+
+use std::sync::Arc;
+
+use atoll_plugin_runtime::types::{Error, Event, GenerateRequest};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+
+use crate::forward::{self, Elsewhere};
+use crate::generate::{self, Plan};
+use crate::loss::{self, REPEATS, Stopped};
+use crate::models::Models;
+use crate::options::Limits;
+use crate::remarks::Remarks;
+use crate::source::{self, RequestFacts, Running};
+
+/// Canonical events of one answer.
+pub(crate) struct Feed {
+    state: State,
+    /// What it takes to begin again; nothing once a word is out, or where another host does it.
+    again: Option<Box<Attempt>>,
+    /// How often it may still be begun again.
+    repeats: usize,
+    /// It ended with a loss before its first word.
+    lost: bool,
+    /// A word is out.
+    said: bool,
+    /// The answer was announced.
+    announced: bool,
+}
+
+enum State {
+    /// The model is loading, the prompt is being tokenized, the queue is being entered.
+    Starting(BoxFuture<'static, Result<Begun, Stopped>>),
+    /// Generations are running.
+    Running(Box<Running>),
+    /// Another host answers.
+    There(BoxStream<'static, Result<Vec<Event>, Error>>),
+    /// The terminal event is out.
+    Ended,
+}
+
+/// An answer that has begun.
+enum Begun {
+    /// On this host.
+    Here(Box<Running>),
+    /// On another. An error there means that the host is lost.
+    There(BoxStream<'static, Result<Vec<Event>, Error>>),
+}
+
+/// A request on its way: what it takes to begin it.
+#[derive(Clone)]
+pub(crate) struct Attempt {
+    /// Where its model may be.
+    pub models: Arc<dyn Models>,
+    /// What is asked.
+    pub request: GenerateRequest,
+    /// What may be asked.
+    pub limits: Limits,
+    /// What identifies it.
+    pub facts: RequestFacts,
+    /// What its client should know.
+    pub remarks: Remarks,
+    /// Whether another host may answer, and the request is begun again here when a machine is lost.
+    /// What comes from another host never goes to a third, and is begun again there.
+    pub forwards: bool,
+}
+
+impl Attempt {
+    fn elsewhere(&self) -> Option<Arc<dyn Elsewhere>> {
+        let models = self.forwards.then_some(&self.models)?;
+        models.elsewhere(&self.request.model)
+    }
+
+    async fn begin(self) -> Result<Begun, Stopped> {
+        if let Some(there) = self.elsewhere() {
+            let events = forward::generate(there, self.request, self.facts).await?;
+            return Ok(Begun::There(events));
+        }
+        let mut plan = generate::plan(self.request, &self.limits)?;
+        plan.remarks = self.remarks;
+        let running = source::start(self.models, plan, self.facts).await?;
+        Ok(Begun::Here(Box::new(running)))
+    }
+}
+
+impl Feed {
+    /// Begins a planned request; nothing runs until the feed is polled.
+    pub(crate) fn start(attempt: Attempt, plan: Plan) -> Self {
+        let facts = attempt.facts.clone();
+        let begun = match attempt.elsewhere() {
+            Some(there) => forward::generate(there, attempt.request.clone(), facts)
+                .map_ok(Begun::There)
+                .boxed(),
+            None => source::start(Arc::clone(&attempt.models), plan, facts)
+                .map_ok(|running| Begun::Here(Box::new(running)))
+                .boxed(),
+        };
+        Self {
+            state: State::Starting(begun),
+            again: attempt.forwards.then(|| Box::new(attempt)),
+            repeats: REPEATS,
+            ..Self::ended()
+        }
+    }
+
+    /// A feed that has nothing more to give.
+    pub(crate) fn ended() -> Self {
+        Self {
+            state: State::Ended,
+            again: None,
+            repeats: 0,
+            lost: false,
+            said: false,
+            announced: false,
+        }
+    }
+
+    /// Waits until the request is queued in its engine.
+    ///
+    /// # Errors
+    /// Why it was refused; the feed has ended then.
+    pub(crate) async fn admitted(&mut self) -> Result<(), Error> {
+        while let State::Starting(starting) = &mut self.state {
+            match starting.await {
+                Ok(Begun::Here(running)) => self.state = State::Running(running),
+                Ok(Begun::There(events)) => self.state = State::There(events),
+                Err(stopped) => self.stopped(stopped)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next events, waiting for at least one; all that is ready comes in one batch. Empty only
+    /// after the terminal event.
+    pub(crate) async fn next(&mut self) -> Vec<Event> {
+        loop {
+            if let Err(error) = self.admitted().await {
+                return vec![Event::Failed(error)];
+            }
+            let (batch, lost) = match &mut self.state {
+                State::Running(running) => {
+                    let batch = running.next().await;
+                    let lost = running.is_lost();
+                    if running.ended() {
+                        self.state = State::Ended;
+                    }
+                    (batch, lost)
+                }
+                State::There(events) => match events.next().await {
+                    Some(Ok(batch)) => (batch, false),
+                    Some(Err(error)) => {
+                        self.state = State::Ended;
+                        (vec![Event::Failed(error)], true)
+                    }
+                    None => {
+                        self.state = State::Ended;
+                        return Vec::new();
+                    }
+                },
+                State::Starting(_) | State::Ended => return Vec::new(),
+            };
+            if batch.iter().any(says_something) {
+                self.said = true;
+                self.again = None;
+            }
+            if let (true, Some(Event::Failed(error))) = (lost, batch.last()) {
+                if self.begins_again(error) {
+                    continue;
+                }
+                self.lost = !self.said;
+            }
+            let batch = self.announced_once(batch);
+            if !batch.is_empty() {
+                return batch;
+            }
+        }
+    }
+
+    /// Whether it ended because a machine was lost, before its first word.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Whether the engine has the request.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(self.state, State::Starting(_))
+    }
+
+    /// Begins again what may be; ends the feed otherwise.
+    fn stopped(&mut self, stopped: Stopped) -> Result<(), Error> {
+        match stopped {
+            Stopped::Lost(error) if self.begins_again(&error) => Ok(()),
+            stopped => {
+                self.state = State::Ended;
+                self.lost = matches!(stopped, Stopped::Lost(_));
+                Err(stopped.into_error())
+            }
+        }
+    }
+
+    /// Begins again, if that is still possible.
+    fn begins_again(&mut self, lost: &Error) -> bool {
+        let left = self.repeats.checked_sub(1);
+        let (Some(left), Some(attempt)) = (left, self.again.clone()) else {
+            return false;
+        };
+        self.repeats = left;
+        loss::again(lost);
+        self.state = State::Starting(attempt.begin().boxed());
+        true
+    }
+
+    /// Without a second announcement of an answer that was begun twice.
+    fn announced_once(&mut self, mut batch: Vec<Event>) -> Vec<Event> {
+        if self.announced {
+            batch.retain(|event| !matches!(event, Event::Started(_)));
+        }
+        self.announced |= batch.iter().any(|event| matches!(event, Event::Started(_)));
+        batch
+    }
+}
+
+/// Whether the client learns something of the answer by it.
+fn says_something(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Started(_) | Event::Progress(_) | Event::Failed(_)
+    )
+}
