@@ -231,6 +231,25 @@ def test_codex_completes_two_turns_over_http(server: Server):
     assert status == 404, "what was not to be stored is not"
 
 
+def test_codex_brings_its_tools_as_an_item_when_it_knows_the_model(server: Server):
+    """What it sends for models whose description it has."""
+    body = codex([], max_output_tokens=200, temperature=0, parallel_tool_calls=False, text={"verbosity": "low"},
+                 reasoning={"effort": "none", "context": "all_turns"}, tool_choice={"type": "function", "name": "wait"})
+    tools = [{"type": "namespace", "name": "functions", "description": "", "tools": [
+        {"type": "custom", "name": "exec", "description": "Runs it.", "format": {"type": "grammar", "syntax": "lark", "definition": GRAMMAR}},
+        codex_function("wait", "cell_id"),
+    ]}]
+    body.pop("tools")
+    body["input"] = [{"type": "additional_tools", "id": "at_1", "role": "developer", "tools": tools}, *CODEX_INPUT]
+    status, text, headers = send(server, "/v1/responses", body, **CODEX_HEADERS)
+    assert status == 200, text
+    ignored = headers["x-atoll-ignored"].split(", ")
+    assert {"reasoning.context", "text.verbosity", "client_metadata", "tools.functions__exec.format"} <= set(ignored)
+    assert not [name for name in ignored if name.startswith("input.")]
+    (call,) = [item for item in codex_answer(events(text))["output"] if item["type"] == "function_call"]
+    assert (call["namespace"], call["name"]) == ("functions", "wait") and "cell_id" in json.loads(call["arguments"])
+
+
 @pytest.mark.parametrize(("name", "choice"), [
     ("apply_patch", {"type": "custom", "name": "apply_patch"}),
     ("search", {"type": "function", "name": "search"}),

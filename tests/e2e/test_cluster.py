@@ -151,5 +151,5 @@ def test_the_command_shows_nodes_and_stages(pool):
         [str(binary()), "cluster", "status", "--listen", node.url.removeprefix("http://")],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout
-    for word in (pool.name, "ready (this one)", "ROUND TRIP", "LAYERS", "two"):
+    for word in (pool.name, "ready (this one)", "ROUND TRIP", "LINK", "loopback", "LAYERS", "two"):
         assert word in shown, shown

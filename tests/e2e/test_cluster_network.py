@@ -161,6 +161,8 @@ def test_a_cut_cable_is_a_lost_machine(hosts, network, who):
     reader.start()
     victim.cut = True
     network.cut(victim.number)
+    # Asked before anybody has missed the machine: begun again by the host that was asked.
+    assert chat(client, "two") == expected
     reader.join(60)
     assert end and isinstance(end[0], openai.APIError), end
     assert chat(client, "two") == expected

@@ -93,6 +93,8 @@ def test_placement_strategies_are_swapped_and_carried_out(pool, expected):
         found = placed(pool, lambda found: found["strategy"] == strategy)
         assert found["fallback"] is None
         assert found["candidates"][0]["plan"]["predicted_throughput"] > 0
+        # A token looks back at a sequence, not at the KV memory of all.
+        assert json.loads(found["options"]["ext"])["context"] <= 4096
         seen.add(tuple(layers(found)))
         carried_out(pool, found, expected)
         # The coordinator, and nobody else, says how it was placed.

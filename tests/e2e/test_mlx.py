@@ -4,9 +4,12 @@ Needs a binary with MLX (`host/executor-mlx/prepare`); ATOLL_MLX_BINARY names it
 but for what a binary without MLX says.
 """
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,8 +27,8 @@ PROMPTS = [
 
 
 def doctor(program, *args):
-    done = subprocess.run([str(program), "doctor", "--json", "--listen", "127.0.0.1:0", *args], capture_output=True,
-                          text=True, timeout=120)
+    listen = [] if "--listen" in args else ["--listen", "127.0.0.1:0"]
+    done = subprocess.run([str(program), "doctor", "--json", *listen, *args], capture_output=True, text=True, timeout=120)
     return done, {finding["what"]: finding for finding in json.loads(done.stdout)}
 
 
@@ -35,6 +38,24 @@ def test_doctor_says_what_was_chosen_and_why():
     assert "because" in findings["executor"]["found"]
     assert MODEL in findings["models"]["found"]
     assert {"program", "processor", "memory", "MLX", "plugins folder", "address"} <= findings.keys()
+
+
+def test_doctor_says_what_is_wrong(tmp_path):
+    """Two problems, and a server of another kind on the address."""
+    file = tmp_path / "file"
+    file.write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        done = subprocess.run([str(binary()), "doctor", "--json", "--listen", address, "--plugins", str(file)],
+                              capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    problems = {finding["what"] for finding in json.loads(done.stdout) if finding["problem"]}
+    assert problems == {"address", "plugins folder"}
+
+
+def test_doctor_knows_a_running_server(server):
+    _, findings = doctor(binary(), "--listen", f"127.0.0.1:{server.port}")
+    assert not findings["address"]["problem"]
 
 
 def test_a_binary_without_mlx_says_how_to_get_it():
@@ -47,35 +68,43 @@ def test_a_binary_without_mlx_says_how_to_get_it():
     assert "host/executor-mlx/prepare" in done.stderr
 
 
-def answers(server):
+def answers(server, prompts=PROMPTS):
     client = server.openai()
     texts = []
-    for prompt in PROMPTS:
+    for prompt in prompts:
         reply = client.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": prompt}], temperature=0, max_tokens=48)
         texts.append(reply.choices[0].message.content)
     return texts
 
 
-@needs_mlx
-def test_greedy_answers_are_those_of_the_native_kernels(server, monkeypatch):
-    expected = answers(server)
+@contextlib.contextmanager
+def serving(monkeypatch, executor):
+    """The same program, told what runs models."""
     monkeypatch.setenv("ATOLL_BINARY", MLX)
-    mlx = Server("--executor", "mlx")
+    server = Server("--executor", executor)
     try:
-        assert answers(mlx) == expected
-        # A second time, from the prefix cache.
-        assert answers(mlx) == expected
-        assert "executor chosen" in mlx.log() and "model loaded by MLX" in mlx.log()
+        yield server
     finally:
-        assert mlx.stop() == 0
+        assert server.stop() == 0
+
+
+@needs_mlx
+def test_greedy_answers_are_those_of_the_native_kernels(monkeypatch):
+    with serving(monkeypatch, "cpu") as native, serving(monkeypatch, "mlx") as mlx:
+        expected = answers(native)
+        assert any(expected) and "model loaded by MLX" not in native.log()
+        assert answers(mlx) == expected
+        # A second time, from the prefix cache; and all at once, in one lane.
+        assert answers(mlx) == expected
+        with ThreadPoolExecutor(len(PROMPTS)) as pool:
+            assert [text for texts in pool.map(lambda p: answers(mlx, [p]), PROMPTS) for text in texts] == expected
+        assert "executor chosen" in mlx.log() and "model loaded by MLX" in mlx.log()
 
 
 @needs_mlx
 def test_several_at_once_a_schema_and_an_embedding(monkeypatch):
-    monkeypatch.setenv("ATOLL_BINARY", MLX)
-    mlx = Server("--executor", "mlx")
-    try:
+    with serving(monkeypatch, "mlx") as mlx:
         client = mlx.openai()
         reply = client.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": "Name three colours"}], n=3, max_tokens=12, seed=1)
@@ -88,8 +117,6 @@ def test_several_at_once_a_schema_and_an_embedding(monkeypatch):
         assert isinstance(json.loads(reply.choices[0].message.content)["city"], str)
         vector = client.embeddings.create(model=MODEL, input="a reef").data[0].embedding
         assert abs(sum(x * x for x in vector) - 1) < 1e-3
-    finally:
-        assert mlx.stop() == 0
 
 
 @needs_mlx

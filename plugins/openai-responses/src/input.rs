@@ -18,6 +18,9 @@ pub struct Input {
     pub messages: Vec<Message>,
     /// Kinds of items that were left out.
     pub skipped: Vec<String>,
+    /// The tools of each `additional_tools` item. They hold for this request: one that goes on from its answer brings
+    /// them again, as it does with `tools`.
+    pub tools: Vec<Vec<Field>>,
 }
 
 impl Input {
@@ -48,14 +51,12 @@ impl Input {
             None if item.has("id") && !item.has("role") => self.reference(&mut item)?,
             None | Some("message") => self.message(&mut item)?,
             Some("function_call") => {
-                let namespace = item.string("namespace")?;
-                let name = item.require("name")?.string()?;
-                let name = namespace.map_or(name.clone(), |space| format!("{space}__{name}"));
+                let name = flat_name(&mut item)?;
                 let arguments = item.string("arguments")?.unwrap_or_else(|| "{}".to_owned());
                 self.call(&mut item, name, arguments, false)?;
             }
             Some("custom_tool_call") => {
-                let name = item.require("name")?.string()?;
+                let name = flat_name(&mut item)?;
                 let text = item.string("input")?.unwrap_or_default();
                 self.call(&mut item, name, text, true)?;
             }
@@ -107,6 +108,9 @@ impl Input {
                     .ok_or_else(|| field.wrong("a compaction that this host has made"))?;
                 let text = format!("Summary of the conversation so far:\n\n{summary}");
                 self.messages.push(Message::text(Role::System, text));
+            }
+            Some("additional_tools") => {
+                self.tools.push(item.array("tools")?.unwrap_or_default());
             }
             // Calls of tools that only the original service runs, and what comes next.
             Some(kind) => self.skipped.push(kind.to_owned()),
@@ -190,6 +194,13 @@ impl Input {
         }
         Ok(())
     }
+}
+
+/// The name under which the model knows the tool of a call.
+fn flat_name(item: &mut Fields) -> Result<String, Error> {
+    let namespace = item.string("namespace")?;
+    let name = item.require("name")?.string()?;
+    Ok(namespace.map_or(name.clone(), |space| format!("{space}__{name}")))
 }
 
 fn part(field: &Field) -> Result<Part, Error> {

@@ -194,11 +194,12 @@ pub fn read_reasoning(
         };
         request.reasoning.effort = Some(effort);
     }
+    // What the client sends again is all given to the model's own template, which decides how much of it the model
+    // sees. Agents ask for all of it.
     if let Some(field) = reasoning.take("context")
         && word(&field, &["auto", "current_turn", "all_turns"])? != "auto"
     {
-        let message = "The model's own template decides which reasoning it sees again; use 'auto'.";
-        return Err(Error::unsupported(field.path(), message));
+        report(body, "reasoning.context")?;
     }
     if let Some(field) = reasoning.take("mode")
         && word(&field, &["standard", "pro"])? != "standard"

@@ -46,7 +46,10 @@ pub fn read(mut body: Fields) -> Result<GenerateRequest, Error> {
         input.messages.insert(0, Message::text(Role::System, text));
     }
     options::refuse(&mut body)?;
-    let tools = ToolSet::read(&body.array("tools")?.unwrap_or_default())?;
+    let mut tools = ToolSet::read(&body.array("tools")?.unwrap_or_default())?;
+    for more in &input.tools {
+        tools.add_all(more)?;
+    }
     let mut extras = Extras::default();
     for kind in input.skipped {
         options::report(&mut body, &format!("input.{kind}"))?;

@@ -27,6 +27,18 @@ impl ToolSet {
         Ok(set)
     }
 
+    /// Adds the tools of an `additional_tools` item. One of the same name takes the earlier one's place.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn add_all(&mut self, fields: &[Field]) -> Result<(), Error> {
+        let more = Self::read(fields)?.tools;
+        self.tools
+            .retain(|tool| more.iter().all(|new| new.name != tool.name));
+        self.tools.extend(more);
+        Ok(())
+    }
+
     fn add(&mut self, field: &Field, namespace: Option<&str>) -> Result<(), Error> {
         let mut tool = field.object()?;
         let kind = tool.require("type")?.string()?;

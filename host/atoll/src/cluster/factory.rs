@@ -33,6 +33,10 @@ const ATTEMPTS: usize = 4;
 const TRIES_FOR_ROOM: usize = 5;
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(500);
 
+/// Positions that a token is taken to look back at: KV memory is for many sequences, and no token reads
+/// all of it.
+const USUAL_CONTEXT: u64 = 4096;
+
 /// When a model that does not fit is worth another try: a node may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -119,7 +123,7 @@ impl ClusterFactory {
                 objective: self.strategies.objective(),
                 kv_positions: needs.kv_positions,
                 max_stages: wanted.and_then(|stages| u32::try_from(stages).ok()),
-                ext: wanted.map(|stages| format!("{{\"stages\": {stages}}}")),
+                ext: Some(hints(needs.kv_positions.min(USUAL_CONTEXT), wanted)),
                 ..Options::default()
             },
             previous: self.placements().remove(name).map(|placed| placed.proposal),
@@ -273,6 +277,15 @@ impl ClusterFactory {
             }
         }
     }
+}
+
+/// What [`Options::ext`] says.
+fn hints(context: u64, stages: Option<usize>) -> String {
+    let mut hints = serde_json::json!({ "context": context });
+    if let Some(stages) = stages {
+        hints["stages"] = stages.into();
+    }
+    hints.to_string()
 }
 
 /// The node that an error names, which another placement should do without.

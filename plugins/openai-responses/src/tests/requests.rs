@@ -198,11 +198,6 @@ fn what_this_host_cannot_do_is_refused() {
         ),
         ("reasoning", json!({"mode": "pro"}), "reasoning.mode"),
         (
-            "reasoning",
-            json!({"context": "all_turns"}),
-            "reasoning.context",
-        ),
-        (
             "stream_options",
             json!({"include_obfuscation": true}),
             "stream_options.include_obfuscation",
@@ -228,7 +223,7 @@ fn what_changes_nothing_is_taken_or_reported() {
         "model": "m", "input": "x", "stream": true,
         "conversation": null, "moderation": null, "prompt": null, "context_management": [],
         "image": {"context_compression": "auto"},
-        "reasoning": {"mode": "standard", "context": "auto", "generate_summary": "concise", "new": 1},
+        "reasoning": {"mode": "standard", "context": "all_turns", "generate_summary": "concise", "new": 1},
         "stream_options": {"include_obfuscation": false},
         "prompt_cache_options": {"mode": "explicit", "ttl": "12h", "comparison_response_id": "resp_1"},
         "prompt_cache_retention": "24h", "service_tier": "flex", "user": "u",
@@ -247,6 +242,7 @@ fn what_changes_nothing_is_taken_or_reported() {
             "prompt_cache_options.comparison_response_id",
             "prompt_cache_options.mode",
             "prompt_cache_retention",
+            "reasoning.context",
             "reasoning.new",
             "text.verbosity",
         ]
@@ -355,4 +351,41 @@ fn sealed_reasoning_returns_as_it_was() {
         1,
         "what somebody else sealed is left out"
     );
+}
+
+#[test]
+fn tools_may_come_as_an_item() {
+    let function =
+        |name: &str, about: &str| json!({"type": "function", "name": name, "description": about});
+    let request = decode(&json!({
+        "model": "m",
+        "tools": [function("a", "old"), function("b", "")],
+        "input": [
+            {"type": "additional_tools", "id": "at_1", "role": "developer", "tools": [
+                function("a", "new"),
+                {"type": "namespace", "name": "space", "tools": [{"type": "custom", "name": "exec"}]},
+            ]},
+            {"role": "user", "content": "x"},
+            {"type": "custom_tool_call", "call_id": "c", "namespace": "space", "name": "exec", "input": "1"},
+        ],
+    }))
+    .unwrap();
+    let tools: Vec<_> = request
+        .tools
+        .iter()
+        .map(|tool| (tool.name.as_str(), tool.description.as_deref()))
+        .collect();
+    assert_eq!(
+        tools,
+        [("b", Some("")), ("a", Some("new")), ("space__exec", None)]
+    );
+    let Prompt::Conversation(messages) = &request.prompt else {
+        panic!("a conversation")
+    };
+    assert_eq!(messages.len(), 2);
+    let PartContent::ToolCall(call) = &messages[1].parts[0].content else {
+        panic!("a call")
+    };
+    assert!(call.name == "space__exec" && call.custom);
+    assert_eq!(request.unconsumed, None);
 }

@@ -15,6 +15,10 @@ use crate::{exact, ordered};
 /// model costs its loading.
 const WORTH_MOVING: f64 = 1.15;
 
+/// Most plans that are proposed: with many nodes there is one for each number of stages, and nobody reads
+/// the fortieth.
+const MAX_PLANS: usize = 12;
+
 /// Plans with different numbers of stages, best first.
 ///
 /// # Errors
@@ -26,7 +30,7 @@ pub fn propose(
     previous: Option<&Plan>,
 ) -> Result<Vec<Plan>, Error> {
     let problem = Problem::new(topology, model, options)?;
-    let (found, how) = match exact::plans(&problem, exact::MAX_WORK) {
+    let (mut found, how) = match exact::plans(&problem, exact::MAX_WORK) {
         Some(found) => (found, "the best of all plans"),
         None => (
             ordered::plans(&problem),
@@ -38,9 +42,12 @@ pub fn propose(
             .exactly
             .is_none_or(|exactly| stages.len() == exactly)
     };
+    found.retain(|(_, stages)| wished(stages));
+    // Of equally good ones those with fewer stages come first, as they were found.
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found.truncate(MAX_PLANS);
     let mut ranked: Vec<(Vec<Placed>, Prediction)> = found
         .into_iter()
-        .filter(|(_, stages)| wished(stages))
         .filter_map(|(_, stages)| {
             let prediction = problem.predict(&stages)?;
             Some((stages, prediction))
