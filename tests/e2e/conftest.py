@@ -19,6 +19,10 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = "atoll-demo"
 
+# Compiled plugins, for all servers of a run: the first one compiles them, which takes seconds.
+CACHE = tempfile.TemporaryDirectory(prefix="atoll-e2e-cache-")
+os.environ.setdefault("ATOLL_E2E_CACHE", CACHE.name)
+
 
 def binary() -> pathlib.Path:
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -51,7 +55,7 @@ class Server:
             "XDG_CONFIG_HOME": f"{self.home.name}/config",
             "XDG_DATA_HOME": f"{self.home.name}/data",
             "XDG_STATE_HOME": f"{self.home.name}/state",
-            "XDG_CACHE_HOME": os.environ.get("ATOLL_E2E_CACHE", f"{self.home.name}/cache"),
+            "XDG_CACHE_HOME": os.environ["ATOLL_E2E_CACHE"],
             # Hosts of one network find each other; these are alone unless a test says otherwise.
             "ATOLL_CLUSTER": "off",
             **(env or {}),

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 
 import pytest
 
@@ -15,12 +14,9 @@ from conftest import ROOT, binary, free_port
 EXAMPLES = sorted((ROOT / "examples" / "plans").glob("*.toml"))
 
 
-CACHE = tempfile.TemporaryDirectory(prefix="atoll-plan-")
-
-
 def plan(tmp_path, *args: str) -> subprocess.CompletedProcess:
     folders = {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ["CONFIG", "DATA"]}
-    folders["XDG_CACHE_HOME"] = os.environ.get("ATOLL_E2E_CACHE", CACHE.name)
+    folders["XDG_CACHE_HOME"] = os.environ["ATOLL_E2E_CACHE"]
     return subprocess.run([binary(), "plan", *args], capture_output=True, text=True, timeout=120, env={**os.environ, **folders})
 
 

@@ -167,7 +167,7 @@ def foreign(tmp_path_factory):
     home = tmp_path_factory.mktemp("foreign")
     plugins = home / "plugins"
     environment = {**os.environ, "XDG_CONFIG_HOME": str(home), "XDG_DATA_HOME": str(home)}
-    cache = {"XDG_CACHE_HOME": os.environ.get("ATOLL_E2E_CACHE", str(home / "cache"))}
+    cache = {"XDG_CACHE_HOME": os.environ["ATOLL_E2E_CACHE"]}
     for name in needed:
         atoll("plugin", "add", EXAMPLES / f"{name}.wasm", "--yes", "--plugins", plugins,
               env={**environment, **cache}, timeout=BUILD_PATIENCE)

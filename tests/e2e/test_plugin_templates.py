@@ -47,7 +47,7 @@ def env(home) -> dict[str, str]:
         **os.environ,
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_DATA_HOME": str(home / "data"),
-        "XDG_CACHE_HOME": os.environ.get("ATOLL_E2E_CACHE", str(home / "cache")),
+        "XDG_CACHE_HOME": os.environ["ATOLL_E2E_CACHE"],
     }
 
 

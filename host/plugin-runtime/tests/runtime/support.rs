@@ -1,5 +1,6 @@
 //! What every test needs: a small runtime, plugins, requests, events.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub fn options() -> RuntimeOptions {
         ..defaults.call
     };
     RuntimeOptions {
+        // Compiled once for all tests.
+        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins")),
         max_instances: 12,
         max_instances_per_plugin: 12,
         instance: InstanceLimits {
