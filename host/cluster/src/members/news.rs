@@ -8,6 +8,10 @@ use super::{LinkFacts, NodeFacts};
 /// The part of a machine's memory by which free memory has to change.
 const MEMORY: u64 = 64;
 
+/// The part of itself by which what stages may take has to change: where a person has limited that, it
+/// is small beside the machine's memory.
+const BUDGET: u64 = 32;
+
 /// The part by which a measured time or speed has to change.
 const MEASURED: f64 = 0.25;
 
@@ -19,9 +23,9 @@ impl NodeFacts {
     /// or that came or went, and measured values that have changed by more than they waver.
     #[must_use]
     pub fn is_news(&self, told: &Self) -> bool {
-        let memory = |now: u64, then: u64| now.abs_diff(then) > self.memory_total / MEMORY;
-        if memory(self.memory_free, told.memory_free)
-            || memory(self.stage_budget, told.stage_budget)
+        let budget = self.stage_budget.max(told.stage_budget);
+        if self.memory_free.abs_diff(told.memory_free) > self.memory_total / MEMORY
+            || self.stage_budget.abs_diff(told.stage_budget) > budget / BUDGET
             || self.links.len() != told.links.len()
         {
             return true;
@@ -115,5 +119,15 @@ mod tests {
             change(&mut now);
             assert!(now.is_news(&told), "change {index}");
         }
+        // Two stages of a small model, on a large machine that lends little.
+        let told = NodeFacts {
+            stage_budget: 24 << 20,
+            ..told
+        };
+        let now = NodeFacts {
+            stage_budget: 12 << 20,
+            ..told.clone()
+        };
+        assert!(now.is_news(&told));
     }
 }
