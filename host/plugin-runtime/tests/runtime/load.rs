@@ -321,7 +321,11 @@ async fn a_bad_plugin_does_not_spoil_the_runtime() {
 /// What the admin interface shows.
 #[tokio::test]
 async fn a_loaded_plugin_is_fully_described() {
-    let runtime = runtime();
+    let runtime = PluginRuntime::new(RuntimeOptions {
+        cache_dir: None,
+        ..options()
+    })
+    .unwrap();
     let LoadedPlugin::Dialect(dialect) = runtime
         .load(bytes("file", atoll_test_plugins::DIALECT), granted())
         .await
