@@ -1,9 +1,11 @@
-//! Configurations of published models, hostile ones, and checkpoints against them.
+//! Configurations of published models: what they describe, and what is refused.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+
+mod folders;
+mod hostile;
 
 fn spec(config: &Value) -> Result<ModelSpec, ModelError> {
     ModelSpec::from_config(&serde_json::to_vec(config).unwrap())
@@ -353,31 +355,6 @@ fn experts_are_described_one_by_one_and_stored_apart_or_stacked() {
 }
 
 #[test]
-fn the_checkpoint_decides_whether_experts_are_stacked() {
-    let moe = json!({"model_type": "qwen3_moe", "num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 64,
-        "decoder_sparse_step": 1, "norm_topk_prob": true});
-    let stacked = folder_of(&with(tiny(), moe.clone()), &[]);
-    assert_eq!(
-        read(stacked.path()).unwrap(),
-        spec(&with(tiny(), moe.clone())).unwrap()
-    );
-    let dense = with(with(tiny(), moe), json!({"quantization": null}));
-    let apart = folder_of(&dense, &[]);
-    assert_eq!(read(apart.path()).unwrap(), spec(&dense).unwrap());
-    // A stack without quantisation: config.json alone says experts are apart.
-    std::fs::write(
-        stacked.path().join("config.json"),
-        serde_json::to_vec(&dense).unwrap(),
-    )
-    .unwrap();
-    let error = read(stacked.path()).unwrap_err().to_string();
-    assert!(
-        error.contains("has shape") || error.contains("has type"),
-        "{error}"
-    );
-}
-
-#[test]
 fn ranges_partition_the_tensors() {
     for config in [qwen3_0_6b(), llama_3_1_8b(), qwen3_30b_a3b()] {
         let spec = spec(&config).unwrap();
@@ -532,184 +509,4 @@ fn refusals_name_the_field_and_the_way_out() {
         Err(ModelError::Json { .. })
     ));
     assert!(ModelSpec::from_config(b"[]").is_err());
-}
-
-/// A folder with a small model's tensors, all zeros, in the types `spec` asks for first.
-fn folder_of(config: &Value, skip: &[&str]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let mut header = serde_json::Map::new();
-    let mut end = 0;
-    let spec = spec(config).unwrap();
-    for tensor in spec.tensors(0..spec.layers.len()) {
-        if skip.iter().any(|skip| tensor.name.contains(skip)) {
-            continue;
-        }
-        let bytes = tensor.bytes(Dtype::Bf16);
-        let dtype = tensor.dtypes[0].to_string();
-        header.insert(
-            tensor.name,
-            json!({"dtype": dtype, "shape": tensor.shape, "data_offsets": [end, end + bytes]}),
-        );
-        end += bytes;
-    }
-    header.insert(
-        "model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(),
-        json!({"dtype": "F32", "shape": [1], "data_offsets": [end, end + 4]}),
-    );
-    let header = serde_json::to_vec(&header).unwrap();
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(&header);
-    file.resize(file.len() + end as usize + 4, 0);
-    std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
-    std::fs::write(
-        folder.path().join("config.json"),
-        serde_json::to_vec(config).unwrap(),
-    )
-    .unwrap();
-    folder
-}
-
-fn tiny() -> Value {
-    let sizes = json!({"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 96, "quantization": {"bits": 4, "group_size": 64}});
-    with(qwen3_0_6b(), sizes)
-}
-
-fn read(folder: &Path) -> Result<ModelSpec, ModelError> {
-    ModelSpec::read(folder, &Checkpoint::open(folder).unwrap())
-}
-
-#[test]
-fn checkpoints_are_checked_against_the_description() {
-    let good = folder_of(&tiny(), &[]);
-    let spec = read(good.path()).unwrap();
-    assert_eq!(spec, super::tests::spec(&tiny()).unwrap());
-
-    let incomplete = folder_of(&tiny(), &["layers.1.mlp.up_proj"]);
-    let error = read(incomplete.path()).unwrap_err().to_string();
-    assert!(
-        error.contains("model.layers.1.mlp.up_proj.weight"),
-        "{error}"
-    );
-
-    // Another shape in config.json than in the checkpoint.
-    let other = serde_json::to_vec(&with(tiny(), json!({"intermediate_size": 192}))).unwrap();
-    std::fs::write(good.path().join("config.json"), other).unwrap();
-    let error = read(good.path()).unwrap_err().to_string();
-    assert!(
-        error.contains("has shape") && error.contains("192"),
-        "{error}"
-    );
-}
-
-/// MLX leaves some weights dense without saying so in config.json.
-#[test]
-fn weights_without_scales_are_dense() {
-    let folder = folder_of(&with(tiny(), json!({"quantization": null})), &[]);
-    std::fs::write(
-        folder.path().join("config.json"),
-        serde_json::to_vec(&tiny()).unwrap(),
-    )
-    .unwrap();
-    let spec = read(folder.path()).unwrap();
-    assert!(
-        spec.layers
-            .iter()
-            .flat_map(LayerSpec::weights)
-            .all(|weight| weight.quantization.is_none())
-    );
-    assert!(spec.embedding.quantization.is_none());
-}
-
-fn any_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        (0_u64..300).prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        prop::sample::select(vec![
-            "llama3",
-            "yarn",
-            "linear",
-            "default",
-            "sliding_attention",
-            "silu",
-            "affine",
-            ""
-        ])
-        .prop_map(Value::from),
-    ];
-    leaf.prop_recursive(2, 12, 4, |inner| {
-        let names = vec![
-            "factor",
-            "rope_type",
-            "rope_theta",
-            "bits",
-            "group_size",
-            "beta_fast",
-            "beta_slow",
-            "mscale",
-            "original_max_position_embeddings",
-            "full_attention",
-            "low_freq_factor",
-            "high_freq_factor",
-            "truncate",
-        ];
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(
-                prop::sample::select(names).prop_map(str::to_owned),
-                inner,
-                0..6
-            )
-            .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
-
-    /// Whatever a config.json says: an error, or a spec that keeps its promises.
-    #[test]
-    fn hostile_configurations_never_panic(
-        family in prop::sample::select(vec!["llama", "mistral", "qwen2", "qwen3", "qwen3_moe"]),
-        changes in prop::collection::vec((prop::sample::select(vec![
-            "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-            "head_dim", "vocab_size", "max_position_embeddings", "rms_norm_eps", "rope_theta", "rope_scaling",
-            "rope_parameters", "quantization", "quantization_config", "layer_types", "sliding_window",
-            "use_sliding_window", "max_window_layers", "attention_bias", "tie_word_embeddings", "dtype", "num_experts",
-            "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers",
-        ]), any_value()), 0..4),
-    ) {
-        let mut config = with(tiny(), json!({"model_type": family, "num_experts": 4, "num_experts_per_tok": 2,
-            "moe_intermediate_size": 64}));
-        for (name, value) in changes {
-            config[name] = value;
-        }
-        if let Ok(spec) = spec(&config) {
-            for layer in &spec.layers {
-                let attention = gqa(layer);
-                prop_assert!(attention.num_heads.is_multiple_of(attention.num_kv_heads) && attention.head_dim.is_multiple_of(2));
-                if let MlpSpec::Moe(moe) = &layer.mlp {
-                    prop_assert!((1..=moe.experts.len()).contains(&moe.experts_per_token));
-                }
-                for weight in layer.weights() {
-                    prop_assert!(weight.out_features > 0 && weight.in_features > 0);
-                    if let Some(quantization) = weight.quantization {
-                        prop_assert!(weight.in_features.is_multiple_of(quantization.group_size));
-                    }
-                }
-            }
-            prop_assert!(spec.rope.inverse_frequencies.iter().all(|f| f.is_finite() && *f >= 0.0));
-            prop_assert!(spec.rope.attention_factor.is_finite() && spec.max_positions > 0);
-            let _ = (spec.parameters(), spec.weight_bytes(0..spec.layers.len()));
-        }
-    }
-
-    #[test]
-    fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-        prop_assert!(ModelSpec::from_config(&bytes).is_err());
-    }
 }
