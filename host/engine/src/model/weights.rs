@@ -178,7 +178,7 @@ impl<P: Parts> Weights<P> {
         spec.check_shapes()?;
         let count = spec.layers.len();
         if range.start > range.end || range.end > count || range.is_empty() && count > 0 {
-            let reason = format!("is {count}, so that there are no layers {range:?}");
+            let reason = format!("is {count}: {range:?} are not layers of it");
             return Err(ModelError::config("num_hidden_layers", reason).into());
         }
         let (first, last) = (range.start == 0, range.end == count);
