@@ -14,14 +14,14 @@ from conftest import MODEL, Server, binary, until
 from pool import Pool, id_of, stages_of
 from test_cluster import chat
 
-#: Too little for the whole model with its KV memory, enough for two thirds of it.
-MEMORY = "24MiB"
+#: MiB: too little for the whole model with its KV memory, enough for two thirds of it.
+MEMORY = 24
 
 
 @pytest.fixture(scope="module")
 def pool():
     # The cost model needs measured machines.
-    pool = Pool(3, {"big": 1}, patience_ms=20_000, memory=MEMORY, probe=True)
+    pool = Pool(3, {"big": 1}, patience_ms=20_000, memory=f"{MEMORY}MiB", probe=True)
     yield pool
     pool.stop()
 
@@ -45,8 +45,8 @@ def placements(node: Server, **query: str) -> dict:
     return ask(node, "/atoll/v1/placements?" + urllib.parse.urlencode({"model": "big", **query}))
 
 
-def layers(found: dict) -> list[int]:
-    return [stage["end"] - stage["first"] for stage in found["plan"]["stages"]]
+def layers(plan: dict) -> list[int]:
+    return [stage["end"] - stage["first"] for stage in plan["stages"]]
 
 
 def configure(pool: Pool, text: str) -> None:
@@ -62,28 +62,33 @@ def unload(pool: Pool) -> None:
 
 
 def placed(pool: Pool, ready) -> dict:
-    """What the host says of the placement once it sees enough free memory, and `ready` is true of it."""
-    found = {}
+    """What a host says of the placement, once every host says what `ready` waits for and has heard that the memory of
+    all is free again. Each looks at the configuration by itself, and any of them may coordinate."""
+    found = []
+
+    def free(node: dict) -> bool:
+        return node["memory_free"] > 0.9 * MEMORY * 2**20
 
     def look():
-        found.update(placements(pool.nodes[0]))
-        return "plan" in found and ready(found)
+        found[:] = [placements(node) for node in pool.nodes]
+        return all("plan" in one and all(map(free, one["topology"]["nodes"])) and ready(one) for one in found)
 
     try:
         until(look, 60)
     except AssertionError:
-        raise AssertionError(f"not placed as expected: {json.dumps(found)[:4000]}") from None
-    return found
+        raise AssertionError(f"not placed as expected: {json.dumps(found)[:8000]}") from None
+    return found[0]
 
 
-def carried_out(pool: Pool, found: dict, expected: str) -> None:
-    """The model runs as was said, and answers as one machine does."""
+def carried_out(pool: Pool, expected: str) -> dict:
+    """How the model was placed, which its coordinator says and nobody else: there it runs, and it answers as one machine
+    does. That may be a layer beside what another host would have said, which hears of measurements a little later."""
     assert chat(pool.nodes[0], "big") == expected
-    nodes = {str(at): stage["nodes"][0] for at, stage in enumerate(found["plan"]["stages"])}
-    until(
-        lambda: {str(at): node for at, node in stages_of(pool.nodes[0], "big").items()} == nodes, 60,
-        f"stages as in {found['plan']}, not {stages_of(pool.nodes[0], 'big')}",
-    )
+    said = [placements(node)["running"] for node in pool.nodes]
+    [running] = [placement for placement in said if placement]
+    nodes = {at: stage["nodes"][0] for at, stage in enumerate(running["proposal"]["stages"])}
+    until(lambda: stages_of(pool.nodes[0], "big") == nodes, 60, f"stages as in {running['proposal']}")
+    return running
 
 
 def test_placement_strategies_are_swapped_and_carried_out(pool, expected):
@@ -95,11 +100,9 @@ def test_placement_strategies_are_swapped_and_carried_out(pool, expected):
         assert found["candidates"][0]["plan"]["predicted_throughput"] > 0
         # A token looks back at a sequence, not at the KV memory of all.
         assert json.loads(found["options"]["ext"])["context"] <= 4096
-        seen.add(tuple(layers(found)))
-        carried_out(pool, found, expected)
-        # The coordinator, and nobody else, says how it was placed.
-        running = [placements(node)["running"] for node in pool.nodes]
-        assert [placement["strategy"] for placement in running if placement] == [strategy]
+        running = carried_out(pool, expected)
+        assert (running["strategy"], running["fallback"]) == (strategy, None)
+        seen.add(tuple(layers(running["proposal"])))
         unload(pool)
     # `spread` takes all three, `pack` fills one: these cannot be the same plan.
     assert len(seen) >= 2, seen
@@ -107,7 +110,7 @@ def test_placement_strategies_are_swapped_and_carried_out(pool, expected):
     configure(pool, '[placement]\nstrategy = "single"\n')
     found = placed(pool, lambda found: "single" in (found["fallback"] or ""))
     assert found["strategy"] == "proportional"
-    carried_out(pool, found, expected)
+    assert carried_out(pool, expected)["strategy"] == "proportional"
     unload(pool)
 
 
@@ -117,9 +120,10 @@ def test_a_person_decides(pool, expected):
     stages = ", ".join(f'{{ node = "{name}", layers = {count} }}' for name, count in zip(names, cut))
     configure(pool, f"[placement.pin.big]\nstages = [{stages}]\n")
     found = placed(pool, lambda found: found["strategy"] == "pinned")
-    assert layers(found) == cut
-    assert [stage["nodes"][0] for stage in found["plan"]["stages"]] == names
-    carried_out(pool, found, expected)
+    # It is the same whoever says it.
+    for plan in [found["plan"], carried_out(pool, expected)["proposal"]]:
+        assert layers(plan) == cut
+        assert [stage["nodes"][0] for stage in plan["stages"]] == names
     shown = subprocess.run(
         [str(binary()), "place", "big", "--explain", "--listen", pool.nodes[0].url.removeprefix("http://")],
         capture_output=True, text=True, timeout=60, check=False,
@@ -131,7 +135,7 @@ def test_a_person_decides(pool, expected):
     found = placed(pool, lambda found: found["strategy"] == "auto")
     assert "bytes" in found["fallback"], found["fallback"]
     assert found["candidates"][0]["strategy"] == "pinned"
-    carried_out(pool, found, expected)
+    assert carried_out(pool, expected)["strategy"] == "auto"
     unload(pool)
 
 
@@ -140,7 +144,8 @@ def test_what_is_to_be_best_is_configured_and_asked_for(pool):
     found = placed(pool, lambda found: found["options"]["objective"] == "throughput")
     assert placements(pool.nodes[0], objective="latency")["options"]["objective"] == "latency"
     throughput = found["plan"]["predicted_throughput"]
-    assert throughput >= placements(pool.nodes[0], objective="latency")["plan"]["predicted_throughput"]
+    # Between two questions links are measured again.
+    assert throughput > 0.8 * placements(pool.nodes[0], objective="latency")["plan"]["predicted_throughput"]
     with pytest.raises(urllib.error.HTTPError) as refused:
         placements(pool.nodes[0], objective="beauty")
     assert refused.value.code == 400
