@@ -139,11 +139,13 @@ def held(nodes: list[Server], model: str) -> list[tuple[int, int]]:
 
 
 def roles(nodes: list[Server], model: str) -> tuple[Server, Server, Server]:
-    """A host that has no part in a model of two stages, the one that coordinates it, and one with another stage."""
+    """A host that could be spared by a model of two stages, the one that coordinates it, and one with a stage."""
     nodes[0].openai().completions.create(model=model, prompt="Once", max_tokens=1)
     until(lambda: all(len(stages_of(node, model)) == 2 for node in nodes), what="two stages are seen by all")
     holders = set(stages_of(nodes[0], model).values())
     (coordinator,) = coordinators(nodes, model)
-    client = [node for node in nodes if id_of(node) not in holders and node is not coordinator][-1]
     stage = [node for node in nodes if id_of(node) in holders and node is not coordinator][0]
+    # One without a part in it, if there is one: a coordinator need not hold a stage.
+    others = [node for node in nodes if node is not coordinator and node is not stage]
+    client = min(others, key=lambda node: id_of(node) in holders)
     return client, coordinator, stage
