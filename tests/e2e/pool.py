@@ -121,16 +121,29 @@ def stages_of(node: Server, model: str) -> dict[int, str]:
     return {index: node for epoch, index, node in held if epoch == latest}
 
 
+def coordinators(nodes: list[Server], model: str) -> list[Server]:
+    """Hosts that run a pipeline of the model."""
+    return [
+        node for node in nodes
+        if any(pipeline["model"] == model and not pipeline["failure"] for pipeline in status(node)["pipelines"])
+    ]
+
+
+def held(nodes: list[Server], model: str) -> list[tuple[int, int]]:
+    """The layers of every stage of the model that these hosts have in memory, each as its host says."""
+    own = [next(member for member in seen["members"] if member["id"] == seen["node"]) for seen in map(status, nodes)]
+    return sorted(
+        (stage["first"], stage["end"]) for member in own for stage in (member["facts"] or {}).get("stages", [])
+        if stage["model"] == model
+    )
+
+
 def roles(nodes: list[Server], model: str) -> tuple[Server, Server, Server]:
     """A host that has no part in a model of two stages, the one that coordinates it, and one with another stage."""
     nodes[0].openai().completions.create(model=model, prompt="Once", max_tokens=1)
     until(lambda: all(len(stages_of(node, model)) == 2 for node in nodes), what="two stages are seen by all")
     holders = set(stages_of(nodes[0], model).values())
-    # The first of two, if a loss was answered in two places at once (docs/cluster.md).
-    coordinator, *_ = [
-        node for node in nodes
-        if any(pipeline["model"] == model and not pipeline["failure"] for pipeline in status(node)["pipelines"])
-    ]
+    (coordinator,) = coordinators(nodes, model)
     client = [node for node in nodes if id_of(node) not in holders and node is not coordinator][-1]
     stage = [node for node in nodes if id_of(node) in holders and node is not coordinator][0]
     return client, coordinator, stage

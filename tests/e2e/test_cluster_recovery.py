@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from conftest import until
-from pool import LONG, Pool, id_of, stages_of, status
+from pool import LONG, Pool, coordinators, held, id_of, stages_of
 from pool import roles as pool_roles
 from test_cluster import QUESTION, chat
 
@@ -46,16 +46,10 @@ def long_stream(node):
 
 def no_block_is_kept(nodes):
     """Nobody asks any more, so the scheduler of the model's pipeline can give all its blocks to the next."""
-    coordinators = [
-        node for node in nodes
-        if any(pipeline["model"] == MODEL and not pipeline["failure"] for pipeline in status(node)["pipelines"])
-    ]
-    # Two, if two hosts were asked at the moment of the loss.
-    assert coordinators
-    for node in coordinators:
-        blocks = lambda state: node.metric("atoll_engine_kv_blocks", model=MODEL, state=state)
-        assert blocks("total") > 0
-        until(lambda: blocks("available") == blocks("total"), what="every block is free again")
+    (node,) = coordinators(nodes, MODEL)
+    blocks = lambda state: node.metric("atoll_engine_kv_blocks", model=MODEL, state=state)
+    assert blocks("total") > 0
+    until(lambda: blocks("available") == blocks("total"), what="every block is free again")
 
 
 def replace(pool, victim):
@@ -119,6 +113,30 @@ def test_a_loss_while_nobody_asks_is_repaired_before_somebody_does(pool, expecte
     assert chat(client, MODEL) == expected
     no_block_is_kept(left)
     replace(pool, victim)
+
+
+def test_all_that_are_asked_at_the_moment_of_a_loss_meet_in_one_instance(expected):
+    """Again and again, with whoever is lost: the model is brought back once, and its memory is taken once."""
+    crowd = Pool(4, {"whole": 1, MODEL: 2})
+    try:
+        for who in ["coordinator", "stage"] * 3:
+            _, coordinator, stage = pool_roles(crowd.nodes, MODEL)
+            victim = {"coordinator": coordinator, "stage": stage}[who]
+            left = [node for node in crowd.nodes if node is not victim]
+            victim.process.kill()
+            with concurrent.futures.ThreadPoolExecutor(12) as asking:
+                asked = [asking.submit(chat, node, MODEL, stream=False) for _ in range(4) for node in left]
+                assert [answer.result() for answer in asked] == [expected] * len(asked)
+            assert len(coordinators(left, MODEL)) == 1
+            until(lambda: whole(held(left, MODEL)), what="each layer is in memory once")
+            replace(crowd, victim)
+    finally:
+        crowd.stop()
+
+
+def whole(ranges):
+    """Whether these are all layers of the model, each once: what of the old plan is in memory goes."""
+    return len(ranges) == 2 and ranges[0][0] == 0 and ranges[0][1] == ranges[1][0]
 
 
 def test_a_model_that_fits_no_more_is_an_honest_503_until_a_host_comes_back(expected):

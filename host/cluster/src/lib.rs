@@ -10,7 +10,7 @@
 //!   [`placement`]: the strategies that make plans.
 //! - [`transport`]: Zenoh, narrowed. [`identity`]: ids and names. [`interfaces`]: what kind of cable.
 //! - [`wire`]: what nodes say to each other, in bytes; the only place that has wire types.
-//! - [`desired`]: which models should run. [`route`]: which node answers.
+//! - [`desired`]: which models should run. [`route`]: which node answers. [`claims`]: which node places.
 //!   [`sessions`]: a request that another node answers.
 //!   [`link`]: frames from one place to another.
 //! - [`stage`]: one stage at work. [`pipeline`]: the chain of them, seen from its coordinator.
@@ -23,6 +23,7 @@
 //! - A stage that dies, freezes or is cut off ends the pipeline with a typed error in about a second.
 //! - What another node says is checked before it is believed.
 
+pub mod claims;
 pub mod desired;
 pub mod error;
 pub mod identity;

@@ -251,6 +251,20 @@ impl Members {
         }
     }
 
+    /// `to` answers for `model`, as another node said, and not `from`. True until they say something else.
+    pub fn moved(&mut self, model: &str, from: Option<NodeId>, to: NodeId) {
+        let from = from.and_then(|from| self.all.get_mut(&from));
+        if let Some(facts) = from.and_then(|member| member.facts.as_mut()) {
+            facts.serving.retain(|name| name != model);
+        }
+        let to = self.all.get_mut(&to);
+        if let Some(facts) = to.and_then(|member| member.facts.as_mut())
+            && !facts.serving.iter().any(|name| name == model)
+        {
+            facts.serving.push(model.to_owned());
+        }
+    }
+
     /// A ping that was sent to `node` at `sent` took so long.
     pub fn round_trip(&mut self, node: NodeId, sent: Instant, took: Duration) {
         if let Some(member) = self.all.get_mut(&node) {
@@ -369,6 +383,34 @@ mod tests {
         assert!(!members.get(node).unwrap().usable());
         members.round_trip(node, after(6), Duration::from_secs(1));
         assert!(members.get(node).unwrap().usable());
+    }
+
+    #[test]
+    fn a_model_that_moved_is_there_and_not_here() {
+        let (mut members, now) = (Members::default(), Instant::now());
+        let (from, to, stranger) = (NodeId::random(), NodeId::random(), NodeId::random());
+        for (node, serving) in [
+            (from, vec!["m".to_owned(), "n".to_owned()]),
+            (to, Vec::new()),
+        ] {
+            members.came(node, now);
+            let facts = NodeFacts {
+                serving,
+                ..NodeFacts::default()
+            };
+            members.heard(node, &json(&facts), now).unwrap();
+        }
+        let serving =
+            |members: &Members, node| members.get(node).unwrap().facts.clone().unwrap().serving;
+        for _ in 0..2 {
+            members.moved("m", Some(from), to);
+            assert_eq!(serving(&members, from), ["n"]);
+            assert_eq!(serving(&members, to), ["m"]);
+        }
+        members.moved("m", Some(to), stranger);
+        assert!(serving(&members, to).is_empty());
+        members.moved("m", None, from);
+        assert_eq!(serving(&members, from), ["n", "m"]);
     }
 
     #[test]

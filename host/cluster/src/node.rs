@@ -6,6 +6,7 @@
 //! shares a pipeline with it drops its part at once.
 
 mod absent;
+mod claim;
 mod facts;
 mod host;
 mod instance;
@@ -29,10 +30,12 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use claim::Claim;
 pub use facts::{host_name, memory_total};
 pub use instance::PipelineOrder;
 pub use status::{AbsentPeer, ClusterStatus, MemberStatus, PipelineStatus};
 
+use crate::claims::Claims;
 use crate::desired::Desired;
 use crate::error::ClusterError;
 use crate::identity::{ClusterName, Identity, NodeId};
@@ -149,6 +152,8 @@ struct Inner {
     watched: Mutex<HashMap<(Uuid, u64), Watched>>,
     /// The id of each model's instance here, and the epoch of its latest plan.
     instances: Mutex<HashMap<String, (Uuid, u64)>>,
+    /// What this node places, and has placed.
+    claims: Mutex<Claims>,
     desired: Mutex<Desired>,
     changed: Notify,
     /// When a node was last seen to join.
@@ -199,6 +204,7 @@ impl Cluster {
             host: StageHost::default(),
             watched: Mutex::default(),
             instances: Mutex::default(),
+            claims: Mutex::new(Claims::new(id)),
             desired: Mutex::new(desired),
             changed: Notify::new(),
             joined: Mutex::new(Instant::now()),
@@ -342,12 +348,13 @@ impl Cluster {
         Ok(watched.boxed())
     }
 
-    /// The node that answers requests for `model`, if it is not this one; see [`route`].
+    /// The node that answers requests for `model`, if it is not this one; see [`route`]. A node that is
+    /// placing a model answers for it already.
     #[must_use]
     pub fn elsewhere(&self, model: &str, serving: bool, alone: bool) -> Option<NodeId> {
         let asked = route::Asked {
             node: self.id(),
-            serving,
+            serving: serving || lock(&self.inner.claims).is_wanted(model),
             alone,
         };
         route::elsewhere(model, asked, lock(&self.inner.members).iter())
@@ -465,6 +472,13 @@ impl Inner {
                 };
                 self.work.spawn_blocking_on(answer, runtime);
             }
+            Call::Claim { model, from } => {
+                let answer = match lock(&self.claims).objects(&model, from) {
+                    true => Answer::Taken,
+                    false => Answer::Done,
+                };
+                reply(question, &answer);
+            }
         }
     }
 
@@ -476,6 +490,8 @@ impl Inner {
             ticks.tick().await;
             for (error, failed) in self.failures() {
                 failed(error);
+                // What it does not answer for any more should be known at once.
+                self.changed.notify_one();
             }
             if self.host.has_finished() {
                 let inner = Arc::clone(&self);

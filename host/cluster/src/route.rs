@@ -2,9 +2,9 @@
 //!
 //! 1. The node that was asked, if it has the model in memory.
 //! 2. The node that was asked, if the model fits there alone: nothing leaves the machine.
-//! 3. A node that has it in memory; the lowest id if there are several.
-//! 4. The lowest id among those that have its folder: it will coordinate. All nodes agree on it
-//!    without talking, so two requests that arrive in two places at once start one instance.
+//! 3. A node that has it in memory, or is bringing it there; the lowest id if there are several.
+//! 4. The lowest id among those that have its folder: it will coordinate. Nodes that have heard the
+//!    same agree on it without talking; where they have not, [`claims`](crate::claims) settle it.
 //! 5. The node that was asked, which then says that there is no such model.
 
 use crate::identity::NodeId;

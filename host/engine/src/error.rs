@@ -68,6 +68,12 @@ pub enum EngineError {
         /// When it is worth another try.
         retry_after: Duration,
     },
+    /// Another machine of the pool has the model, or is bringing it into memory: the request belongs there.
+    #[error("another machine, {node}, answers for this model; try again")]
+    Elsewhere {
+        /// The machine's id.
+        node: String,
+    },
     /// The model folder cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -123,6 +129,7 @@ impl EngineError {
             Self::ModelNotFound { .. } => "model_not_found",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::Unavailable { .. } => "unavailable",
+            Self::Elsewhere { .. } => "elsewhere",
             Self::Model(_) => "model",
             Self::Text(_) => "text",
             Self::Row(_) => "row",

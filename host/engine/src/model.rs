@@ -19,6 +19,7 @@ mod quantization;
 mod rope;
 mod shapes;
 pub mod tensors;
+pub mod weights;
 
 use std::path::Path;
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use atoll_engine::model::ModelError;
+
 /// Why [`CpuExecutor::load`](crate::CpuExecutor::load) refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -14,12 +16,12 @@ pub enum LoadError {
         /// A sentence that continues the name.
         reason: String,
     },
-    /// The description asks for something this executor does not have.
-    #[error("the CPU executor does not support {0}")]
-    Unsupported(String),
     /// The description contradicts itself.
-    #[error("the model's description is inconsistent: {0}")]
-    Spec(String),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The checkpoint's own list of its tensors contradicts itself.
+    #[error("the checkpoint is inconsistent: {0}")]
+    Checkpoint(String),
     /// An option is out of range.
     #[error("option {name}: {reason}")]
     Option {

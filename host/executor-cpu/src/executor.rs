@@ -100,6 +100,7 @@ impl CpuExecutor {
             reason: "this machine has no such kernels".to_owned(),
         })?;
         let shapes: Vec<PageShape> = model
+            .weights
             .layers
             .iter()
             .map(|layer| PageShape {
@@ -287,7 +288,7 @@ impl CpuExecutor {
         let input = boundary.take(&self.model, tokens);
         self.forward
             .run(&self.model, &mut self.pages, &self.chunk, input);
-        if self.model.end.is_none() {
+        if self.model.weights.end.is_none() {
             let hidden = self.forward.hidden(&self.model, tokens);
             boundary.output.extend_from_slice(hidden);
             return;
@@ -389,7 +390,7 @@ struct Boundary<'a> {
 impl<'a> Boundary<'a> {
     /// The next `tokens` tokens' input, if `model` takes any.
     fn take(&mut self, model: &Model, tokens: usize) -> &'a [f32] {
-        if model.embedding.is_some() {
+        if model.weights.embedding.is_some() {
             return &[];
         }
         let (now, later) = self.input.split_at(tokens * model.hidden);

@@ -19,7 +19,7 @@ use crate::linear::{Compute, Target};
 use crate::memory::{Buffer, Shared};
 use crate::pool::share;
 use crate::simd::LANES;
-use crate::weights::{Attention, FeedForward, Layer, Mlp, Model, Norm};
+use crate::weights::{Attention, FeedForward, Layer, Mlp, Model, Norm, mlps};
 use attend::{Mix, Prepare};
 use moe::Routing;
 
@@ -91,10 +91,11 @@ impl Forward {
         capacity: usize,
         max_positions: usize,
     ) -> std::io::Result<Self> {
-        let widest = |f: &dyn Fn(&Layer) -> usize| model.layers.iter().map(f).max().unwrap_or(0);
+        let layers = &model.weights.layers;
+        let widest = |f: &dyn Fn(&Layer) -> usize| layers.iter().map(f).max().unwrap_or(0);
         let qkv = widest(&|l| qkv_width(&l.attention));
         let mixed = widest(&|l| l.attention.o.k);
-        let mlp = widest(&|l| l.mlp.mlps().iter().map(|m| m.gate.n).max().unwrap_or(0));
+        let mlp = widest(&|l| mlps(&l.mlp).iter().map(|m| m.gate.n).max().unwrap_or(0));
         let head_dim = widest(&|l| l.attention.head_dim);
         let range = max_positions.next_multiple_of(LANES) + LANES;
         let threads = pool.threads();
@@ -112,7 +113,7 @@ impl Forward {
             gate: vec![0.0; capacity * mlp],
             up: vec![0.0; capacity * mlp],
             rotations: vec![0.0; capacity * model.rope.dim],
-            logits: match model.end {
+            logits: match model.weights.end {
                 Some(_) => vec![0.0; HEAD_ROWS * model.vocab],
                 None => Vec::new(),
             },
@@ -147,7 +148,7 @@ impl Forward {
         if rows == 0 {
             return;
         }
-        match &model.embedding {
+        match &model.weights.embedding {
             Some(embedding) => {
                 for (token, x) in chunk.tokens.iter().zip(self.x.chunks_exact_mut(hidden)) {
                     embedding.row(*token as usize, x);
@@ -157,7 +158,7 @@ impl Forward {
         }
         self.rotate(model, chunk);
         let float = pages.float;
-        for (layer, pages) in model.layers.iter().zip(&mut pages.layers) {
+        for (layer, pages) in model.weights.layers.iter().zip(&mut pages.layers) {
             self.normalise(&layer.input_norm, rows);
             self.attend(model, &layer.attention, pages, float, chunk);
             self.normalise(&layer.post_attention_norm, rows);
@@ -190,7 +191,7 @@ impl Forward {
     /// has no end.
     pub(crate) fn normed(&mut self, model: &Model, index: usize) -> &[f32] {
         let hidden = model.hidden;
-        let Some((norm, _)) = model.head() else {
+        let Some((norm, _)) = model.weights.head() else {
             return &[];
         };
         let x = &self.x[index * hidden..(index + 1) * hidden];
@@ -211,7 +212,7 @@ impl Forward {
         let (hidden, vocab) = (model.hidden, model.vocab);
         let rows = indices.len();
         assert!(rows <= HEAD_ROWS, "more logits than the buffer holds");
-        let Some((norm, head)) = model.head().filter(|_| rows > 0) else {
+        let Some((norm, head)) = model.weights.head().filter(|_| rows > 0) else {
             return;
         };
         let kernels = &self.compute.kernels;

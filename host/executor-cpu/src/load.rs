@@ -6,7 +6,7 @@ use crate::linear::{Linear, Weights, read_float, units};
 use crate::memory::{Buffer, Bytes, FileMap, Shared};
 use crate::pool::{Pool, share};
 use crate::simd::LANES;
-use crate::weights::Source;
+use crate::weights::Tensors;
 use atoll_engine::model::checkpoint::{Checkpoint, Dtype, TensorEntry};
 use atoll_engine::model::{NormSpec, Quantization, Stack, WeightSpec};
 
@@ -76,7 +76,8 @@ impl<'a> CheckpointSource<'a> {
     }
 
     fn map(&mut self, file: usize) -> Result<FileMap, LoadError> {
-        let missing = || LoadError::Spec("a tensor names a file that is not there".to_owned());
+        let missing =
+            || LoadError::Checkpoint("a tensor names a file that is not there".to_owned());
         let slot = self.maps.get_mut(file).ok_or_else(missing)?;
         if let Some(map) = slot {
             return Ok(map.clone());
@@ -287,7 +288,7 @@ fn interleave<const SIZE: usize>(
     }
 }
 
-impl Source for CheckpointSource<'_> {
+impl Tensors for CheckpointSource<'_> {
     fn linear(&mut self, spec: &WeightSpec) -> Result<Linear, LoadError> {
         let (n, k) = (spec.out_features, spec.in_features);
         let weights = match spec.quantization {

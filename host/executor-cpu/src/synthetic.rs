@@ -8,7 +8,7 @@ use crate::load::{check_affine, packed_bits};
 use crate::memory::{Buffer, Bytes, Shared};
 use crate::pool::{Pool, share};
 use crate::simd::LANES;
-use crate::weights::Source;
+use crate::weights::Tensors;
 use atoll_engine::model::{NormSpec, Quantization, WeightSpec};
 use half::bf16;
 
@@ -95,7 +95,7 @@ impl<'a> SyntheticSource<'a> {
     }
 }
 
-impl Source for SyntheticSource<'_> {
+impl Tensors for SyntheticSource<'_> {
     fn linear(&mut self, spec: &WeightSpec) -> Result<Linear, LoadError> {
         match spec.stack {
             Some(stack) => self.begin(&format!("{}.{}", spec.name, stack.index)),

@@ -105,7 +105,9 @@ pub(crate) fn from_engine(failure: &EngineError) -> Error {
         EngineError::Executor(ExecutorError::Lost(_)) => {
             overloaded(message, DEFAULT_RETRY_AFTER_MS)
         }
-        EngineError::ShuttingDown => overloaded(message, DEFAULT_RETRY_AFTER_MS),
+        EngineError::Elsewhere { .. } | EngineError::ShuttingDown => {
+            overloaded(message, DEFAULT_RETRY_AFTER_MS)
+        }
         EngineError::InvalidRequest { param, .. } => invalid(client_name(param), message),
         EngineError::Unsupported { param, .. } => unsupported(client_name(param), message),
         EngineError::ModelNotFound { name } => {

@@ -1,11 +1,13 @@
 //! [`Feed`]: the canonical events of one answer, wherever they come from.
 //!
 //! It begins before the model is ready, so that a streamed answer can keep its connection alive
-//! meanwhile. A machine that is lost before the first word costs nobody a request: it is begun again
-//! (see [`loss`](crate::loss)). Dropping a feed cancels everything behind it: the engine's streams
-//! end with their receivers. [`Feed::next`] may be dropped at any await without losing an event.
+//! meanwhile. A machine that is lost before the first word costs nobody a request, nor does a model that
+//! turns out to be on another host: the request is begun again (see [`loss`](crate::loss)). Dropping a
+//! feed cancels everything behind it: the engine's streams end with their receivers. [`Feed::next`] may
+//! be dropped at any await without losing an event.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use atoll_plugin_runtime::types::{Error, Event, GenerateRequest};
 use futures::future::BoxFuture;
@@ -14,7 +16,7 @@ use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 
 use crate::forward::{self, Elsewhere};
 use crate::generate::{self, Plan};
-use crate::loss::{self, REPEATS, Stopped};
+use crate::loss::{Repeats, Stopped};
 use crate::models::Models;
 use crate::options::Limits;
 use crate::remarks::Remarks;
@@ -26,7 +28,7 @@ pub(crate) struct Feed {
     /// What it takes to begin again; nothing once a word is out, or where another host does it.
     again: Option<Box<Attempt>>,
     /// How often it may still be begun again.
-    repeats: usize,
+    repeats: Repeats,
     /// It ended with a loss before its first word.
     lost: bool,
     /// A word is out.
@@ -105,7 +107,6 @@ impl Feed {
         Self {
             state: State::Starting(begun),
             again: attempt.forwards.then(|| Box::new(attempt)),
-            repeats: REPEATS,
             ..Self::ended()
         }
     }
@@ -115,7 +116,7 @@ impl Feed {
         Self {
             state: State::Ended,
             again: None,
-            repeats: 0,
+            repeats: Repeats::new(),
             lost: false,
             said: false,
             announced: false,
@@ -126,7 +127,7 @@ impl Feed {
     ///
     /// # Errors
     /// Why it was refused; the feed has ended then.
-    pub(crate) async fn admitted(&mut self) -> Result<(), Error> {
+    pub(crate) async fn admitted(&mut self) -> Result<(), Stopped> {
         while let State::Starting(starting) = &mut self.state {
             match starting.await {
                 Ok(Begun::Here(running)) => self.state = State::Running(running),
@@ -141,8 +142,8 @@ impl Feed {
     /// after the terminal event.
     pub(crate) async fn next(&mut self) -> Vec<Event> {
         loop {
-            if let Err(error) = self.admitted().await {
-                return vec![Event::Failed(error)];
+            if let Err(stopped) = self.admitted().await {
+                return vec![Event::Failed(stopped.into_error())];
             }
             let (batch, lost) = match &mut self.state {
                 State::Running(running) => {
@@ -171,7 +172,7 @@ impl Feed {
                 self.again = None;
             }
             if let (true, Some(Event::Failed(error))) = (lost, batch.last()) {
-                if self.begins_again(error) {
+                if self.begins_again(&Stopped::Lost(error.clone())) {
                     continue;
                 }
                 self.lost = !self.said;
@@ -194,26 +195,27 @@ impl Feed {
     }
 
     /// Begins again what may be; ends the feed otherwise.
-    fn stopped(&mut self, stopped: Stopped) -> Result<(), Error> {
-        match stopped {
-            Stopped::Lost(error) if self.begins_again(&error) => Ok(()),
-            stopped => {
-                self.state = State::Ended;
-                self.lost = matches!(stopped, Stopped::Lost(_));
-                Err(stopped.into_error())
-            }
+    fn stopped(&mut self, stopped: Stopped) -> Result<(), Stopped> {
+        if self.begins_again(&stopped) {
+            return Ok(());
         }
+        self.state = State::Ended;
+        Err(stopped)
     }
 
     /// Begins again, if that is still possible.
-    fn begins_again(&mut self, lost: &Error) -> bool {
-        let left = self.repeats.checked_sub(1);
-        let (Some(left), Some(attempt)) = (left, self.again.clone()) else {
+    fn begins_again(&mut self, stopped: &Stopped) -> bool {
+        let Some(attempt) = self.again.clone() else {
             return false;
         };
-        self.repeats = left;
-        loss::again(lost);
-        self.state = State::Starting(attempt.begin().boxed());
+        let Some(wait) = self.repeats.again(stopped, Instant::now()) else {
+            return false;
+        };
+        let begun = async move {
+            tokio::time::sleep(wait).await;
+            attempt.begin().await
+        };
+        self.state = State::Starting(begun.boxed());
         true
     }
 

@@ -32,6 +32,9 @@ pub trait Elsewhere: Send + Sync + 'static {
     /// Asks. The parts of the answer come in order; after an error nothing more does. An error says that
     /// the host is lost or out of reach: another may be asked then. Dropping the stream cancels the work.
     fn ask(&self, request: Vec<u8>) -> BoxStream<'static, Result<Vec<u8>, Error>>;
+
+    /// It says that not it but the host `to`, an id in its own words, answers for `model`.
+    fn moved(&self, model: &str, to: &str);
 }
 
 /// What is asked.
@@ -51,6 +54,18 @@ enum Asked {
     Show(String),
 }
 
+impl Asked {
+    /// The model that it is about.
+    fn model(&self) -> &str {
+        match self {
+            Self::Generate { request, .. } | Self::CountTokens(request) => &request.model,
+            Self::Embed(request) => &request.model,
+            Self::Load(request) => &request.model,
+            Self::Show(name) => name,
+        }
+    }
+}
+
 /// What is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Told {
@@ -64,12 +79,18 @@ enum Told {
     Failed(Error),
     /// A machine behind the host is lost, and nothing of the answer was told: it may be asked for again.
     Lost(Error),
+    /// Another host answers for the model.
+    Moved {
+        to: String,
+        error: Error,
+    },
 }
 
 impl Told {
     fn stopped(stopped: Stopped) -> Self {
         match stopped {
             Stopped::Lost(error) => Self::Lost(error),
+            Stopped::Moved { to, error } => Self::Moved { to, error },
             Stopped::Failed(error) => Self::Failed(error),
         }
     }
@@ -109,6 +130,7 @@ pub(crate) async fn generate(
     request: GenerateRequest,
     facts: RequestFacts,
 ) -> Result<BoxStream<'static, Result<Vec<Event>, Error>>, Stopped> {
+    let model = request.model.clone();
     let asked = Asked::Generate {
         request: Box::new(request),
         id: facts.id,
@@ -117,7 +139,7 @@ pub(crate) async fn generate(
         owner: facts.owner.to_string(),
     };
     let mut parts = there.ask(encode(&asked)?);
-    match first(&mut parts).await? {
+    match first(there.as_ref(), &model, &mut parts).await? {
         Told::Admitted => {}
         _ => return Err(broken().into()),
     }
@@ -148,18 +170,26 @@ fn is_terminal(event: &Event) -> bool {
 }
 
 /// The first part of an answer, which for everything but events is the only one.
-async fn first(parts: &mut BoxStream<'static, Result<Vec<u8>, Error>>) -> Result<Told, Stopped> {
+async fn first(
+    there: &dyn Elsewhere,
+    model: &str,
+    parts: &mut BoxStream<'static, Result<Vec<u8>, Error>>,
+) -> Result<Told, Stopped> {
     let part = parts.next().await.ok_or_else(broken)?;
     match decode(&part.map_err(Stopped::Lost)?)? {
         Told::Failed(error) => Err(error.into()),
         Told::Lost(error) => Err(Stopped::Lost(error)),
+        Told::Moved { to, error } => {
+            there.moved(model, &to);
+            Err(Stopped::Moved { to, error })
+        }
         told => Ok(told),
     }
 }
 
 async fn ask(there: &dyn Elsewhere, asked: &Asked) -> Result<Told, Stopped> {
     let mut parts = there.ask(encode(asked)?);
-    first(&mut parts).await
+    first(there, asked.model(), &mut parts).await
 }
 
 /// The number of tokens of a request's prompts.
@@ -257,8 +287,7 @@ fn events(feed: Feed) -> BoxStream<'static, Told> {
         if !admitted {
             let told = match feed.admitted().await {
                 Ok(()) => Told::Admitted,
-                Err(error) if feed.is_lost() => Told::Lost(error),
-                Err(error) => Told::Failed(error),
+                Err(stopped) => Told::stopped(stopped),
             };
             return Some((told, (feed, true)));
         }

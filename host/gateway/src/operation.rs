@@ -173,7 +173,7 @@ async fn leave_running(
     // What is refused at once is an error now, not a failed answer later.
     let patience = gateway.inner.options.limits.head_after;
     let begun = match timeout(patience, feed.admitted()).await {
-        Ok(Err(error)) => Err(Failure::Typed(error)),
+        Ok(Err(stopped)) => Err(Failure::Typed(stopped.into_error())),
         Ok(Ok(())) | Err(_) if stream => conversation.head().await.map(|head| HttpResponse {
             head,
             body: Vec::new(),

@@ -121,7 +121,7 @@ impl Answer {
     /// The head as soon as the engine has the request (or keeps us waiting), then bytes as they come.
     pub(crate) async fn stream(mut self) -> Response {
         let refused = match timeout(self.limits.head_after, self.feed.admitted()).await {
-            Ok(Err(error)) => Some(Failure::Typed(error)),
+            Ok(Err(stopped)) => Some(Failure::Typed(stopped.into_error())),
             Ok(Ok(())) | Err(_) => None,
         };
         let head = match refused {

@@ -214,6 +214,10 @@ impl ClusterFactory {
     }
 
     async fn load_over_nodes(&self, name: &str) -> Result<Engine, EngineError> {
+        let claim = self.cluster.claim(name).await;
+        let claim = Arc::new(claim.map_err(|node| EngineError::Elsewhere {
+            node: node.to_string(),
+        })?);
         let (mut request, needs) = self.request(name)?;
         let fingerprint = self
             .catalog
@@ -239,8 +243,10 @@ impl ClusterFactory {
                 precision: self.precision(),
             };
             let engine: Arc<OnceLock<EngineEnder>> = Arc::default();
-            let ender = Arc::clone(&engine);
+            let (ender, claim) = (Arc::clone(&engine), Arc::clone(&claim));
             let failed = Box::new(move |error: ClusterError| {
+                // Whoever hears of the loss may place the model; so may others if nobody uses it any more.
+                drop(claim);
                 if let Some(ender) = ender.get() {
                     ender.fail(lost(&error));
                 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use atoll_cluster::Cluster;
+use atoll_engine::engine::EngineError;
 use atoll_gateway::models::Models as _;
 use atoll_gateway::pool::PoolModels;
 
@@ -12,10 +13,6 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// Time for the other nodes to be found after a start, before anything is loaded.
 const GRACE: Duration = Duration::from_secs(3);
-
-/// For so long nobody has to answer for a model before it is loaded: who was asked for it at the moment
-/// of a loss brings it back itself, and a second instance would only take memory.
-const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Between two tries to load a model that cannot be loaded, doubled up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -26,11 +23,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub async fn keep(cluster: Cluster, models: PoolModels) {
     tokio::time::sleep(GRACE).await;
     let mut refused: HashMap<String, (Instant, Duration)> = HashMap::new();
-    let mut missing: HashMap<String, Instant> = HashMap::new();
     loop {
         let wanted = cluster.wanted();
         refused.retain(|name, _| wanted.contains(name));
-        missing.retain(|name, _| wanted.contains(name));
         for name in wanted {
             let waits = refused
                 .get(&name)
@@ -39,22 +34,22 @@ pub async fn keep(cluster: Cluster, models: PoolModels) {
             // Asked on every node: it forgets an engine that failed, which this node would otherwise go on
             // saying that it serves, and nobody would bring the model back.
             let here = models.loaded(&name).is_some();
-            if here || !mine || cluster.is_served_elsewhere(&name) {
-                missing.remove(&name);
-                continue;
-            }
-            let since = *missing.entry(name.clone()).or_insert_with(Instant::now);
-            if waits || since.elapsed() < PATIENCE {
+            if here || waits || !mine || cluster.is_served_elsewhere(&name) {
                 continue;
             }
             tracing::info!(model = name, "it should run and does not");
-            if let Err(error) = models.engine(&name).await {
-                tracing::warn!(model = name, %error, "it is tried again later");
-                let wait = refused.get(&name).map_or(FIRST_WAIT, |(_, wait)| *wait * 2);
-                refused.insert(name, (Instant::now(), wait.min(LONGEST_WAIT)));
-            } else {
-                refused.remove(&name);
-                cluster.refresh();
+            match models.engine(&name).await {
+                // Somebody was asked for it meanwhile, and brings it back.
+                Err(EngineError::Elsewhere { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(model = name, %error, "it is tried again later");
+                    let wait = refused.get(&name).map_or(FIRST_WAIT, |(_, wait)| *wait * 2);
+                    refused.insert(name, (Instant::now(), wait.min(LONGEST_WAIT)));
+                }
+                Ok(_) => {
+                    refused.remove(&name);
+                    cluster.refresh();
+                }
             }
         }
         tokio::time::sleep(PERIOD).await;

@@ -183,6 +183,13 @@ struct There {
 }
 
 impl Elsewhere for There {
+    fn moved(&self, model: &str, to: &str) {
+        match to.parse() {
+            Ok(to) => self.cluster.moved(model, self.node, to),
+            Err(_) => tracing::debug!(node = ?self.node, "a model is said to be nowhere"),
+        }
+    }
+
     fn ask(&self, request: Vec<u8>) -> BoxStream<'static, Result<Vec<u8>, Error>> {
         let (cluster, node) = (self.cluster.clone(), self.node);
         let asked = async move {

@@ -26,7 +26,13 @@ const RESERVE: u64 = 10;
 
 impl Inner {
     fn facts(&self) -> NodeFacts {
-        let offer = self.loader.offer();
+        let mut offer = self.loader.offer();
+        // Who places a model answers for it: requests wait there.
+        offer
+            .serving
+            .extend(lock(&self.claims).held().map(str::to_owned));
+        offer.serving.sort();
+        offer.serving.dedup();
         let stages = self.host.held();
         let stage_budget = budget(offer.bytes, self.host.bytes());
         let mut system = sysinfo::System::new();

@@ -21,6 +21,13 @@ pub enum Call {
     Start(StageName),
     /// Forget a stage.
     Unload(StageName),
+    /// May the asking node place a model?
+    Claim {
+        /// Which.
+        model: String,
+        /// Who asks.
+        from: NodeId,
+    },
 }
 
 /// An answer.
@@ -33,13 +40,15 @@ pub enum Answer {
     },
     /// The stage is loaded.
     Loaded(StageFacts),
-    /// Done.
+    /// Done; to a claim: it may.
     Done,
     /// It cannot be done.
     Refused {
         /// Why.
         reason: String,
     },
+    /// To a claim: this node places the model, or has placed it.
+    Taken,
 }
 
 /// A stage, by name.

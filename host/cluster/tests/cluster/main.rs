@@ -5,6 +5,7 @@
     reason = "a broken fixture should stop the test"
 )]
 
+mod claims;
 mod failures;
 mod nodes;
 mod pipeline;

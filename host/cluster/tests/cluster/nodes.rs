@@ -78,7 +78,7 @@ async fn join(name: &str, peers: &[String], fingerprint: &'static str) -> Cluste
 }
 
 /// Nodes that each know only the first.
-async fn nodes(name: &str, count: usize) -> Vec<Cluster> {
+pub async fn nodes(name: &str, count: usize) -> Vec<Cluster> {
     let first = join(name, &[], "same").await;
     let peers = first.locators().to_vec();
     assert!(

@@ -159,6 +159,10 @@ fn version_1_of_the_control_plane_has_these_bytes() {
     };
     // An id is its 32 digits.
     let digits = format!("20{}31", "30".repeat(31));
+    let claim = Call::Claim {
+        model: "m".to_owned(),
+        from: node,
+    };
     let calls = [
         (ping, "0100000101".to_owned()),
         (
@@ -167,6 +171,7 @@ fn version_1_of_the_control_plane_has_these_bytes() {
         ),
         (Call::Start(name), "0102010203".to_owned()),
         (Call::Unload(name), "0103010203".to_owned()),
+        (claim, format!("0104016d{digits}")),
     ];
     for (call, bytes) in calls {
         let frame = wire::encode(&call).unwrap();
@@ -179,6 +184,7 @@ fn version_1_of_the_control_plane_has_these_bytes() {
         (Answer::Loaded(facts), "01011020408004802040010102"),
         (Answer::Done, "0102"),
         (Answer::Refused { reason }, "0103026e6f"),
+        (Answer::Taken, "0104"),
     ];
     for (answer, bytes) in answers {
         let frame = wire::encode(&answer).unwrap();

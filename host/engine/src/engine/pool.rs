@@ -229,8 +229,11 @@ impl ModelPool {
         let slots = state.slots.iter();
         slots
             .filter_map(|(name, slot)| match slot {
-                Slot::Loaded { engine, .. } => Some((name.clone(), engine.load())),
-                Slot::Loading { .. } => None,
+                // One that failed serves nobody, also while nobody has asked for it since.
+                Slot::Loaded { engine, .. } if engine.failure().is_none() => {
+                    Some((name.clone(), engine.load()))
+                }
+                Slot::Loaded { .. } | Slot::Loading { .. } => None,
             })
             .collect()
     }

@@ -6,6 +6,7 @@ use super::*;
 
 mod folders;
 mod hostile;
+mod weights;
 
 fn spec(config: &Value) -> Result<ModelSpec, ModelError> {
     ModelSpec::from_config(&serde_json::to_vec(config).unwrap())

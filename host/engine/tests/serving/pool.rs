@@ -233,6 +233,7 @@ async fn an_engine_that_failed_is_loaded_anew() {
             Some(GenerationEvent::Failed(EngineError::Executor(_)))
         ));
         assert_eq!(factory.loads.load(Ordering::SeqCst), round);
+        assert!(pool.loads().is_empty(), "it serves nobody any more");
     }
 }
 

@@ -53,8 +53,8 @@ impl CpuStage {
     ) -> Result<StageOutput, ExecutorError> {
         let mut verdicts = self.0.begin(step)?;
         let input = match input {
-            None if self.0.model.embedding.is_some() => None,
-            Some(input) if self.0.model.embedding.is_none() => Some(input),
+            None if self.0.model.weights.embedding.is_some() => None,
+            Some(input) if self.0.model.weights.embedding.is_none() => Some(input),
             _ => {
                 let reason = "hidden states go to every stage but the first";
                 return Err(ExecutorError::Failed(reason.to_owned()));
@@ -69,7 +69,7 @@ impl CpuStage {
             output: Vec::new(),
         };
         let results = self.0.rows(step, verdicts, &mut boundary);
-        Ok(match self.0.model.end {
+        Ok(match self.0.model.weights.end {
             Some(_) => StageOutput::Step(StepOutput::new(step, results)),
             None => StageOutput::Activations(Activations {
                 rows: results.into_iter().map(|row| row.map(drop)).collect(),

@@ -6,7 +6,7 @@
 use super::{Forward, target};
 use crate::linear::Target;
 use crate::memory::Shared;
-use crate::weights::{FeedForward, Model, Moe};
+use crate::weights::{Model, Moe};
 
 /// One token's use of one expert.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,11 +32,7 @@ pub(super) struct Routing {
 impl Routing {
     /// Buffers for chunks of up to `capacity` tokens.
     pub(super) fn new(model: &Model, capacity: usize) -> Self {
-        let experts = model.layers.iter().map(|layer| match &layer.mlp {
-            FeedForward::Dense(_) => 0,
-            FeedForward::Moe(moe) => moe.experts.len(),
-        });
-        let experts = experts.max().unwrap_or(0);
+        let experts = model.weights.experts().map(Vec::len).max().unwrap_or(0);
         let hidden = if experts > 0 { model.hidden } else { 0 };
         Self {
             scores: vec![0.0; capacity * experts],

@@ -4,7 +4,7 @@ use mlx_rs::error::Exception;
 use mlx_rs::memory::active_memory;
 
 use super::attention::Segment;
-use super::weights::{Layer, Model};
+use super::weights::{Layer, Model, width};
 
 /// A bound on the memory that this process's arrays take. MLX's own limit only makes it give back what
 /// it caches; where a system runs out of memory the process is lost (a CPU's allocator then returns
@@ -52,16 +52,17 @@ impl Costs {
     pub(super) fn new(model: &Model, kv_bytes: u64, vocab_size: usize) -> Self {
         let number = model.compute.bytes();
         let size = |size: i32| usize::try_from(size).unwrap_or(0);
-        let widest = |of: &dyn Fn(&Layer) -> usize| model.layers.iter().map(of).max().unwrap_or(0);
+        let widest =
+            |of: &dyn Fn(&Layer) -> usize| model.weights.layers.iter().map(of).max().unwrap_or(0);
         let heads = widest(&|layer| size(layer.attention.heads));
         let queries = widest(&|layer| size(layer.attention.heads * layer.attention.head_dim));
-        let wide = widest(&|layer| layer.mlp.width());
+        let wide = widest(&|layer| width(&layer.mlp));
         let kv_bytes = usize::try_from(kv_bytes).unwrap_or(usize::MAX);
         Self {
             // A few arrays of each kind are alive at a time, and the keys and values of all layers.
             token: (4 * size(model.hidden) + 3 * queries + 3 * wide) * number + kv_bytes,
             // A layer's keys and values are gathered and completed, of two layers at a time at most.
-            position: 4 * kv_bytes / model.layers.len().max(1),
+            position: 4 * kv_bytes / model.weights.layers.len().max(1),
             // GPUs have a kernel that keeps none of them, for two-byte numbers.
             score: if number == 4 { 2 * heads * number } else { 0 },
             // In the compute type and as floats; a draw's weights, sums and order.

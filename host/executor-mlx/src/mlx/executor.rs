@@ -295,7 +295,7 @@ fn load(
         "model loaded by MLX"
     );
     let mut windows: Vec<Option<usize>> = Vec::new();
-    for layer in &model.layers {
+    for layer in &model.weights.layers {
         if !windows.contains(&layer.attention.window) {
             windows.push(layer.attention.window);
         }

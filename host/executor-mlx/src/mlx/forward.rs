@@ -8,6 +8,7 @@ use mlx_rs::ops::sigmoid;
 use mlx_rs::transforms::compile::compile;
 
 use super::attention::Plan;
+use super::moe;
 use super::pages::{Fresh, Pages};
 use super::weights::{FeedForward, Layer, Model};
 
@@ -35,8 +36,8 @@ pub(super) fn run(
     input: Input<'_>,
 ) -> Result<Pass, Exception> {
     let mut x = embed(model, input)?;
-    let mut fresh = Vec::with_capacity(model.layers.len());
-    for (index, layer) in model.layers.iter().enumerate() {
+    let mut fresh = Vec::with_capacity(model.weights.layers.len());
+    for (index, layer) in model.weights.layers.iter().enumerate() {
         let normed = layer.input_norm.apply(&x)?;
         let (mixed, new) = plan.attend(&normed, &layer.attention, &model.rope, pages, index)?;
         fresh.push(new);
@@ -50,7 +51,7 @@ fn embed(model: &Model, input: Input<'_>) -> Result<Array, Exception> {
     let length = |count: usize| {
         i32::try_from(count).map_err(|_| Exception::custom("too many tokens in a chunk"))
     };
-    match (input, &model.embedding) {
+    match (input, &model.weights.embedding) {
         (Input::Tokens(tokens), Some(embedding)) => {
             let tokens = Array::from_slice(tokens, &[length(tokens.len())?]);
             embedding.rows(&tokens)?.as_dtype(model.compute.0)
@@ -73,7 +74,7 @@ pub(super) fn feed_forward(model: &Model, layer: &Layer, x: &Array) -> Result<Ar
             let (gate, up) = (mlp.gate.apply(&normed)?, mlp.up.apply(&normed)?);
             mlp.down.apply(&model.gated.apply(&gate, &up)?)?
         }
-        FeedForward::Moe(moe) => moe.apply(&normed)?,
+        FeedForward::Moe(moe) => moe::apply(moe, &normed)?,
     })
 }
 
@@ -99,6 +100,7 @@ impl Gated {
 /// Hidden states of the tokens at `indices` after the last norm; the model has its end.
 pub(super) fn normed(model: &Model, hidden: &Array, indices: &[i32]) -> Result<Array, Exception> {
     let (norm, _) = model
+        .weights
         .head()
         .ok_or_else(|| Exception::custom("a stage without a head"))?;
     let count = i32::try_from(indices.len()).unwrap_or(i32::MAX);
@@ -108,6 +110,7 @@ pub(super) fn normed(model: &Model, hidden: &Array, indices: &[i32]) -> Result<A
 /// The logits of normed hidden states.
 pub(super) fn logits(model: &Model, normed: &Array) -> Result<Array, Exception> {
     let (_, head) = model
+        .weights
         .head()
         .ok_or_else(|| Exception::custom("a stage without a head"))?;
     head.apply(normed)

@@ -235,11 +235,11 @@ impl Lane {
             // As much again, and the growth.
             budget.check(2 * bytes)?;
         }
-        let embedding = model.embedding.as_ref();
+        let embedding = model.weights.embedding.as_ref();
         let embedding = embedding.ok_or_else(|| Exception::custom("a lane needs an embedding"))?;
         let mut x = embedding.rows(tokens)?.as_dtype(model.compute.0)?;
         let mut layers = Vec::with_capacity(state.layers.len());
-        for (layer, old) in model.layers.iter().zip(&state.layers) {
+        for (layer, old) in model.weights.layers.iter().zip(&state.layers) {
             let grown = match full {
                 true => Some(old.map(grow)?),
                 false => None,
@@ -252,6 +252,7 @@ impl Lane {
             x = forward::feed_forward(model, layer, &x)?;
         }
         let (norm, _) = model
+            .weights
             .head()
             .ok_or_else(|| Exception::custom("a lane needs a head"))?;
         let results = Results::new(model, &norm.apply(&x)?, Look::Logits, picks)?;

@@ -99,7 +99,7 @@ impl<'a> Source<'a> {
     }
 
     /// The same matrix of every expert, `[experts, out, in]`: as stored, or put together.
-    pub(super) fn experts(&mut self, specs: &[&WeightSpec]) -> Result<Weights, LoadError> {
+    pub(super) fn stacked(&mut self, specs: &[&WeightSpec]) -> Result<Weights, LoadError> {
         let first = specs.first().copied().filter(|spec| !spec.bias);
         let first =
             first.ok_or_else(|| LoadError::Unsupported("experts with biases".to_owned()))?;
@@ -110,7 +110,7 @@ impl<'a> Source<'a> {
         for spec in specs {
             members.push(self.linear(spec)?.weights);
         }
-        let stacked = |part: &dyn Fn(&Weights) -> Option<&Array>| {
+        let together = |part: &dyn Fn(&Weights) -> Option<&Array>| {
             let parts: Vec<&Array> = members.iter().filter_map(part).collect();
             let all = mlx_rs::ops::stack(&parts, 0)?;
             // Now, so that only one layer's experts are here twice at a time.
@@ -121,13 +121,13 @@ impl<'a> Source<'a> {
             Some(&Weights::Affine {
                 group_size, bits, ..
             }) => Weights::Affine {
-                packed: stacked(&|weights| weights.arrays().next())?,
-                scales: stacked(&|weights| weights.arrays().nth(1))?,
-                biases: stacked(&|weights| weights.arrays().nth(2))?,
+                packed: together(&|weights| weights.arrays().next())?,
+                scales: together(&|weights| weights.arrays().nth(1))?,
+                biases: together(&|weights| weights.arrays().nth(2))?,
                 group_size,
                 bits,
             },
-            _ => Weights::Dense(stacked(&|weights| weights.arrays().next())?),
+            _ => Weights::Dense(together(&|weights| weights.arrays().next())?),
         })
     }
 

@@ -124,7 +124,7 @@ impl Worker {
             firsts,
             width,
             input: hidden,
-            output: match self.model.end {
+            output: match self.model.weights.end {
                 Some(_) => Vec::new(),
                 None => vec![0.0; tokens * width],
             },
@@ -146,7 +146,7 @@ impl Worker {
         look: Look,
         deliver: Deliver<'_>,
     ) -> Result<bool, ExecutorError> {
-        let whole = self.model.embedding.is_some() && self.model.end.is_some();
+        let whole = self.model.weights.embedding.is_some() && self.model.weights.end.is_some();
         if !whole || look != Look::Logits || !Lane::suits(works, &self.windows) {
             return Ok(false);
         }
@@ -258,18 +258,18 @@ impl Worker {
             };
             let unwanted = work.tokens.len().saturating_sub(work.wants);
             for token in piece.tokens.clone() {
-                if token >= unwanted && self.model.end.is_some() {
+                if token >= unwanted && self.model.weights.end.is_some() {
                     wanted.push((tokens.len(), piece.work, token));
                 }
                 tokens.extend(work.tokens.get(token));
             }
-            if self.model.embedding.is_none() {
+            if self.model.weights.embedding.is_none() {
                 hidden.extend_from_slice(feed.input.get(feed.rows(piece)).unwrap_or(&[]));
             }
         }
         self.budget
             .check(self.costs.chunk(&segments, wanted.len()))?;
-        let input = match self.model.embedding {
+        let input = match self.model.weights.embedding {
             Some(_) => Input::Tokens(&tokens),
             None => Input::Hidden(&hidden),
         };
@@ -294,7 +294,7 @@ impl Worker {
                 Results::new(&self.model, &normed, feed.look, picks.as_deref())
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let leaving = match self.model.end {
+        let leaving = match self.model.weights.end {
             Some(_) => None,
             None => Some(pass.hidden.as_dtype(Dtype::Float32)?),
         };

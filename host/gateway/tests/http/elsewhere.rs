@@ -1,7 +1,7 @@
 //! Models that another host has, played inside the test's own process.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use atoll_engine::engine::{EngineError, EngineLoad};
 use atoll_gateway::Limits;
@@ -21,9 +21,19 @@ pub struct OnAnotherHost {
     pub parts: usize,
     /// Answers that are still to be lost.
     pub losses: Arc<AtomicUsize>,
+    /// What was said of where its models are.
+    pub moved: Moved,
 }
 
+/// A model, and the host that has it.
+pub type Moved = Arc<Mutex<Vec<(String, String)>>>;
+
 impl Elsewhere for There {
+    fn moved(&self, model: &str, to: &str) {
+        let moved = (model.to_owned(), to.to_owned());
+        self.moved.lock().unwrap().push(moved);
+    }
+
     fn ask(&self, request: Vec<u8>) -> BoxStream<'static, Result<Vec<u8>, Error>> {
         let models = Arc::clone(&self.models) as Arc<dyn Models>;
         let lost = Error {
@@ -48,6 +58,7 @@ struct There {
     models: Arc<Scripted>,
     parts: usize,
     losses: Arc<AtomicUsize>,
+    moved: Moved,
 }
 
 impl Models for OnAnotherHost {
@@ -66,6 +77,7 @@ impl Models for OnAnotherHost {
             models: Arc::clone(&self.models),
             parts: self.parts,
             losses: Arc::clone(&self.losses),
+            moved: Arc::clone(&self.moved),
         }))
     }
 

@@ -1,6 +1,7 @@
 //! A model whose every word the test says: each generation is handed to the test, which sends its
 //! events and sees when it is cancelled.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use atoll_engine::engine::{
@@ -45,6 +46,8 @@ pub struct Play {
 pub struct Scripted {
     engine: Arc<ScriptedEngine>,
     loading: watch::Receiver<bool>,
+    /// So often still another host has the model.
+    pub moves: AtomicUsize,
     /// What was said about staying in memory.
     pub kept: Mutex<Vec<(String, KeepAlive)>>,
 }
@@ -82,6 +85,7 @@ pub fn scripted(refusal: Option<EngineError>) -> (Arc<Scripted>, Script) {
         Arc::new(Scripted {
             engine,
             loading: is_loading,
+            moves: AtomicUsize::new(0),
             kept: Mutex::default(),
         }),
         Script {
@@ -220,6 +224,16 @@ impl Models for Scripted {
             if name == MISSING {
                 return Err(EngineError::ModelNotFound {
                     name: name.to_owned(),
+                });
+            }
+            let fewer = |moves: usize| moves.checked_sub(1);
+            let moves = &self.moves;
+            if moves
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer)
+                .is_ok()
+            {
+                return Err(EngineError::Elsewhere {
+                    node: "reef".to_owned(),
                 });
             }
             loading.wait_for(|loading| !loading).await.unwrap();

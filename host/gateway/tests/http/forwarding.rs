@@ -33,6 +33,14 @@ fn lost(parts: usize, losses: usize) -> Setup {
     }
 }
 
+/// The other host says so often that yet another has the model.
+fn moved(moves: usize) -> Setup {
+    Setup {
+        moves,
+        ..elsewhere()
+    }
+}
+
 /// How a pipeline ends whose machine is lost.
 fn lost_machine() -> GenerationEvent {
     let lost = ExecutorError::Lost("a machine that ran this model is lost".to_owned());
@@ -213,6 +221,48 @@ async fn a_machine_of_this_hosts_model_that_is_lost_before_the_first_word_costs_
         "{text}"
     );
     assert!(server.script.none_waits());
+}
+
+#[tokio::test]
+async fn a_request_follows_its_model_from_host_to_host() {
+    for (route, body, text) in every_dialect() {
+        // More often than a request is begun again after a loss.
+        let setup = moved(4);
+        let said = Arc::clone(&setup.moved);
+        let mut server = start_with(setup).await;
+        let answer = send(server.address, post(route, &body));
+        let (answer, ()) = tokio::join!(answer, async {
+            server.script.next().await.answer("Hi!");
+        });
+        let answer = answer.json().await;
+        assert_eq!(
+            answer.pointer(text),
+            Some(&json!("Hi!")),
+            "{route}: {answer}"
+        );
+        let said = said.lock().unwrap();
+        assert_eq!(*said, vec![(MODEL.to_owned(), "reef".to_owned()); 4]);
+    }
+    // What has one answer follows, too.
+    let server = start_with(moved(3)).await;
+    let body = json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hello" }] });
+    let answer = send(server.address, post("/v1/messages/count_tokens", &body)).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_model_of_this_host_that_another_turns_out_to_have_is_asked_for_there() {
+    // Here the rule names this host itself at first: only its engine knows of the other.
+    let mut server = start_with(Setup {
+        moves: 1,
+        ..Setup::default()
+    })
+    .await;
+    let answer = send(server.address, post("/v1/chat/completions", &chat(false)));
+    let (answer, ()) = tokio::join!(answer, async {
+        server.script.next().await.answer("Hi!");
+    });
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]

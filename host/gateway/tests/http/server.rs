@@ -1,6 +1,7 @@
 //! A gateway on a port of its own, stopped when the test ends.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::PATIENCE;
-use crate::elsewhere::OnAnotherHost;
+use crate::elsewhere::{Moved, OnAnotherHost};
 use crate::engine::{MODEL, Script, scripted};
 
 pub struct TestServer {
@@ -44,6 +45,10 @@ pub struct Setup {
     pub elsewhere: Option<usize>,
     /// So many answers of the other host are lost.
     pub losses: usize,
+    /// So often it says that yet another host has the model.
+    pub moves: usize,
+    /// Where it said so.
+    pub moved: Moved,
 }
 
 pub async fn start() -> TestServer {
@@ -52,11 +57,13 @@ pub async fn start() -> TestServer {
 
 pub async fn start_with(setup: Setup) -> TestServer {
     let (models, script) = scripted(setup.refusal);
+    models.moves.store(setup.moves, Ordering::SeqCst);
     let models: Arc<dyn Models> = match setup.elsewhere {
         Some(parts) => Arc::new(OnAnotherHost {
             models,
             parts,
             losses: Arc::new(setup.losses.into()),
+            moved: setup.moved,
         }),
         None => models,
     };
