@@ -75,8 +75,7 @@ pub fn sample(
     let (best, max) = argmax(logits).ok_or(nothing_left)?;
 
     let token = if params.temperature > 0.0 {
-        let uniform = random::uniform(params.seed, position as u64);
-        draw(logits, max, params, uniform).unwrap_or(best as TokenId)
+        draw(logits, max, params, params.uniform(position)).unwrap_or(best as TokenId)
     } else {
         best as TokenId
     };

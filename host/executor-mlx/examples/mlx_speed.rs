@@ -1,8 +1,10 @@
 //! How fast MLX runs a model folder through the executor, and how much of a step is not MLX.
 //!
-//! `mlx_speed FOLDER --prompt 128 --generate 64 --batch 1 [--rounds 3]` prints one line of JSON for each round:
-//! tokens per second of prefill and decode, and per decode step the milliseconds in all and those before
-//! MLX was asked to compute (rows checked, graph built). Greedy.
+//! `mlx_speed FOLDER --prompt 128 --generate 64 --batch 1 [--rounds 3] [--shortest 128] [--temperature 0.8] [--top-p 1]`
+//! prints one line of JSON for each round: tokens per second of prefill and decode, per decode step the
+//! milliseconds in all and those before MLX was asked to compute (rows checked, graph built), and how many of
+//! the steps had been begun ahead. Prompts have from `--shortest` to `--prompt` tokens, evenly; greedy unless a
+//! temperature is given.
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::error::Error;
@@ -30,6 +32,17 @@ mod measure {
         pub generate: usize,
         pub batch: usize,
         pub rounds: usize,
+        pub shortest: usize,
+        pub temperature: f32,
+        pub top_p: f32,
+    }
+
+    impl Sizes {
+        /// Tokens of a row's prompt.
+        fn prompt(&self, row: usize) -> usize {
+            let more = self.prompt.saturating_sub(self.shortest);
+            self.prompt - more + more * row / (self.batch - 1).max(1)
+        }
     }
 
     pub fn run(folder: &Path, sizes: &Sizes) -> Result<(), Box<dyn Error>> {
@@ -47,14 +60,17 @@ mod measure {
                 prefill,
                 decode,
                 building,
+                ahead,
             } = result;
+            let prompts: usize = (0..sizes.batch).map(|row| sizes.prompt(row)).sum();
             let decoded = (sizes.generate - 1).max(1);
             let per_step = |time: Duration| time.as_secs_f64() * 1e3 / decoded as f64;
             println!(
                 "{{\"executor\": \"{name}\", \"batch\": {}, \"prefill_tokens_per_s\": {:.1}, \
-                 \"decode_tokens_per_s\": {:.1}, \"step_ms\": {:.3}, \"step_before_mlx_ms\": {:.3}}}",
+                 \"decode_tokens_per_s\": {:.1}, \"step_ms\": {:.3}, \"step_before_mlx_ms\": {:.3}, \
+                 \"begun_ahead\": {ahead}}}",
                 sizes.batch,
-                (sizes.prompt * sizes.batch) as f64 / prefill.as_secs_f64(),
+                prompts as f64 / prefill.as_secs_f64(),
                 (decoded * sizes.batch) as f64 / decode.as_secs_f64(),
                 per_step(decode),
                 per_step(building),
@@ -67,6 +83,7 @@ mod measure {
         prefill: Duration,
         decode: Duration,
         building: Duration,
+        ahead: u64,
     }
 
     fn measure(
@@ -81,7 +98,7 @@ mod measure {
             .collect();
         let prompts: Vec<Vec<u32>> = (0..sizes.batch)
             .map(|row| {
-                (0..sizes.prompt)
+                (0..sizes.prompt(row))
                     .map(|i| ((i * i * 31 + row * 101) % vocab) as u32)
                     .collect()
             })
@@ -89,20 +106,23 @@ mod measure {
         for (sequence, prompt) in sequences.iter().zip(&prompts) {
             let spec = SequenceSpec {
                 sampling: Arc::new(SamplingParams {
-                    temperature: 0.0,
+                    temperature: sizes.temperature,
+                    top_p: sizes.top_p,
+                    seed: sequence.0,
                     ..SamplingParams::default()
                 }),
                 prompt: prompt.as_slice().into(),
             };
             executor.open(*sequence, spec)?;
         }
+        let before = executor.begun_ahead()?;
+        let mut starts = vec![0; prompts.len()];
         let mut feed = prompts;
-        let mut start = 0;
         let (mut prefill, mut decode) = (Duration::ZERO, Duration::ZERO);
         let mut building = Duration::ZERO;
         for step in 0..sizes.generate {
-            let rows = feed.iter().zip(&sequences).enumerate();
-            let rows = rows.map(|(row, (tokens, &sequence))| Row {
+            let rows = feed.iter().zip(&sequences).zip(&starts).enumerate();
+            let rows = rows.map(|(row, ((tokens, &sequence), &start))| Row {
                 sequence,
                 start,
                 tokens: tokens.clone(),
@@ -129,7 +149,9 @@ mod measure {
                 decode += began.elapsed();
                 building += executor.last_build()?;
             }
-            start += feed.first().map_or(0, Vec::len);
+            for (start, fed) in starts.iter_mut().zip(&feed) {
+                *start += fed.len();
+            }
             feed.clear();
             for row in output.rows {
                 feed.push(row.result?.into_iter().map(|drawn| drawn.token).collect());
@@ -142,6 +164,7 @@ mod measure {
             prefill,
             decode,
             building,
+            ahead: executor.begun_ahead()? - before,
         })
     }
 }
@@ -153,6 +176,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         generate: 64,
         batch: 1,
         rounds: 3,
+        shortest: usize::MAX,
+        temperature: 0.0,
+        top_p: 1.0,
     };
     let mut folder = None;
     let mut arguments = std::env::args().skip(1);
@@ -162,6 +188,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--generate" => &mut sizes.generate,
             "--batch" => &mut sizes.batch,
             "--rounds" => &mut sizes.rounds,
+            "--shortest" => &mut sizes.shortest,
+            "--temperature" => {
+                sizes.temperature = arguments.next().unwrap_or_default().parse()?;
+                continue;
+            }
+            "--top-p" => {
+                sizes.top_p = arguments.next().unwrap_or_default().parse()?;
+                continue;
+            }
             _ => {
                 folder = Some(PathBuf::from(argument));
                 continue;

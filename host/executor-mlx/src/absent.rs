@@ -6,7 +6,7 @@ use atoll_engine::executor::{Executor, StageExecutor};
 use atoll_engine::model::ModelSpec;
 use atoll_engine::model::checkpoint::Checkpoint;
 
-use crate::{Device, LoadError, MlxOptions, Unavailable};
+use crate::{Device, LoadError, MlxOptions, Rates, Unavailable};
 
 /// The device that MLX would use.
 ///
@@ -14,6 +14,14 @@ use crate::{Device, LoadError, MlxOptions, Unavailable};
 /// [`Unavailable::NotBuilt`], always: this build has no MLX.
 pub fn device() -> Result<Device, Unavailable> {
     Err(Unavailable::NotBuilt)
+}
+
+/// How fast the device is.
+///
+/// # Errors
+/// [`Unavailable::NotBuilt`], always: this build has no MLX.
+pub fn measure() -> Result<Rates, LoadError> {
+    Err(Unavailable::NotBuilt.into())
 }
 
 /// Loads a model onto MLX's device.

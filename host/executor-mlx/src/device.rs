@@ -53,3 +53,12 @@ impl Device {
             .or_else(|| self.memory_bytes.map(|bytes| bytes / 10 * 9))
     }
 }
+
+/// How fast a device is, measured by [`measure`](crate::measure).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Bytes of weights read a second.
+    pub bytes_per_second: f64,
+    /// Multiply-adds a second, of many tokens at once.
+    pub multiply_adds_per_second: f64,
+}

@@ -10,9 +10,11 @@
 //! - **A step is a transaction.** It reads the pages and makes every result first; only when all of
 //!   them exist do the new keys and values go into the pages, in place. A step that runs out of memory
 //!   therefore changes nothing: it is tried again in smaller chunks, and at last its rows fail, alone.
-//! - **Rows that decode share a lane** (`lane`): their keys and values lie side by side, and where the
-//!   likeliest token is all that is asked, the next step is begun before this one is read. The pages get
-//!   what the lane has before anything else looks at them.
+//! - **Tokens are drawn where the logits are** (`draw`), with the engine's own numbers; a grammar, penalties,
+//!   a bias or log probabilities bring the logits to the host and its sampler.
+//! - **Rows that decode share a lane** (`lane`): their keys and values lie side by side, and where all
+//!   tokens are drawn on the device, the next step is begun before this one is read. The pages get what the
+//!   lane has before anything else looks at them.
 //! - **What does not fit is refused before it is tried** (`budget`).
 //! - **Weights are read once**, straight into the buffer that MLX keeps, and only those of the layers
 //!   asked for. No file header reaches C++: the engine has checked them.
@@ -30,11 +32,11 @@ mod mlx;
 mod options;
 
 #[cfg(not(any(feature = "mlx", all(target_os = "macos", target_arch = "aarch64"))))]
-pub use absent::{device, load, load_stage};
-pub use device::{Backend, Device};
+pub use absent::{device, load, load_stage, measure};
+pub use device::{Backend, Device, Rates};
 pub use error::{LoadError, Unavailable};
 #[cfg(any(feature = "mlx", all(target_os = "macos", target_arch = "aarch64")))]
-pub use mlx::{MlxExecutor, MlxStage, device, load, load_stage};
+pub use mlx::{MlxExecutor, MlxStage, device, load, load_stage, measure};
 pub use options::MlxOptions;
 
 #[cfg(doc)]

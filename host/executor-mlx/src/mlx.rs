@@ -2,6 +2,7 @@
 
 mod attention;
 mod budget;
+mod draw;
 mod executor;
 #[expect(
     unsafe_code,
@@ -12,6 +13,7 @@ mod forward;
 mod lane;
 mod linear;
 mod load;
+mod measure;
 mod moe;
 mod pages;
 mod results;
@@ -27,6 +29,7 @@ use atoll_engine::model::checkpoint::Checkpoint;
 use mlx_rs::error::Exception;
 
 pub use self::executor::MlxExecutor;
+pub use self::measure::measure;
 pub use self::stage::MlxStage;
 use crate::{Backend, Device, LoadError, MlxOptions, Unavailable};
 

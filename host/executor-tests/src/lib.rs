@@ -9,9 +9,11 @@
     reason = "a test stops at what should not be"
 )]
 
+pub mod draws;
 pub mod golden;
 pub mod hostile;
 pub mod pooling;
+pub mod precision;
 pub mod sequences;
 pub mod stages;
 pub mod support;
@@ -29,8 +31,8 @@ pub trait Rig {
     /// What runs a range of its layers.
     type Stage: StageExecutor;
 
-    /// How far a logit may be from the reference, relative to the largest: dense, and quantised.
-    fn tolerance(&self, quantized: bool) -> f32;
+    /// How far a fixture's logit may be from the reference, relative to the largest.
+    fn tolerance(&self, model: &str) -> f32;
 
     /// Whether a row's result is the same bit for bit, whatever runs beside it and however it is cut.
     fn exact(&self) -> bool;
@@ -75,10 +77,7 @@ macro_rules! suite {
     ($rig:expr) => {
         #[test]
         fn every_model_matches_the_reference() {
-            let rig = $rig;
-            for model in $crate::support::MODELS {
-                $crate::golden::check(&rig, model);
-            }
+            $crate::golden::check_all(&$rig);
         }
         $crate::suite!(@each $rig;
             sequences::a_fork_shares_its_parents_blocks_and_goes_its_own_way,
@@ -90,6 +89,9 @@ macro_rules! suite {
             sequences::a_mask_decides_and_an_empty_one_is_the_rows_own_error,
             sequences::calls_out_of_order_are_refused,
             sequences::neighbours_and_chunks_change_no_token,
+            draws::a_seed_draws_what_the_sampler_draws_from_the_same_logits,
+            draws::neighbours_change_no_draw,
+            draws::many_seeds_draw_every_token_as_often_as_the_model_says,
             hostile::a_bad_row_fails_alone,
             hostile::a_bad_block_copy_fails_the_step_and_not_the_process,
             hostile::a_file_that_shrank_is_refused,

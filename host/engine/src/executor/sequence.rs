@@ -47,7 +47,7 @@ impl SequenceState {
 
     /// How its tokens are drawn.
     #[must_use]
-    pub fn sampling(&self) -> &SamplingParams {
+    pub fn sampling(&self) -> &Arc<SamplingParams> {
         &self.sampling
     }
 

@@ -101,16 +101,23 @@ impl SamplingError {
 }
 
 impl SamplingParams {
-    /// Whether every draw without a mask is the likeliest token of the raw logits and nothing else is
-    /// reported, so that an executor may take it where the logits are.
+    /// Whether a draw without a mask needs nothing but the raw logits and reports nothing else than the
+    /// token, so that an executor may make it where the logits are: by temperature, top-k, top-p, min-p
+    /// and [`uniform`](Self::uniform).
     #[must_use]
-    pub fn is_argmax(&self) -> bool {
-        self.temperature <= 0.0
-            && self.repetition_penalty == 1.0
+    pub fn needs_only_logits(&self) -> bool {
+        self.repetition_penalty == 1.0
             && self.presence_penalty == 0.0
             && self.frequency_penalty == 0.0
             && self.logit_bias.is_empty()
             && self.logprobs.is_none()
+    }
+
+    /// The uniform number in [0, 1) that chooses the token at `position` (the number of tokens before
+    /// it). It depends on nothing else than the seed, so it is known before those tokens are.
+    #[must_use]
+    pub fn uniform(&self, position: usize) -> f64 {
+        super::random::uniform(self.seed, position as u64)
     }
 
     /// Checks every range against a vocabulary of `vocab_size` tokens.

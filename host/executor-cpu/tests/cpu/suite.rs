@@ -3,7 +3,7 @@
 use crate::support::CpuRig;
 use atoll_engine::executor::Executor;
 use atoll_executor_cpu::{CpuExecutor, CpuOptions, KvMemory};
-use atoll_executor_tests::{golden, support::MODELS};
+use atoll_executor_tests::golden;
 
 atoll_executor_tests::suite!(CpuRig { kernels: None });
 
@@ -15,9 +15,7 @@ fn every_instruction_set_of_this_machine_matches_the_reference() {
         let rig = CpuRig {
             kernels: Some(kernels.to_owned()),
         };
-        for model in MODELS {
-            golden::check(&rig, model);
-        }
+        golden::check_all(&rig);
     }
 }
 

@@ -49,8 +49,8 @@ impl Rig for CpuRig {
     type Whole = CpuExecutor;
     type Stage = CpuStage;
 
-    fn tolerance(&self, quantized: bool) -> f32 {
-        if quantized { 3e-4 } else { 1e-4 }
+    fn tolerance(&self, model: &str) -> f32 {
+        if model.contains("-q") { 3e-4 } else { 1e-4 }
     }
 
     fn exact(&self) -> bool {

@@ -100,7 +100,7 @@ impl MlxExecutor {
     pub fn logits(&mut self, row: &Row) -> Result<Vec<f32>, RowError> {
         let mut verdicts = self.admit(std::slice::from_ref(row));
         verdicts.pop().unwrap_or(Ok(()))?;
-        let works = vec![work(row, positions(row), false)];
+        let works = vec![work(row, positions(row), None)];
         let outcome = self.thread.call(move |worker| {
             let mut all = Ok(Vec::new());
             worker.run(
@@ -125,6 +125,14 @@ impl MlxExecutor {
     /// The thread has ended.
     pub fn last_build(&self) -> Result<Duration, ExecutorError> {
         self.thread.call(|worker| Ok(worker.last_build))
+    }
+
+    /// How many steps had been begun before they were asked for.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub fn begun_ahead(&self) -> Result<u64, ExecutorError> {
+        self.thread.call(|worker| Ok(worker.begun_ahead))
     }
 
     /// Which rows may run; notes the tokens of those.
@@ -161,8 +169,9 @@ impl MlxExecutor {
         for (index, (row, verdict)) in step.rows.iter().zip(&verdicts).enumerate() {
             if let (Ok(()), Some(state)) = (verdict, self.sequences.get(&row.sequence)) {
                 let masked = row.sample.as_ref().is_some_and(|s| s.mask.is_some());
-                let argmax = !masked && lock(state).sampling().is_argmax();
-                works.push(work(row, positions(row), argmax));
+                let sampling = Arc::clone(lock(state).sampling());
+                let here = (!masked && sampling.needs_only_logits()).then_some(sampling);
+                works.push(work(row, positions(row), here));
                 draws.push((index, Arc::clone(state), row.sample.clone()));
             }
         }
@@ -182,8 +191,8 @@ impl MlxExecutor {
                         return;
                     };
                     let drawn = seen.and_then(|seen| match seen {
-                        Seen::Argmax(token, logit) if logit.is_finite() => Ok(plain(token)),
-                        Seen::Argmax(..) => Err(RowError::NotFinite),
+                        Seen::Token(token, largest) if largest.is_finite() => Ok(plain(token)),
+                        Seen::Token(..) => Err(RowError::NotFinite),
                         Seen::Values(mut logits) => {
                             lock(state).draw(&mut logits, position, request.as_ref())
                         }
@@ -307,6 +316,7 @@ fn load(
         budget,
         costs,
         last_build: Duration::ZERO,
+        begun_ahead: 0,
         broken: None,
     };
     Ok((worker, capabilities))
@@ -369,14 +379,14 @@ fn positions(row: &Row) -> usize {
     row.sample.as_ref().map_or(0, |sample| sample.positions)
 }
 
-fn work(row: &Row, wants: usize, argmax: bool) -> Work {
+fn work(row: &Row, wants: usize, sampling: Option<Arc<SamplingParams>>) -> Work {
     Work {
         sequence: row.sequence.0,
         start: row.start,
         tokens: row.tokens.clone(),
         blocks: row.block_table.iter().map(|block| block.0).collect(),
         wants,
-        argmax,
+        sampling,
     }
 }
 
@@ -470,7 +480,7 @@ impl Executor for MlxExecutor {
                     Pooling::Last => 1,
                     Pooling::Mean => row.tokens.len(),
                 };
-                works.push(work(row, wants, false));
+                works.push(work(row, wants, None));
                 of_row.push(index);
             }
         }

@@ -6,10 +6,10 @@
 //! multiples that CUDA's fast attention wants, and without padding there is no mask, which it does not
 //! take.
 //!
-//! **The next step begins before this one is read.** Where the likeliest token is all that is asked of
-//! every row, the next step's tokens are this step's results, on the device; the step is handed to MLX
-//! at once, and the device computes while the host delivers, schedules and comes back. If something
-//! else comes back than was expected, what was begun is dropped.
+//! **The next step begins before this one is read.** Where every row's token is drawn on the device, the
+//! next step's tokens are this step's results; the step is handed to MLX at once, and the device computes
+//! while the host delivers, schedules and comes back. If something else comes back than was expected, what
+//! was begun is dropped; nothing is lost with it, since a draw's number depends on its position alone.
 //!
 //! **The pages stay the truth.** Columns that are not in the pages yet are written there
 //! ([`Lane::flush`]) before anything else looks at the pages: so a block that changes hands, a prefix
@@ -26,6 +26,7 @@ use mlx_rs::transforms::{async_eval, eval};
 
 use super::attention::{index, project, slot};
 use super::budget::Budget;
+use super::draw::Pick;
 use super::pages::{Fresh, Pages};
 use super::results::{Look, Results, Seen};
 use super::weights::{Attention, Model, Rope};
@@ -49,6 +50,8 @@ pub(super) struct Lane {
     ahead: Option<Ahead>,
     /// How long the graph took to build that was begun last.
     pub(super) last_build: Duration,
+    /// Whether the last step had been begun before it was asked for.
+    pub(super) was_ahead: bool,
 }
 
 /// One row.
@@ -154,6 +157,7 @@ impl Lane {
             written: columns,
             ahead: None,
             last_build: Duration::ZERO,
+            was_ahead: false,
         })
     }
 
@@ -164,21 +168,29 @@ impl Lane {
         works: &[Work],
         budget: &Budget,
     ) -> Result<Vec<Seen>, Exception> {
-        let argmax = works.iter().all(|work| work.argmax);
+        // Of the tokens after the one that is fed, so many positions on.
+        let picks = |on: usize| -> Option<Vec<Pick<'_>>> {
+            works.iter().map(|w| w.pick(w.start + on)).collect()
+        };
+        let now = picks(1);
         let tokens: Vec<u32> = works
             .iter()
             .flat_map(|w| w.tokens.first().copied())
             .collect();
         let begun = match self.ahead.take() {
-            Some(ahead) if argmax && ahead.tokens == tokens => ahead.begun,
+            Some(ahead) if now.is_some() && ahead.tokens == tokens => {
+                self.was_ahead = true;
+                ahead.begun
+            }
             _ => {
+                self.was_ahead = false;
                 let tokens = Array::from_slice(&tokens, &[index(tokens.len())?]);
-                self.begin(model, &self.state, &tokens, argmax, budget)?
+                self.begin(model, &self.state, &tokens, now.as_deref(), budget)?
             }
         };
         let next = match &begun.results {
-            Results::Argmax { tokens, .. } => {
-                let next = self.begin(model, &begun.state, tokens, true, budget);
+            Results::Drawn { tokens, .. } => {
+                let next = self.begin(model, &begun.state, tokens, picks(2).as_deref(), budget);
                 let failed = |error: &Exception| tracing::debug!(error = error.what(), "not ahead");
                 next.inspect_err(failed).ok()
             }
@@ -203,7 +215,7 @@ impl Lane {
         model: &Model,
         state: &State,
         tokens: &Array,
-        argmax: bool,
+        picks: Option<&[Pick<'_>]>,
         budget: &Budget,
     ) -> Result<Begun, Exception> {
         let began = Instant::now();
@@ -243,7 +255,7 @@ impl Lane {
             .weights
             .head()
             .ok_or_else(|| Exception::custom("a lane needs a head"))?;
-        let results = Results::new(model, &norm.apply(&x)?, Look::Logits, argmax)?;
+        let results = Results::new(model, &norm.apply(&x)?, Look::Logits, picks)?;
         let built = began.elapsed();
         // Every layer's new keys and values are on the way to it.
         async_eval([results.array()])?;

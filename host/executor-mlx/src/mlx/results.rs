@@ -2,16 +2,16 @@
 
 use mlx_rs::error::Exception;
 use mlx_rs::ops::concatenate;
-use mlx_rs::ops::indexing::argmax_axis;
 use mlx_rs::{Array, Dtype};
 
+use super::draw::{self, Pick};
 use super::forward;
 use super::weights::Model;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Logits, or the likeliest token.
+    /// Logits, or tokens drawn from them.
     Logits,
     /// Hidden states after the last norm.
     Normed,
@@ -19,17 +19,17 @@ pub(super) enum Look {
 
 /// One position's result.
 pub(super) enum Seen {
-    /// The likeliest token and its logit.
-    Argmax(u32, f32),
+    /// The drawn token, and the largest logit: if that is finite, so is the draw.
+    Token(u32, f32),
     /// Logits or hidden states.
     Values(Vec<f32>),
 }
 
 impl Seen {
-    /// The likeliest token, where that is what was looked for.
+    /// The drawn token, where that is what was looked for.
     pub(super) fn token(&self) -> Option<u32> {
         match self {
-            Self::Argmax(token, _) => Some(*token),
+            Self::Token(token, _) => Some(*token),
             Self::Values(_) => None,
         }
     }
@@ -37,12 +37,12 @@ impl Seen {
 
 /// Results of some positions, as arrays.
 pub(super) enum Results {
-    /// The likeliest tokens.
-    Argmax {
+    /// Drawn tokens.
+    Drawn {
         /// As the next step takes them. The host does not read this array: on CUDA that would move
         /// its buffer away under a step that uses it.
         tokens: Array,
-        /// Tokens, then their logits, as floats: one transfer. (A vocabulary is far smaller than 2^24.)
+        /// Tokens, then the largest logits, as floats: one transfer. (A vocabulary is far smaller than 2^24.)
         both: Array,
     },
     /// One row of numbers for each position.
@@ -50,30 +50,31 @@ pub(super) enum Results {
 }
 
 impl Results {
-    /// The graph of what is looked at in normed hidden states `[positions, hidden]`.
+    /// The graph of what is looked at in normed hidden states `[positions, hidden]`: tokens if there are
+    /// `picks`, one for each position, else numbers.
     pub(super) fn new(
         model: &Model,
         normed: &Array,
         look: Look,
-        argmax: bool,
+        picks: Option<&[Pick<'_>]>,
     ) -> Result<Self, Exception> {
         if look == Look::Normed {
             return Ok(Self::Values(normed.as_dtype(Dtype::Float32)?));
         }
         let logits = forward::logits(model, normed)?;
-        if !argmax {
+        let Some(picks) = picks else {
             return Ok(Self::Values(logits.as_dtype(Dtype::Float32)?));
-        }
-        let tokens = argmax_axis(&logits, -1, None)?;
+        };
+        let tokens = draw::tokens(&logits, picks)?;
         let largest = logits.max_axis(-1, None)?.as_dtype(Dtype::Float32)?;
         let both = concatenate(&[tokens.as_dtype(Dtype::Float32)?, largest], 0)?;
-        Ok(Self::Argmax { tokens, both })
+        Ok(Self::Drawn { tokens, both })
     }
 
     /// What has to be computed.
     pub(super) fn array(&self) -> &Array {
         match self {
-            Self::Argmax { both, .. } => both,
+            Self::Drawn { both, .. } => both,
             Self::Values(values) => values,
         }
     }
@@ -85,11 +86,11 @@ impl Results {
         let width = usize::try_from(width).unwrap_or(1).max(1);
         let numbers = to_vec(self.array())?;
         Ok(match self {
-            Self::Argmax { .. } => {
+            Self::Drawn { .. } => {
                 let (tokens, largest) = numbers.split_at(numbers.len() / 2);
                 let pairs = tokens.iter().zip(largest);
                 // A float that came from a 32-bit token below 2^24.
-                pairs.map(|(&t, &l)| Seen::Argmax(t as u32, l)).collect()
+                pairs.map(|(&t, &l)| Seen::Token(t as u32, l)).collect()
             }
             Self::Values(_) => {
                 let rows = numbers.chunks_exact(width);

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use atoll_engine::executor::{BlockCopy, ExecutorError, RowError};
+use atoll_engine::sampling::SamplingParams;
 use mlx_rs::Dtype;
 use mlx_rs::error::Exception;
 use mlx_rs::memory::clear_cache;
@@ -15,6 +16,7 @@ use mlx_rs::transforms::async_eval;
 
 use super::attention::{Plan, Segment, index, joins};
 use super::budget::{Budget, Costs};
+use super::draw::Pick;
 use super::forward::{self, Input};
 use super::lane::Lane;
 use super::pages::{Fresh, Pages};
@@ -39,8 +41,17 @@ pub(super) struct Work {
     pub(super) blocks: Vec<u32>,
     /// How many of its last positions are looked at.
     pub(super) wants: usize,
-    /// Whether the likeliest token is all that is asked of them.
-    pub(super) argmax: bool,
+    /// How tokens are drawn after them, if that is done where the logits are.
+    pub(super) sampling: Option<Arc<SamplingParams>>,
+}
+
+impl Work {
+    /// The draw of the token that will have `position`, if it is made on the device.
+    pub(super) fn pick(&self, position: usize) -> Option<Pick<'_>> {
+        self.sampling
+            .as_deref()
+            .map(|sampling| Pick { sampling, position })
+    }
 }
 
 /// Receives results: the work's index, the position, and what was seen there. Of one work in order.
@@ -72,6 +83,8 @@ pub(super) struct Worker {
     pub(super) costs: Costs,
     /// Time from the beginning of the last chunk until MLX was asked to compute.
     pub(super) last_build: Duration,
+    /// Steps that had been begun before they were asked for.
+    pub(super) begun_ahead: u64,
     /// Why nothing can be computed any more.
     pub(super) broken: Option<String>,
 }
@@ -152,6 +165,7 @@ impl Worker {
             let lane = self.lane.insert(lane);
             let seen = lane.step(&self.model, works, &self.budget)?;
             self.last_build = lane.last_build;
+            self.begun_ahead += u64::from(lane.was_ahead);
             Ok((seen, lane.pending()))
         });
         match stepped {
@@ -262,9 +276,13 @@ impl Worker {
         let pass = forward::run(&self.model, &self.pages, &plan, input)?;
 
         // Everything the chunk makes, before anything is written.
-        let argmax = |&(_, work, _): &Wanted| feed.works.get(work).is_some_and(|w| w.argmax);
-        wanted.sort_by_key(argmax);
-        let alike = wanted.chunk_by(|a, b| argmax(a) == argmax(b));
+        let pick = |&(_, work, token): &Wanted| {
+            let work = feed.works.get(work)?;
+            work.pick(work.start + token + 1)
+        };
+        let here = |wanted: &Wanted| pick(wanted).is_some();
+        wanted.sort_by_key(here);
+        let alike = wanted.chunk_by(|a, b| here(a) == here(b));
         let together: Vec<&[Wanted]> = alike.flat_map(|alike| alike.chunks(HEAD_ROWS)).collect();
         let looks = together
             .iter()
@@ -272,8 +290,8 @@ impl Worker {
                 let places = wanted.iter().map(|&(token, ..)| index(token));
                 let places: Vec<i32> = places.collect::<Result<_, _>>()?;
                 let normed = forward::normed(&self.model, &pass.hidden, &places)?;
-                let likeliest = wanted.first().is_some_and(argmax);
-                Results::new(&self.model, &normed, feed.look, likeliest)
+                let picks: Option<Vec<Pick<'_>>> = wanted.iter().map(pick).collect();
+                Results::new(&self.model, &normed, feed.look, picks.as_deref())
             })
             .collect::<Result<Vec<_>, _>>()?;
         let leaving = match self.model.weights.end {
@@ -437,7 +455,7 @@ fn halves(pieces: Vec<Piece>, count: usize) -> (Vec<Piece>, Vec<Piece>) {
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Waits for this thread's turn, where there are turns.
-fn turn() -> Option<MutexGuard<'static, ()>> {
+pub(super) fn turn() -> Option<MutexGuard<'static, ()>> {
     ffi::cuda_available().then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -560,7 +578,7 @@ mod tests {
             tokens: vec![0; len],
             blocks: Vec::new(),
             wants: 0,
-            argmax: false,
+            sampling: None,
         };
         lengths.iter().map(work).collect()
     }

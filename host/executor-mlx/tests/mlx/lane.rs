@@ -6,6 +6,8 @@ use atoll_engine::executor::TokenId;
 use atoll_engine::sampling::SamplingParams;
 use atoll_executor_mlx::MlxExecutor;
 use atoll_executor_tests::Rig as _;
+use atoll_executor_tests::draws::ways;
+use atoll_executor_tests::precision::decide;
 use atoll_executor_tests::support::{draw, greedy, open_with, results, row};
 
 use super::MlxRig;
@@ -52,7 +54,8 @@ impl Talk {
             let prompt = &self.tokens[..self.prompt];
             open_with(&mut fresh, id as u64, prompt, Arc::clone(&self.sampling));
             let expected = draw(&mut fresh, row(id as u64, 0, known, &blocks, 1));
-            assert_eq!(drawn, expected, "{model}: sequence {} at {len}", self.id);
+            let history = (known, self.prompt);
+            decide(&MlxRig, model, history, &self.sampling, (drawn, expected));
         }
     }
 }
@@ -106,27 +109,47 @@ fn rows_join_and_leave_and_blocks_change_hands() {
 }
 
 #[test]
-fn draws_of_every_kind_share_a_lane() {
+fn draws_of_every_kind_share_a_lane_and_begin_ahead() {
     let model = "llama-f32-tied";
     let executor = &mut MlxRig.load(model);
-    let warm = |seed| {
-        Arc::new(SamplingParams {
-            temperature: 0.9,
-            seed,
-            ..SamplingParams::default()
-        })
-    };
-    let mut a = Talk::begin(executor, 1, prompt(9, 1), 0, vec![0, 1, 2], warm(7));
-    let mut b = Talk::begin(executor, 2, prompt(3, 2), 0, vec![3, 4, 5], greedy());
-    together(executor, &mut [&mut a, &mut b], 12);
-    // Greedy alone, which begins steps ahead, and something else than it began.
-    together(executor, &mut [&mut b], 5);
-    let last = b.tokens.len() - 1;
-    b.tokens[last] = 3;
-    b.prompt = b.tokens.len();
-    together(executor, &mut [&mut b], 5);
-    a.check(model);
-    b.check(model);
+    let (here, on_the_host): (Vec<_>, Vec<_>) = ways()
+        .into_iter()
+        .map(Arc::new)
+        .partition(|way| way.needs_only_logits());
+    assert!(here.len() > 8 && !on_the_host.is_empty());
+    // So many rows are as many as a lane of these few pages can have.
+    for (group, ways) in here.chunks(3).enumerate() {
+        let with_host = ways
+            .iter()
+            .chain(on_the_host.iter().cycle().skip(group).take(1));
+        let mut talks = Vec::new();
+        for (place, sampling) in with_host.enumerate() {
+            let id = (group * 4 + place) as u64;
+            let prompt = prompt(3 + 2 * place, place + 1);
+            let blocks = (0..3).map(|block| (place * 3 + block) as u32).collect();
+            let sampling = Arc::clone(sampling);
+            talks.push(Talk::begin(executor, id, prompt, 0, blocks, sampling));
+        }
+        let mut all: Vec<&mut Talk> = talks.iter_mut().collect();
+        let before = executor.begun_ahead().unwrap();
+        let ahead = |executor: &MlxExecutor| executor.begun_ahead().unwrap() - before;
+        // With something in the lane that is drawn on the host, nothing begins ahead.
+        together(executor, &mut all, 3);
+        assert_eq!(ahead(executor), 0);
+        // Without it every step but the first does.
+        let device = &mut all[..ways.len()];
+        together(executor, device, 6);
+        assert_eq!(ahead(executor), 5);
+        // Something else than what was begun: it is dropped, and a draw's number is not used up.
+        let last = device[0].tokens.len() - 1;
+        device[0].tokens[last] = (device[0].tokens[last] + 1) % 250;
+        device[0].prompt = device[0].tokens.len();
+        together(executor, device, 5);
+        assert_eq!(ahead(executor), 9);
+        for talk in &talks {
+            talk.check(model);
+        }
+    }
 }
 
 #[test]
