@@ -218,7 +218,7 @@ impl Scanner<'_> {
         if s.get(at + 1..at + 3) == Some(b"//") {
             return self.url(at);
         }
-        if let Some(end) = self.bot_token(at) {
+        if let Some(end) = self.bot_token(at).or_else(|| self.curl_user(at)) {
             return end;
         }
         let hexish = |b: u8| b.is_ascii_hexdigit() || b == b':';

@@ -52,6 +52,9 @@ impl Scanner<'_> {
                 return end;
             }
         }
+        if self.row_of_cards(&g) {
+            return end;
+        }
         let from_tail = self.tail(&g);
         let mut dates = [false; super::group::MAX_CHUNKS + 1];
         let mut first = 0;
@@ -74,7 +77,9 @@ impl Scanner<'_> {
                 let Some(st) = g.stretch(first, last) else {
                     break;
                 };
-                if dated && last - first < 5 && st.d.len() < 12 {
+                // `03.09.16-113.47` begins with a date and is a Belgian's number.
+                let belgian = st.shape(&[2, 2, 2, 3, 2]);
+                if dated && last - first < 5 && st.d.len() < 12 && !belgian {
                     continue;
                 }
                 let edges = self.edges(&g, first, last);
@@ -106,7 +111,8 @@ impl Scanner<'_> {
                 b'$' => true,
                 // `#4471` is an order; `acct #4471` says what it is.
                 b'#' => self.word_before(start - 1 - usize::from(bb == b' ')) & !NEG == 0,
-                b',' => bb.is_ascii_digit() && g.len(0) == 3,
+                // `1,234.567-89` goes on; a field of a table before `562 044 044` does not.
+                b',' => bb.is_ascii_digit() && g.len(0) == 3 && !matches!(inner, b' ' | b'-'),
                 // Seconds with a fraction: `12:30:07.123456`.
                 b':' => bb.is_ascii_digit(),
                 _ => false,
@@ -196,6 +202,27 @@ impl Scanner<'_> {
         firm && self.wants(Entity::CreditCard)
     }
 
+    /// Nominates cards that stand side by side, `4111 1111 1111 1111 5555 5555 5555 4444`: each alone looks cut out
+    /// of something longer, together they are nothing else. Whether they did.
+    fn row_of_cards(&mut self, g: &Group) -> bool {
+        if g.n < 8 || g.n % 4 != 0 || !self.wants(Entity::CreditCard) {
+            return false;
+        }
+        let cards = |first: usize| {
+            g.stretch(first, first + 3)
+                .filter(|st| st.shape(&[4, 4, 4, 4]))
+                .filter(|st| regions::card_range(st.d) && luhn(st.d) && !years(st))
+                .map(|st| st.span)
+        };
+        if !(0..g.n).step_by(4).all(|first| cards(first).is_some()) {
+            return false;
+        }
+        for span in (0..g.n).step_by(4).filter_map(cards) {
+            self.put(span.0, span.1, Entity::CreditCard, 92, true);
+        }
+        true
+    }
+
     fn card(&mut self, st: &Stretch<'_>, e: Edges) {
         let d = st.d;
         if !(12..=19).contains(&d.len())
@@ -226,9 +253,13 @@ impl Scanner<'_> {
             || d.len() == 15 && (d.starts_with(b"36") || tax && st.solid())
             || d.len() < 16 && matches!(d[0], b'5' | b'6')
             || d.starts_with(b"35") && !regions::jcb(d);
+        // `0.5345013509544777`: one in thirty fractions of sixteen digits would pass.
+        let fraction = st.solid()
+            && self.before(st.span.0) == b'.'
+            && self.before(st.span.0 - 1).is_ascii_digit();
         // An Egyptian's number that passes: `carte d'identité` is a card too.
         let egyptian = d.len() == 14 && c.near & (EG | ID | NATIONAL) != 0;
-        let base = if egyptian {
+        let base = if egyptian || fraction {
             25
         } else if d.len() < 13 {
             // Twelve digits leave Maestro's wide range: a tenth of such numbers would pass.
@@ -246,7 +277,7 @@ impl Scanner<'_> {
             60
         } else if d.len() == 14 && st.solid() {
             // A French establishment's number has this length and passes twice.
-            if luhn(&d[..9]) { 60 } else { 85 }
+            if luhn(&d[..9]) { 60 } else { 79 }
         } else if near_four || (e.attached && st.runs > 1) {
             25
         } else if standard {

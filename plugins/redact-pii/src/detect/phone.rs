@@ -7,7 +7,7 @@
 mod plan;
 
 use super::checks::number;
-use super::context::{ACCOUNT, MINE, NEG, NUMBER, PHONE};
+use super::context::{ACCOUNT, KR, MINE, NATIONAL, NEG, NUMBER, PHONE, TAX};
 use super::entity::Entity;
 use super::group::{Group, Stretch};
 use super::numeric::extension;
@@ -82,8 +82,12 @@ impl Scanner<'_> {
             // Invalid behind a plus sign: no other kind of number is written so.
             return plus.then(|| g.end());
         };
+        // A bracket before the number is of the number only if it closes within.
+        if open && !plus && !self.s[a..end].contains(&b')') {
+            start = a;
+        }
         if plus {
-            if self.before(start) == b'(' && self.at(end) == b')' {
+            if self.at(start) == b'(' && self.at(end) == b')' {
                 end += 1;
             }
             end = extension(self.s, end);
@@ -95,15 +99,15 @@ impl Scanner<'_> {
             } else {
                 0
             };
-            self.weigh(
-                (start, end),
-                Entity::Phone,
-                if g.n == 1 { 45 } else { 65 },
-                true,
-                PHONE,
-                own,
-            );
-            if g.n == 1 {
+            // `TIN 003-522-115-000`, `RRN 001225-3909700`: other numbers begin with zeros too.
+            let other = near & PHONE == 0 && near & (TAX | KR | NATIONAL) != 0;
+            let base = match g.n {
+                1 => 45,
+                _ if other => 52,
+                _ => 65,
+            };
+            self.weigh((start, end), Entity::Phone, base, !other, PHONE, own);
+            if g.n == 1 || other {
                 return None;
             }
         }
@@ -235,6 +239,8 @@ impl Scanner<'_> {
                     10
                 }
             }
+            // Brazil's mobiles: `(11) 96123-4514`.
+            11 if d[2] == b'9' && st.shape(&[2, 5, 4]) => 45,
             12 if zero && d[1] != b'0' && !st.solid() => 15,
             12 if st.shape(&[2, 3, 3, 4]) => 10,
             _ => return,

@@ -196,7 +196,7 @@ impl<'a> Scanner<'a> {
     /// than the characters of one code.
     fn joins_prose(&self, i: usize) -> bool {
         let s = self.s;
-        if s[i - 1].is_ascii_digit() == s[i].is_ascii_digit() {
+        if s[i - 1].is_ascii_digit() == s[i].is_ascii_digit() || self.alternates(i) {
             return false;
         }
         let prose = |c: &&u8| c.is_ascii_alphabetic();
@@ -211,7 +211,21 @@ impl<'a> Scanner<'a> {
             s[i]
         }
         .is_ascii_lowercase();
-        word > 5 || (word > 2 && lower)
+        // Six capitals may be a bank's or a person's code; no longer run of capitals begins one.
+        word > 6 || (word > 2 && lower)
+    }
+
+    /// Whether the run of letters and digits around `i` changes between the two so often that it is a
+    /// code, such as a wallet's address, and no word beside a number.
+    fn alternates(&self, i: usize) -> bool {
+        let run = |b: &&u8| b.is_ascii_alphanumeric();
+        let back = self.s[..i].iter().rev().take(32).take_while(run).count();
+        let on = self.s[i..].iter().take(32).take_while(run).count();
+        let changes = self.s[i - back..i + on]
+            .windows(2)
+            .filter(|w| w[0].is_ascii_digit() != w[1].is_ascii_digit())
+            .count();
+        changes > 3
     }
 
     /// End of the run of ASCII letters and digits from `at`.
@@ -236,7 +250,8 @@ impl<'a> Scanner<'a> {
             .secret(a)
             .or_else(|| self.mac_dashed(a, b))
             .or_else(|| self.aws_secret(a))
-            .or_else(|| self.told(a));
+            .or_else(|| self.told(a))
+            .or_else(|| self.cell(a));
         if let Some(end) = known {
             return end;
         }

@@ -5,10 +5,12 @@
 //! for entropy.
 
 mod assigned;
+mod cell;
 mod vendors;
 
 use super::checks;
 use super::entity::Entity;
+use super::net::placeholder;
 use super::scan::Scanner;
 use vendors::{FIRST, RULES, Set};
 
@@ -21,8 +23,11 @@ impl Scanner<'_> {
         if first >= 128 || self.before(a) == b'_' {
             return None;
         }
-        if first == b'e' && rest.starts_with(b"eyJ") {
-            return self.jwt(a);
+        if first == b'e'
+            && rest.starts_with(b"eyJ")
+            && let Some(end) = self.jwt(a)
+        {
+            return Some(end);
         }
         let mut i = usize::from(FIRST[usize::from(first)]);
         while let Some(r) = RULES.get(i).filter(|r| r.prefix[0] == first) {
@@ -36,7 +41,9 @@ impl Scanner<'_> {
                 .take(r.len.1 + 1)
                 .take_while(|&&b| r.set.has(b))
                 .count();
-            while n > 0 && matches!(body[n - 1], b'.' | b'-') && n <= r.len.1 {
+            // A full stop ends the sentence; one dash may be the last character of base64url.
+            let dashes = body[..n].ends_with(b"--");
+            while n > 0 && n <= r.len.1 && (body[n - 1] == b'.' || dashes && body[n - 1] == b'-') {
                 n -= 1;
             }
             if n < r.len.0 || n > r.len.1 || body.get(n).is_some_and(u8::is_ascii_alphanumeric) {
@@ -175,6 +182,37 @@ impl Scanner<'_> {
             self.put(start, at + 1 + body, Entity::ApiKey, 92, true);
             at + 1 + body
         })
+    }
+
+    /// The password of `curl -u name:password`, around the `:` at `at`.
+    pub(super) fn curl_user(&mut self, at: usize) -> Option<usize> {
+        let s = self.s;
+        let part = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'`');
+        let name = s[..at]
+            .iter()
+            .rev()
+            .take(40)
+            .take_while(|b| part(b))
+            .count();
+        let line = &s[at.saturating_sub(200)..at - name];
+        let line = line.rsplit(|&b| b == b'\n').next().unwrap_or_default();
+        let option = line.trim_ascii_end();
+        let option = option
+            .strip_suffix(b"\"")
+            .or_else(|| option.strip_suffix(b"'"))
+            .unwrap_or(option);
+        let option = option.trim_ascii_end();
+        let asked = option.ends_with(b" -u") || option.ends_with(b" --user");
+        if name == 0 || !asked || find(line, b"curl").is_none() {
+            return None;
+        }
+        let n = s[at + 1..].iter().take(200).take_while(|b| part(b)).count();
+        let value = &s[at + 1..at + 1 + n];
+        if n < 4 || placeholder(value) {
+            return None;
+        }
+        self.put(at + 1, at + 1 + n, Entity::GenericSecret, 85, true);
+        Some(at + 1 + n)
     }
 
     /// The part of a webhook's URL that lets anybody post: all behind the name of the service.

@@ -139,7 +139,9 @@ impl Scanner<'_> {
 
     fn tail_from(&mut self, a: usize, end: usize, runs: usize) -> usize {
         let next = self.at(end);
-        let letter = if matches!(next, b' ' | b'-' | b'/' | b'+') {
+        // `8849625.D.A.C.000`; digits behind a full stop are a fraction.
+        let dotted = next == b'.' && self.at(end + 1).is_ascii_alphabetic();
+        let letter = if dotted || matches!(next, b' ' | b'-' | b'/' | b'+') {
             self.at(end + 1)
         } else {
             next
@@ -192,7 +194,8 @@ impl Scanner<'_> {
             return;
         }
         let c = self.context(a, b);
-        if c.near & NEG != 0 {
+        // `le dossier (passeport n° RL7387190)`: what names it wins.
+        if c.near & NEG != 0 && c.near & PASSPORT == 0 {
             return;
         }
         // Before the word, or behind one that nothing stands before.

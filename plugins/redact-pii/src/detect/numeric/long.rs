@@ -78,7 +78,15 @@ impl Scanner<'_> {
             );
         }
         if st.solid() && checks::verhoeff(d) {
-            self.weigh(st.span, Entity::NgNin, 25, true, NIN | NG, NATIONAL);
+            // `national identification number` of no country is what Nigeria calls its own.
+            let c = self.context(st.span.0, st.span.1);
+            let words = if c.near == 0 { c.far } else { c.near };
+            let own = words & NATIONAL != 0
+                && words & ID != 0
+                && words & NUMBER != 0
+                && words & COUNTRIES == 0;
+            let named = if own { NATIONAL } else { 0 };
+            self.weigh(st.span, Entity::NgNin, 25, true, NIN | NG | named, NATIONAL);
         }
         if st.solid() && matches!(d[0], b'2' | b'3') && regions::iso_numeric(number(&d[3..6])) {
             self.weigh(st.span, Entity::QaQid, 45, true, QID | QA, 0);
@@ -134,7 +142,7 @@ impl Scanner<'_> {
                 Entity::IqNationalCard,
                 15,
                 false,
-                self.both(st, IQ),
+                self.both(st, IQ) | self.national_card(st),
                 0,
             );
             self.weigh(st.span, Entity::LbId, 15, false, self.both(st, LB), 0);
@@ -147,6 +155,16 @@ impl Scanner<'_> {
                 0,
             );
         }
+    }
+
+    /// `البطاقة الوطنية` of no other country: twelve digits are Iraq's.
+    fn national_card(&self, st: &Stretch<'_>) -> Bits {
+        let c = self.context(st.span.0, st.span.1);
+        let words = if c.near == 0 { c.far } else { c.near };
+        let around = st.span.0.saturating_sub(48)..(st.span.1 + 48).min(self.s.len());
+        let arabic = self.s[around].iter().any(|b| matches!(b, 0xD8 | 0xD9));
+        let card = words & CARD != 0 && words & NATIONAL != 0 && words & COUNTRIES == 0;
+        if arabic && card { NATIONAL } else { 0 }
     }
 
     pub(super) fn thirteen(&mut self, st: &Stretch<'_>) {
@@ -314,9 +332,9 @@ impl Scanner<'_> {
     /// has letters), `identification fiscale`.
     fn algerian_tax(&self, st: &Stretch<'_>) -> Bits {
         let c = self.context(st.span.0, st.span.1);
-        let words = c.near & TAX != 0
-            && (c.near & MATRICULE != 0 || c.near & ID != 0 && matches!(st.d[0], b'0' | b'1'));
-        if words && c.near & COUNTRIES & !(DZ | TN) == 0 {
+        let near = if c.near == 0 { c.far } else { c.near };
+        let words = near & TAX != 0 && near & (MATRICULE | ID) != 0;
+        if words && near & COUNTRIES & !(DZ | TN) == 0 {
             TAX
         } else {
             0

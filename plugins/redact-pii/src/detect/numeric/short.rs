@@ -9,7 +9,8 @@ use super::super::scan::Scanner;
 impl Scanner<'_> {
     pub(super) fn seven(&mut self, st: &Stretch<'_>) {
         if st.solid() {
-            self.weigh(st.span, Entity::OmCivilNo, 15, false, self.both(st, OM), 0);
+            let words = self.both(st, OM) | self.civil(st);
+            self.weigh(st.span, Entity::OmCivilNo, 15, false, words, 0);
         }
     }
 
@@ -26,11 +27,14 @@ impl Scanner<'_> {
         if st.d[0] <= b'1' {
             let c = self.context(st.span.0, st.span.1);
             // `carte d'identité nationale` of no other country: its card has eight digits nowhere else.
-            let card = c.near & COUNTRIES == 0 && c.near & CARD != 0 && c.near & ID != 0;
+            // The words may follow: `09439000 is my national ID card`.
+            let words = if c.near == 0 { c.far } else { c.near };
+            let card = words & COUNTRIES == 0 && words & CARD != 0 && words & ID != 0;
             let named = if card { NATIONAL } else { self.both(st, TN) };
             self.weigh(st.span, Entity::TnCin, 15, false, CIN | named, 0);
         }
-        self.weigh(st.span, Entity::OmCivilNo, 15, false, self.both(st, OM), 0);
+        let words = self.both(st, OM) | self.civil(st);
+        self.weigh(st.span, Entity::OmCivilNo, 15, false, words, 0);
     }
 
     pub(super) fn nine(&mut self, st: &Stretch<'_>) {
@@ -49,7 +53,9 @@ impl Scanner<'_> {
             } else {
                 0
             };
-            self.weigh(st.span, Entity::UsSsn, base, false, SSN, 0);
+            // `numéro de sécurité sociale américain`: a French one is longer.
+            let words = SSN | self.both_with(st, US, NIR);
+            self.weigh(st.span, Entity::UsSsn, base, false, words, 0);
         }
         if area >= 900 && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99) {
             let base = if st.shape(&[3, 2, 4]) { 70 } else { 15 };
@@ -129,17 +135,19 @@ impl Scanner<'_> {
         if threes || solid {
             // `رقم التسجيل الضريبي` of no other country: nine digits are Egypt's, the Gulf has fifteen.
             let c = self.context(st.span.0, st.span.1);
-            let arabic = if c.near & COUNTRIES & !EG == 0 {
-                ARTAX
-            } else {
-                0
+            // `tax number 515-803-681` likewise: in these groups only Egypt writes one.
+            let written = threes && st.sep == b'-';
+            let own = match c.near & COUNTRIES & !EG {
+                0 if written => ARTAX | TAX,
+                0 => ARTAX,
+                _ => 0,
             };
             self.weigh(
                 st.span,
                 Entity::EgTax,
                 15,
                 false,
-                arabic | self.both_with(st, EG, TAX),
+                own | self.both_with(st, EG, TAX),
                 0,
             );
             self.weigh(
@@ -162,7 +170,20 @@ impl Scanner<'_> {
                     0,
                 );
             }
-            self.weigh(st.span, Entity::OmCivilNo, 15, false, self.both(st, OM), 0);
+            let words = self.both(st, OM) | self.civil(st);
+            self.weigh(st.span, Entity::OmCivilNo, 15, false, words, 0);
+        }
+    }
+
+    /// Words for a civil number of no country: Kuwait's has twelve digits, so one of seven to nine is Omani.
+    fn civil(&self, st: &Stretch<'_>) -> Bits {
+        let c = self.context(st.span.0, st.span.1);
+        let words = if c.near == 0 { c.far } else { c.near };
+        let named = words & CIVIL != 0 && words & (NUMBER | KSAID) != 0;
+        if named && words & (COUNTRIES & !OM | IQAMA) == 0 {
+            CIVIL
+        } else {
+            0
         }
     }
 
@@ -181,6 +202,13 @@ impl Scanner<'_> {
         if matches!(d[0], b'1' | b'2') && (solid || st.even() || st.runs <= 4) {
             let saudi = IQAMA | self.both(st, SA | KSAID) | (self.saudi_civil(st));
             if luhn(d) {
+                // The words may follow: `2008912525 is my national ID`.
+                let c = self.context(st.span.0, st.span.1);
+                let told = c.near == 0
+                    && c.far & NATIONAL != 0
+                    && c.far & ID != 0
+                    && c.far & COUNTRIES & !SA == 0;
+                let saudi = if told { saudi | NATIONAL } else { saudi };
                 self.weigh(st.span, Entity::SaNationalId, 25, true, saudi, NATIONAL);
             } else {
                 // The check digit is not published officially: strong words alone can carry it.
@@ -208,10 +236,14 @@ impl Scanner<'_> {
             }
             // `الرقم الوطني` of no other country; others have other lengths.
             let c = self.context(st.span.0, st.span.1);
-            let named = if c.near & (COUNTRIES | KSAID) & !JO == 0 {
-                WATANI
-            } else {
+            let words = if c.near == 0 { c.far } else { c.near };
+            let named = if words & (COUNTRIES | KSAID) & !JO != 0 {
                 0
+            } else if words & NUMBER != 0 && words & PHONE == 0 && matches!(d[0], b'2' | b'9') {
+                // `national number`.
+                WATANI | NATIONAL
+            } else {
+                WATANI
             };
             self.weigh(
                 st.span,

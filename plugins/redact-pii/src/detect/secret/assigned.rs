@@ -70,6 +70,8 @@ const PHRASES: &[&str] = &[
     "الرقم السري",
     "رمز الدخول",
     "كلمة مرور",
+    "كلمة_المرور",
+    "كلمة_السر",
     "مفتاح api",
     "المفتاح السري",
     "الرمز السري",
@@ -95,7 +97,10 @@ impl Scanner<'_> {
         let mut k = at;
         while k > 0
             && at - k < 3
-            && matches!(s[k - 1], b' ' | b'"' | b'\'' | b'`' | b'*' | b':' | b']')
+            && matches!(
+                s[k - 1],
+                b' ' | b'"' | b'\'' | b'`' | b'*' | b':' | b']' | b'\\'
+            )
         {
             k -= 1;
         }
@@ -136,7 +141,7 @@ impl Scanner<'_> {
             && v - next < 4
             && matches!(
                 s[v],
-                b' ' | b'"' | b'\'' | b'`' | b'\t' | b'=' | b'>' | b'*'
+                b' ' | b'"' | b'\'' | b'`' | b'\t' | b'=' | b'>' | b'*' | b'\\'
             )
         {
             v += 1;
@@ -158,6 +163,10 @@ impl Scanner<'_> {
                 b if quoted && b == quote => break,
                 _ => e += 1,
             }
+        }
+        // `{\"token\":\"abc\"}`: JSON in a string of JSON.
+        while e > v && quoted && s[e - 1] == b'\\' && self.at(e) == quote {
+            e -= 1;
         }
         // `**token: abc**` is emphasised.
         while e > v + 2 && !quoted && s[..e].ends_with(b"**") {
@@ -288,8 +297,20 @@ impl Scanner<'_> {
     }
 }
 
+/// Whether a cell of a table, as a whole, names a credential: `api_key`, `Mot de passe`, `كلمة المرور`.
+pub(super) fn names_a_secret(cell: &[u8]) -> bool {
+    let name = cell.trim_ascii();
+    let name = name.strip_prefix(b"\"").unwrap_or(name);
+    let name = name.strip_suffix(b"\"").unwrap_or(name);
+    if name.len() > 40 || !may_name(name) {
+        return false;
+    }
+    let end = |word: &&[u8]| ends_ci(name, word) || ends_ci(name, &[word, &b"s"[..]].concat());
+    KEYWORDS.iter().any(end) || PHRASES.iter().any(|w| ends_ci(name, w.as_bytes()))
+}
+
 /// Ten characters or more with both cases and a digit or sign: no word of prose.
-fn machine_made(w: &[u8]) -> bool {
+pub(super) fn machine_made(w: &[u8]) -> bool {
     let sign = |b: &u8| b.is_ascii_digit() || matches!(b, b'!' | b'#' | b'$' | b'^' | b'*' | b'%');
     w.len() >= 10
         && w.iter().any(sign)
@@ -309,7 +330,7 @@ fn mixed_letters(v: &[u8]) -> bool {
 }
 
 /// Whether a value looks made by a machine or chosen as a password, rather than written as prose.
-fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
+pub(super) fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
     if !(8..=300).contains(&v.len())
         || placeholder(v)
         || v.windows(2).any(|w| w == b"()" || w == b"](" || w == b"//")

@@ -73,6 +73,8 @@ pub(super) static RULES: &[Rule] = &[
     rule("dor_v1_", 64, 64, Set::Hex, Entity::ApiKey),
     rule("dp.pt.", 40, 44, Set::Alnum, Entity::ApiKey),
     rule("dp.st.", 40, 80, Set::Dotted, Entity::ApiKey),
+    // Grafana before service accounts: base64 of `{"k":"...`.
+    rule("eyJrIjoi", 70, 400, Set::Base64, Entity::ApiKey),
     rule("figd_", 40, 44, Set::Url, Entity::ApiKey),
     rule("ghp_", 36, 36, Set::Alnum, Entity::GithubToken),
     rule("gho_", 36, 36, Set::Alnum, Entity::GithubToken),

@@ -296,7 +296,7 @@ impl Scanner<'_> {
                     ctx,
                     base,
                     if german_words { ID | PASSPORT } else { 0 },
-                    PASSPORT,
+                    if checked { PASSPORT | ID } else { PASSPORT },
                 );
                 self.put(a, end, Entity::DeIdCard, score, checked);
             }
@@ -335,7 +335,8 @@ impl Scanner<'_> {
                 && (c.breaks >> letters & 1 == 0 || letters + digits >= 7)
             {
                 let ctx = self.context(a, end);
-                let all = ctx.near;
+                // The words may follow: `is BK129250 my Moroccan ID card?`
+                let all = if ctx.near == 0 { ctx.far } else { ctx.near };
                 // `البطاقة الوطنية` and `carte nationale` of no other country.
                 let moroccan = match all & COUNTRIES {
                     0 => NATIONAL,

@@ -121,7 +121,8 @@ impl Scanner<'_> {
             let line = rest.get(gap..gap + n).unwrap_or_default();
             let whole = line.contains(&b'<')
                 && line.iter().all(|&b| part(b))
-                && !rest.get(gap + n).is_some_and(|&b| part(b));
+                // What follows may be a tag's `<` here too.
+                && (!rest.get(gap + n).is_some_and(|&b| part(b)) || machine_readable(line));
             if gap == 0 || !whole {
                 break;
             }
@@ -167,5 +168,7 @@ fn machine_readable(line: &[u8]) -> bool {
     // Second lines of TD3 and TD2: number, birth, expiry, each with its check digit.
     let data = line.len() >= 36 && check(0, 9) && check(13, 19) && check(21, 27);
     let card = line.len() == 30 && (check(0, 6) && check(8, 14) || check(5, 14));
-    names || data || card
+    // A line of `<` alone passes every check.
+    let digits = line.iter().filter(|c| c.is_ascii_digit()).count();
+    names || digits > 3 && (data || card)
 }

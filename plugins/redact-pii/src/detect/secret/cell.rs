@@ -1,0 +1,103 @@
+//! Credentials in tables: `| access_token | ... |`, `<td>password</td><td>...</td>`, a column of CSV that its first
+//! line names.
+//!
+//! A cell has no operator, so only a value that looks made by a machine counts, and only below or beside a name.
+
+use super::super::entity::Entity;
+use super::super::scan::Scanner;
+use super::assigned::{machine_made, names_a_secret, plausible_secret};
+
+/// How far back a table's first line is looked for.
+const TABLE: usize = 1024;
+
+/// How far back a cell's neighbour is looked for, tags included.
+const NEIGHBOUR: usize = 80;
+
+impl Scanner<'_> {
+    /// The value at `a`, if it is a cell that another one calls a secret; returns its end.
+    pub(in super::super) fn cell(&mut self, a: usize) -> Option<usize> {
+        if !self.wants(Entity::GenericSecret) {
+            return None;
+        }
+        let s = self.s;
+        let edge = match self.before(a) {
+            b' ' => a - 1,
+            b'"' | b'\'' | b'`' => a - 1,
+            _ => a,
+        };
+        let separator = self.before(edge);
+        if !matches!(separator, b',' | b';' | b'\t' | b'|' | b'>') {
+            return None;
+        }
+        let mut e = a;
+        while e < s.len() && e - a < 200 && s[e].is_ascii_graphic() && !ends_cell(s[e]) {
+            e += 1;
+        }
+        let value = &s[a..e];
+        if !machine_made(value) || !plausible_secret(value, true, false) {
+            return None;
+        }
+        let named = match separator {
+            b'>' => names_a_secret(neighbour(s, edge)),
+            b'|' => names_a_secret(neighbour(s, edge)) || self.column(edge, separator),
+            _ => self.column(edge, separator),
+        };
+        named.then(|| {
+            self.put(a, e, Entity::GenericSecret, 80, true);
+            e
+        })
+    }
+
+    /// Whether the first line of the table calls the column that the separator before `edge` begins a secret.
+    fn column(&self, edge: usize, separator: u8) -> bool {
+        let floor = edge.saturating_sub(TABLE);
+        let before = &self.s[floor..edge];
+        let mut lines = before.rsplit(|&b| b == b'\n');
+        let Some(own) = lines.next() else {
+            return false;
+        };
+        let count = |line: &[u8]| line.iter().filter(|&&b| b == separator).count();
+        let number = count(own);
+        // Upwards as long as lines have columns; the topmost that was seen from its beginning names them.
+        let mut seen = before.len() - own.len();
+        let mut first = None;
+        for line in lines.take_while(|line| count(line) >= number) {
+            seen = seen.saturating_sub(line.len() + 1);
+            if seen > 0 || floor == 0 || self.s[floor - 1] == b'\n' {
+                first = Some(line);
+            }
+        }
+        first
+            .and_then(|line| line.split(|&b| b == separator).nth(number))
+            .is_some_and(names_a_secret)
+    }
+}
+
+const fn ends_cell(b: u8) -> bool {
+    matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b',' | b';' | b'|')
+}
+
+/// The text of the cell before the one that begins at `edge`, without tags and bars.
+fn neighbour(s: &[u8], edge: usize) -> &[u8] {
+    let floor = edge.saturating_sub(NEIGHBOUR);
+    let mut end = edge;
+    loop {
+        let skipped = match s[floor..end] {
+            [.., b'|' | b' ' | b'\t' | b'*' | b'`'] => 1,
+            [.., b'>'] => {
+                let open = s[floor..end].iter().rev().take(24);
+                match open.enumerate().find(|(_, b)| **b == b'<') {
+                    Some((n, _)) => n + 1,
+                    None => return &[],
+                }
+            }
+            _ => break,
+        };
+        end -= skipped;
+    }
+    let from = s[floor..end]
+        .iter()
+        .rposition(|b| matches!(b, b'|' | b'>' | b'\n'))
+        .map_or(floor, |at| floor + at + 1);
+    &s[from..end]
+}
