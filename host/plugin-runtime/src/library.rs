@@ -449,9 +449,12 @@ impl Library {
                 load(settings.unwrap_or_default()).await.map_err(refused)?
             }
         };
-        self.registry(Some(name))
-            .with(plugin.clone())
-            .map_err(|error| Failed::Conflict(error.to_string()))?;
+        let others = self.registry(Some(name));
+        let mut fits = others.with(plugin.clone()).map(|_| ());
+        if standing != Standing::Bundled {
+            fits = fits.and_then(|()| others.unharmed_by(&plugin));
+        }
+        fits.map_err(|error| Failed::Conflict(error.to_string()))?;
         Ok(Some(Installed {
             plugin,
             standing,

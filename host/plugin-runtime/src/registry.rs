@@ -101,6 +101,40 @@ impl Registry {
         Ok(registry)
     }
 
+    /// Whether a stranger's plugin would leave everybody else's requests alone. Routes of plugins that ship with
+    /// the host may share a path by a header; a stranger with a header that every request has, or with a narrower
+    /// path, would get what another plugin's clients send.
+    ///
+    /// # Errors
+    /// [`PluginError::Conflict`] that names the route, and whose requests it would take.
+    pub fn unharmed_by(&self, plugin: &LoadedPlugin) -> Result<(), PluginError> {
+        let info = plugin.info();
+        for route in &info.routes {
+            let conflict = |reason: String| PluginError::Conflict {
+                name: info.name.clone(),
+                version: info.version.clone(),
+                reason,
+            };
+            let pattern = Pattern::parse(&route.path).map_err(conflict)?;
+            let mut robbed = self
+                .routes
+                .shadowed(&route.method, &pattern, route.header.as_deref());
+            if let Some(robbed) = robbed.next() {
+                let header = route.header.as_ref();
+                return Err(conflict(format!(
+                    "the route {} {}{} would take requests of plugin {:?}",
+                    route.method,
+                    route.path,
+                    header
+                        .map(|h| format!(" with header {h}"))
+                        .unwrap_or_default(),
+                    robbed.dialect.info().name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, plugin: LoadedPlugin) -> Result<(), PluginError> {
         let info = plugin.info();
         let conflict = |reason: String| PluginError::Conflict {

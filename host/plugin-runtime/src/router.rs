@@ -8,6 +8,9 @@
 //! left, literal before `{name}` before `{name...}`), then the one that asks for a header the request
 //! has, then the exact method (a HEAD request may fall back to GET). Two routes with the same method,
 //! shape and header cannot both exist, so the order is total and does not depend on who came first.
+//!
+//! By that order alone a newcomer could take another plugin's requests with a narrower path, or with a header
+//! that every request has: [`Router::shadowed`] says whose, and the registry refuses it.
 
 use std::cmp::Ordering;
 
@@ -134,6 +137,19 @@ impl Pattern {
                 .all(|(a, b)| a.same_shape(b))
     }
 
+    /// Whether some path matches both.
+    fn overlaps(&self, other: &Self) -> bool {
+        let both = self.segments.iter().zip(&other.segments);
+        for (a, b) in both {
+            match (a, b) {
+                (Segment::Rest(_), _) | (_, Segment::Rest(_)) => return true,
+                (Segment::Literal(a), Segment::Literal(b)) if a != b => return false,
+                _ => {}
+            }
+        }
+        self.segments.len() == other.segments.len()
+    }
+
     fn specificity(&self, other: &Self) -> Ordering {
         let ranks = |pattern: &Self| {
             pattern
@@ -233,6 +249,32 @@ impl<T: Clone> Router<T> {
             target,
         });
         Ok(())
+    }
+
+    /// Whose requests a new route would take: targets of routes that match some request of its own and come
+    /// after it.
+    pub fn shadowed<'a>(
+        &'a self,
+        method: &'a str,
+        pattern: &'a Pattern,
+        header: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a T> {
+        let both = |a: &str, b: &str| a == b || matches!((a, b), ("GET", "HEAD") | ("HEAD", "GET"));
+        self.entries
+            .iter()
+            .filter(move |entry| {
+                both(&entry.method, method) && entry.pattern.overlaps(pattern) && {
+                    let theirs = entry.header.as_deref();
+                    pattern
+                        .specificity(&entry.pattern)
+                        .then(header.is_some().cmp(&theirs.is_some()))
+                        // A HEAD request goes to the route for HEAD.
+                        .then((method == "HEAD").cmp(&(entry.method == "HEAD")))
+                        .then_with(|| theirs.cmp(&header))
+                        .is_gt()
+                }
+            })
+            .map(|entry| &entry.target)
     }
 
     /// The route for a request: `path` as sent, without the query.

@@ -272,3 +272,64 @@ proptest! {
         prop_assert_eq!(percent_decode(&encoded), Some(text));
     }
 }
+
+#[test]
+fn a_route_that_would_take_anothers_requests_is_noticed() {
+    let router = router(&[
+        ("POST", "/v1/messages", None),
+        ("GET", "/v1/models", Some("b-version")),
+        ("GET", "/v1/models/{id...}", None),
+        ("HEAD", "/api/tags", None),
+    ]);
+    let robs = |method: &str, path: &str, header: Option<&str>| {
+        let pattern = Pattern::parse(path).unwrap();
+        let mut robbed: Vec<usize> = router.shadowed(method, &pattern, header).copied().collect();
+        robbed.sort_unstable();
+        robbed
+    };
+    // A header that every request has, a name in the place of a parameter, the method HEAD, an earlier header.
+    assert_eq!(robs("POST", "/v1/messages", Some("content-type")), [0]);
+    assert_eq!(robs("GET", "/v1/models/mine", None), [2]);
+    assert_eq!(robs("GET", "/v1/models/{id}", None), [2]);
+    assert_eq!(robs("GET", "/v1/models/{id...}", Some("host")), [2]);
+    assert_eq!(robs("HEAD", "/v1/models", Some("b-version")), [1]);
+    assert_eq!(robs("GET", "/v1/models", Some("a-version")), [1]);
+    // What comes after, or meets nobody, robs nobody.
+    for (method, path, header) in [
+        ("GET", "/v1/models", None),
+        ("GET", "/v1/models", Some("c-version")),
+        ("GET", "/v1/{anything...}", Some("host")),
+        ("DELETE", "/v1/messages", Some("host")),
+        ("GET", "/api/tags", None),
+        ("POST", "/v1/messages/batches", None),
+    ] {
+        assert!(
+            robs(method, path, header).is_empty(),
+            "{method} {path} {header:?}"
+        );
+    }
+}
+
+proptest! {
+    /// The order that `find` goes by and what `shadowed` says are the same.
+    #[test]
+    fn a_newcomer_wins_only_over_those_it_shadows(
+        old in ("GET|HEAD", "/a(/(b|c|\\{x\\})){0,2}(/\\{y\\.\\.\\.\\})?", prop::option::of("h|i")),
+        new in ("GET|HEAD", "/a(/(b|c|\\{p\\})){0,2}(/\\{q\\.\\.\\.\\})?", prop::option::of("h|i")),
+        method in "GET|HEAD",
+        path in "/a(/(b|c|d)){0,3}",
+        with in prop::collection::vec("h|i", 0..3),
+    ) {
+        let (parsed_old, parsed_new) = (Pattern::parse(&old.1), Pattern::parse(&new.1));
+        prop_assume!(parsed_old.is_ok() && parsed_new.is_ok());
+        let (parsed_old, parsed_new) = (parsed_old.unwrap(), parsed_new.unwrap());
+        let mut router = Router::new();
+        router.add(&old.0, parsed_old, old.2.as_deref(), 0).unwrap();
+        let shadows = router.shadowed(&new.0, &parsed_new, new.2.as_deref()).count() > 0;
+        let asked = headers(&with.iter().map(String::as_str).collect::<Vec<_>>());
+        let before = router.find(&method, &path, &asked).is_ok();
+        prop_assume!(router.add(&new.0, parsed_new, new.2.as_deref(), 1).is_ok());
+        let taken = before && router.find(&method, &path, &asked).unwrap().0 == 1;
+        prop_assert!(!taken || shadows, "{old:?} {new:?} {method} {path} {with:?}");
+    }
+}

@@ -243,6 +243,24 @@ async fn the_newcomer_loses_and_is_tried_again_when_the_other_leaves() {
     assert_eq!(problem(&inventory, "a"), "none");
 }
 
+/// A narrower path would get what the wider one got so far.
+#[tokio::test]
+async fn a_route_cannot_take_a_part_of_anothers_requests() {
+    let mut rig = Rig::running(|_| {}).await;
+    rig.put("a", &dialect("a", "1.0.0", "/shared/{name...}"));
+    rig.look().await;
+    rig.put("b", &dialect("b", "9.0.0", "/shared/mine"));
+    rig.put("c", &dialect("c", "2.0.0", "/own/mine"));
+    let inventory = rig.look().await;
+    assert_eq!(serves(&inventory, "/shared/mine").as_deref(), Some("1.0.0"));
+    assert_eq!(serves(&inventory, "/own/mine").as_deref(), Some("2.0.0"));
+    let said = problem(&inventory, "b");
+    assert!(
+        said.contains("would take requests of plugin \"a\""),
+        "{said}"
+    );
+}
+
 /// Under another file name, but with the name another plugin gives itself: its `kv` would be shared.
 #[tokio::test]
 async fn a_plugin_cannot_take_anothers_name() {
