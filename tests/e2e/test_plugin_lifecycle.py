@@ -80,8 +80,10 @@ def refused(server: Server) -> str:
 def test_from_nothing_to_an_answer_and_back(server: Server, env, folder, first_plugin):
     path = f"/my-api/{MODEL}"
     assert post(server, path, b"Hello")[0] == 404
-    atoll("plugin", "add", first_plugin, env=env)
-    until(lambda: post(server, path, b"Hello")[0] == 200, what="the new route")
+    # The command waits for the server, so the next line of a script finds the route.
+    done = atoll("plugin", "add", first_plugin, env={**env, "ATOLL_LISTEN": f"127.0.0.1:{server.port}"})
+    assert "the running server uses it now" in done.stdout
+    assert post(server, path, b"Hello")[0] == 200
     print(f"an answer {time.monotonic() - STARTED['new']:.0f} s after `atoll plugin new`")
     status, text = post(server, path, b"Hello")
     assert status == 200 and text.strip()

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock};
 
 use super::inspect::{self, needs};
+use super::taken;
 use crate::cli::{AcceptArgs, AddArgs, GrantArgs, NameArgs, UpdateArgs};
 use crate::config::Config;
 use crate::error::CliError;
@@ -40,7 +41,9 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
     write(&path, &bytes).map_err(|error| failed("be written", &path, &error))?;
     pin(&config, &name, &info, grants.clone())?;
     said(&info, &grants, &format!("added as {}", path.display()))?;
-    enabled_hint(&config, &name, &info)
+    enabled_hint(&config, &name, &info)?;
+    let used = config.filters.iter().any(|filter| filter.plugin == name);
+    taken::wait(&config, &info, used)
 }
 
 /// Runs `remove`.
