@@ -265,6 +265,14 @@ impl Executor for PipelineExecutor {
         self.broadcast(|| Item::Step(Arc::clone(&step)))
     }
 
+    fn ready(&mut self, wait: Duration) -> Result<bool, ExecutorError> {
+        let Some(pending) = self.in_flight.front() else {
+            return Ok(true);
+        };
+        let overdue = pending.submitted.elapsed() > self.options.step_deadline;
+        Ok(self.replies.is_ready(self.options.silence, wait) || overdue)
+    }
+
     fn complete(&mut self) -> Result<StepOutput, ExecutorError> {
         let pending = self.in_flight.pop_front().ok_or(ExecutorError::Idle)?;
         let deadline = pending.submitted + self.options.step_deadline;

@@ -37,6 +37,7 @@ mod sequence;
 mod stage;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 pub use sequence::SequenceState;
 pub use stage::{Activations, StageExecutor, StageOutput};
@@ -377,6 +378,17 @@ pub trait Executor: Send {
     /// [`ExecutorError::TooManySteps`], or a device failure. A row that breaks a rule is not an
     /// error of the step: it fails alone, in its [`RowOutput`].
     fn submit(&mut self, step: Step) -> Result<(), ExecutorError>;
+
+    /// Waits for up to `wait` until [`complete`](Self::complete) would return at once, if only with an
+    /// error, and says whether it would. Whoever has more to submit asks before it waits for a step; an
+    /// executor that cannot tell, or takes one step at a time, says yes.
+    ///
+    /// # Errors
+    /// Device failures.
+    fn ready(&mut self, wait: Duration) -> Result<bool, ExecutorError> {
+        let _ = wait;
+        Ok(true)
+    }
 
     /// Waits for the oldest step in flight and returns its output.
     ///

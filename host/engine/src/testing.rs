@@ -9,7 +9,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use crate::engine::{ChatPrompt, EngineError, ModelText, TextStream};
 use crate::executor::{
@@ -48,6 +49,8 @@ pub struct FakeExecutor {
     sequences: HashMap<SequenceId, FakeSequence>,
     ever_opened: HashSet<SequenceId>,
     in_flight: VecDeque<Step>,
+    /// The message for the oldest step has come.
+    opened: bool,
 }
 
 /// Small capabilities: 4 positions a block, 64 blocks, 8 rows, 32 tokens, 256 positions.
@@ -107,6 +110,7 @@ impl FakeExecutor {
             sequences: HashMap::new(),
             ever_opened: HashSet::new(),
             in_flight: VecDeque::new(),
+            opened: false,
         }
     }
 
@@ -382,9 +386,18 @@ impl Executor for FakeExecutor {
         Ok(())
     }
 
+    fn ready(&mut self, wait: Duration) -> Result<bool, ExecutorError> {
+        let Some(gate) = &self.faults.gate else {
+            return Ok(true);
+        };
+        self.opened = self.opened || gate.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
+        Ok(self.opened)
+    }
+
     fn complete(&mut self) -> Result<StepOutput, ExecutorError> {
         let step = self.in_flight.pop_front().ok_or(ExecutorError::Idle)?;
-        if let Some(gate) = &self.faults.gate {
+        let opened = std::mem::take(&mut self.opened);
+        if let Some(gate) = self.faults.gate.as_ref().filter(|_| !opened) {
             // A closed gate opens for good when the test drops its end.
             gate.recv().ok();
         }

@@ -81,6 +81,8 @@ pub struct ReplySink {
 pub struct Replies {
     monitor: Arc<Monitor>,
     outputs: Receiver<Output>,
+    /// Came before anybody waited for it.
+    early: Option<Output>,
 }
 
 impl Replies {
@@ -98,7 +100,12 @@ impl Replies {
             monitor: Arc::clone(&monitor),
             outputs: sender,
         };
-        (sink, Self { monitor, outputs })
+        let replies = Self {
+            monitor,
+            outputs,
+            early: None,
+        };
+        (sink, replies)
     }
 
     /// The pipeline's health.
@@ -107,15 +114,33 @@ impl Replies {
         Arc::clone(&self.monitor)
     }
 
+    /// Waits up to `wait` until [`next`](Self::next) would return at once, if only with an error.
+    pub(super) fn is_ready(&mut self, silence: Duration, wait: Duration) -> bool {
+        if self.early.is_some() {
+            return true;
+        }
+        match self.outputs.recv_timeout(wait) {
+            Ok(output) => {
+                self.early = Some(output);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => self.monitor.failure(silence).is_some(),
+            Err(RecvTimeoutError::Disconnected) => true,
+        }
+    }
+
     /// The next output.
     ///
     /// # Errors
     /// Why none will come.
     pub(super) fn next(
-        &self,
+        &mut self,
         silence: Duration,
         deadline: Instant,
     ) -> Result<Output, ClusterError> {
+        if let Some(output) = self.early.take() {
+            return Ok(output);
+        }
         loop {
             match self.outputs.recv_timeout(POLL) {
                 Ok(output) => return Ok(output),

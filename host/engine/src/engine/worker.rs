@@ -2,7 +2,8 @@
 //!
 //! Each turn takes what has arrived, drops what nobody reads any more, submits steps until the
 //! executor is full or nothing can run, and completes the oldest. It blocks in two places only: for
-//! a command when idle, and for a step when one is in flight.
+//! a command when idle, and for a step when one is in flight; there it goes on with what arrives if the
+//! executor takes another step meanwhile.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,9 @@ use crate::text::stop::StopMatcher;
 /// Bounds of the advice to come back later, in seconds: below, clients would hammer; above, they
 /// would give up on what may be a short burst.
 const RETRY_AFTER: std::ops::RangeInclusive<f64> = 1.0..=60.0;
+
+/// How long what arrives may wait while a step is in flight beside which another could run.
+const ARRIVALS: Duration = Duration::from_millis(1);
 
 /// What a handle asks of the loop.
 pub(super) enum Command {
@@ -123,13 +127,15 @@ impl Worker {
             let submitted = self.advance()?;
             self.publish_load();
             if self.scheduler.steps_in_flight() > 0 {
-                let output = self.executor.complete()?;
-                let events = self
-                    .scheduler
-                    .complete(output)
-                    .map_err(|error| EngineError::Internal(error.to_string()))?;
-                for event in events {
-                    self.handle(event);
+                if self.is_done(inbox)? {
+                    let output = self.executor.complete()?;
+                    let events = self
+                        .scheduler
+                        .complete(output)
+                        .map_err(|error| EngineError::Internal(error.to_string()))?;
+                    for event in events {
+                        self.handle(event);
+                    }
                 }
             } else if !submitted && !self.scheduler.is_idle() && self.embedder.is_idle() {
                 // Cannot happen: with nothing in flight the oldest request always has room.
@@ -155,6 +161,18 @@ impl Worker {
                 return Ok(());
             }
         }
+    }
+
+    /// Waits for the oldest step in flight. False if something arrived before it was done that may run
+    /// beside it: a pipeline would stand idle in part until the step has passed all of it.
+    fn is_done(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<bool, EngineError> {
+        while self.scheduler.has_room_in_flight() && !self.executor.ready(ARRIVALS)? {
+            if let Ok(command) = inbox.try_recv() {
+                self.command(command);
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Submits what can run. Embeddings need the executor to themselves for a turn: while any wait, steps

@@ -387,6 +387,48 @@ async fn dropping_a_generation_frees_its_blocks_within_a_step() {
 }
 
 #[tokio::test]
+async fn what_arrives_runs_beside_the_step_in_flight_where_there_is_room() {
+    let (gate, steps) = channel();
+    let faults = FakeFaults {
+        gate: Some(steps),
+        ..FakeFaults::default()
+    };
+    let capabilities = Capabilities {
+        max_steps_in_flight: 3,
+        ..capabilities()
+    };
+    let engine = engine_with(capabilities, faults, EngineOptions::default());
+    let submitted = async |steps| {
+        let wait = async {
+            while engine.load().steps_total < steps {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, wait)
+            .await
+            .expect("a step is not submitted");
+    };
+    // No step is let through: each request is accepted and begun while those before it are in flight.
+    let mut generations = Vec::new();
+    for seed in 1..=3 {
+        let generate = engine.generate(request(&engine, "prompt", seed, 20));
+        let generation = timeout(PATIENCE, generate)
+            .await
+            .expect("it waits for a step");
+        generations.push(generation.unwrap());
+        submitted(seed).await;
+    }
+    drop(gate);
+    for (seed, generation) in (1..).zip(generations) {
+        assert_eq!(
+            collect(generation, 1).await.texts[0],
+            oracle("prompt", seed, 20).0
+        );
+    }
+    all_blocks_free(&engine).await;
+}
+
+#[tokio::test]
 async fn a_reader_that_sleeps_blocks_nobody_and_loses_nothing() {
     let engine = engine();
     let mut long = request(&engine, "a long story", 4, 150);
