@@ -159,6 +159,8 @@ impl Detector {
 }
 
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod shortcut_tests;
 #[cfg(test)]
 mod tests;

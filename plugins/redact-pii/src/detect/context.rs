@@ -112,10 +112,17 @@ pub fn before(s: &[u8], start: usize) -> Context {
     let mut ctx = Context::default();
     let floor = start.saturating_sub(WINDOW);
     let (mut i, mut words, mut breaks, mut crossed) = (start, 0, 0, false);
-    let mut grouped = 0;
+    let (mut grouped, mut closed) = (0, 0u32);
     while i > floor && words < FAR_WORDS {
         let b = s[i - 1];
         if !is_word(s, i - 1) {
+            // `le dossier (compte bancaire 41872192)`: what stands in the brackets names the number.
+            match b {
+                b')' => closed += 1,
+                b'(' if closed > 0 => closed -= 1,
+                b'(' => crossed |= words > 0,
+                _ => {}
+            }
             breaks += usize::from(b == b'\n');
             crossed |= matches!(b, b';' | b'\n' | b'!' | b'?')
                 || (b == b'.' && s.get(i) == Some(&b' ') && sentence_ends(s, i - 1));

@@ -161,6 +161,7 @@ impl Scanner<'_> {
                 b'&' if query => break,
                 b',' | b';' | b')' | b'}' | b']' if !quoted => break,
                 b if quoted && b == quote => break,
+                b'\\' if !quoted && matches!(self.at(e + 1), b'"' | b'\'') => break,
                 _ => e += 1,
             }
         }

@@ -292,11 +292,16 @@ impl Scanner<'_> {
                 let base = if checked { 45 } else { 15 };
                 let ctx = self.context(a, end);
                 let german_words = (ctx.near | ctx.far) & DE != 0;
+                let upper = !s[a..end].iter().any(u8::is_ascii_lowercase);
                 let score = super::super::scan::score(
                     ctx,
                     base,
                     if german_words { ID | PASSPORT } else { 0 },
-                    if checked { PASSPORT | ID } else { PASSPORT },
+                    if checked && upper {
+                        PASSPORT | ID
+                    } else {
+                        PASSPORT
+                    },
                 );
                 self.put(a, end, Entity::DeIdCard, score, checked);
             }
