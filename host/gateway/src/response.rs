@@ -6,7 +6,7 @@ use atoll_plugin_runtime::Registry;
 use atoll_plugin_runtime::types::{Error, ErrorKind, HttpResponse, ResponseHead};
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -48,7 +48,32 @@ fn with_body(head: ResponseHead, body: Body) -> Response {
             response.headers_mut().append(name, value);
         }
     }
+    if may_be_a_page(&response) {
+        // Browsers apply every policy that there is, so a plugin's own takes nothing away.
+        response
+            .headers_mut()
+            .append(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    }
     response
+}
+
+/// Whether a browser may show the answer as a document with scripts. Those would run as the host's own page, which
+/// every API listens to (see [`crate::guard`]); sandboxed, they are of no origin.
+fn may_be_a_page(response: &Response) -> bool {
+    const DATA: [&str; 5] = [
+        "application/json",
+        "application/x-ndjson",
+        "text/event-stream",
+        "text/plain",
+        "application/octet-stream",
+    ];
+    let mut types = response.headers().get_all(CONTENT_TYPE).iter();
+    let (Some(first), None) = (types.next(), types.next()) else {
+        return true;
+    };
+    let essence = first.to_str().unwrap_or_default();
+    let essence = essence.split(';').next().unwrap_or_default().trim();
+    !DATA.iter().any(|data| essence.eq_ignore_ascii_case(data))
 }
 
 /// JSON of the host's own.
@@ -201,6 +226,41 @@ pub(crate) fn ignored_fields(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atoll_plugin_runtime::types::Header;
+
+    #[test]
+    fn what_a_browser_may_run_is_sandboxed() {
+        let policy = |types: &[&str]| {
+            let headers = types.iter().map(|value| Header {
+                name: "content-type".to_owned(),
+                value: (*value).to_owned(),
+            });
+            let head = ResponseHead {
+                status: 200,
+                headers: headers.collect(),
+            };
+            let response = bytes(head, Vec::new());
+            response.headers().get(CONTENT_SECURITY_POLICY).cloned()
+        };
+        for types in [
+            &[][..],
+            &["text/html"],
+            &["Text/HTML; charset=utf-8"],
+            &["image/svg+xml"],
+            &["application/json", "text/html"],
+            &["text/plain, text/html"],
+        ] {
+            assert_eq!(policy(types).unwrap(), "sandbox", "{types:?}");
+        }
+        for types in [
+            "application/json; charset=utf-8",
+            "text/event-stream",
+            "application/x-ndjson",
+            "TEXT/PLAIN; charset=utf-8",
+        ] {
+            assert_eq!(policy(&[types]), None, "{types}");
+        }
+    }
 
     #[test]
     fn a_wrong_base_url_gets_a_hint() {
