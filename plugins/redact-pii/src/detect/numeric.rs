@@ -205,7 +205,7 @@ impl Scanner<'_> {
     /// Nominates cards that stand side by side, `4111 1111 1111 1111 5555 5555 5555 4444`: each alone looks cut out
     /// of something longer, together they are nothing else. Whether they did.
     fn row_of_cards(&mut self, g: &Group) -> bool {
-        if g.n < 8 || g.n % 4 != 0 || !self.wants(Entity::CreditCard) {
+        if g.n < 8 || !g.n.is_multiple_of(4) || !self.wants(Entity::CreditCard) {
             return false;
         }
         let cards = |first: usize| {
