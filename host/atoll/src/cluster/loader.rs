@@ -32,11 +32,7 @@ impl FolderLoader {
     pub fn new(config: &Config, catalog: Arc<ModelCatalog>) -> Self {
         let selection = catalog.executor();
         let runner = selection.ok().map(|selection| &selection.runner);
-        // Only the native kernels are measured.
-        let probe = match runner {
-            Some(Runner::Mlx(_)) => Probe::none(),
-            Some(Runner::Cpu) | None => Probe::start(config),
-        };
+        let probe = Probe::start(config, runner.unwrap_or(&Runner::Cpu));
         let limit = match config.cluster.memory {
             Some(bytes) => Some(bytes.0),
             None => runner.and_then(Runner::memory),
