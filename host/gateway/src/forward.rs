@@ -90,7 +90,7 @@ impl Told {
     fn stopped(stopped: Stopped) -> Self {
         match stopped {
             Stopped::Lost(error) => Self::Lost(error),
-            Stopped::Moved { to, error } => Self::Moved { to, error },
+            Stopped::Moved { to, error } => Self::Moved { to, error: *error },
             Stopped::Failed(error) => Self::Failed(error),
         }
     }
@@ -181,6 +181,7 @@ async fn first(
         Told::Lost(error) => Err(Stopped::Lost(error)),
         Told::Moved { to, error } => {
             there.moved(model, &to);
+            let error = Box::new(error);
             Err(Stopped::Moved { to, error })
         }
         told => Ok(told),

@@ -39,8 +39,8 @@ pub(crate) enum Stopped {
     Moved {
         /// Its id.
         to: String,
-        /// What the client is told if it cannot follow.
-        error: Error,
+        /// What the client is told if it cannot follow. Boxed, so that this is no larger than the others.
+        error: Box<Error>,
     },
     /// For a reason that would be the same again.
     Failed(Error),
@@ -54,7 +54,7 @@ impl Stopped {
             EngineError::Executor(ExecutorError::Lost(_)) => Self::Lost(error),
             EngineError::Elsewhere { node } => Self::Moved {
                 to: node.clone(),
-                error,
+                error: Box::new(error),
             },
             _ => Self::Failed(error),
         }
@@ -63,7 +63,8 @@ impl Stopped {
     /// As clients hear of it.
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Self::Lost(error) | Self::Moved { error, .. } | Self::Failed(error) => error,
+            Self::Lost(error) | Self::Failed(error) => error,
+            Self::Moved { error, .. } => *error,
         }
     }
 }
