@@ -14,6 +14,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Time for the other nodes to be found after a start, before anything is loaded.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// For so long nobody has to answer for a model before it is loaded. That a model was unloaded is heard
+/// before the wish that it need not run, which may take a second longer.
+const PATIENCE: Duration = Duration::from_millis(2500);
+
 /// Between two tries to load a model that cannot be loaded, doubled up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -23,9 +27,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub async fn keep(cluster: Cluster, models: PoolModels) {
     tokio::time::sleep(GRACE).await;
     let mut refused: HashMap<String, (Instant, Duration)> = HashMap::new();
+    let mut missing: HashMap<String, Instant> = HashMap::new();
     loop {
         let wanted = cluster.wanted();
         refused.retain(|name, _| wanted.contains(name));
+        missing.retain(|name, _| wanted.contains(name));
         for name in wanted {
             let waits = refused
                 .get(&name)
@@ -34,7 +40,12 @@ pub async fn keep(cluster: Cluster, models: PoolModels) {
             // Asked on every node: it forgets an engine that failed, which this node would otherwise go on
             // saying that it serves, and nobody would bring the model back.
             let here = models.loaded(&name).is_some();
-            if here || waits || !mine || cluster.is_served_elsewhere(&name) {
+            if here || !mine || cluster.is_served_elsewhere(&name) {
+                missing.remove(&name);
+                continue;
+            }
+            let since = *missing.entry(name.clone()).or_insert_with(Instant::now);
+            if waits || since.elapsed() < PATIENCE {
                 continue;
             }
             tracing::info!(model = name, "it should run and does not");
