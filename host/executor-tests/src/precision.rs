@@ -85,9 +85,14 @@ fn undecided(
             ..SamplingParams::default()
         };
         let width = if seed == 0 { 0.0 } else { largest * tolerance };
-        let disturbed = logits.iter().enumerate().map(|(at, logit)| {
-            let uniform = noise.uniform(at) as f32 * 2.0 - 1.0;
-            logit + uniform * width
+        let uniform = |at: usize| noise.uniform(at) as f32 * 2.0 - 1.0;
+        let pivot = (noise.uniform(logits.len()) * logits.len() as f64) as usize;
+        let disturbed = logits.iter().enumerate().map(|(at, logit)| match seed % 3 {
+            // Each for itself; all before one against all after it; all the further apart.
+            0 => logit + uniform(at) * width,
+            1 if at < pivot => logit + uniform(0) * width,
+            1 => logit - uniform(0) * width,
+            _ => logit + logit * uniform(0) * tolerance,
         });
         let mut disturbed: Vec<f32> = disturbed.collect();
         let drawn = sample(&mut disturbed, sampling, &history, known.len(), None);

@@ -191,7 +191,7 @@ impl MlxExecutor {
                         return;
                     };
                     let drawn = seen.and_then(|seen| match seen {
-                        Seen::Token(token, largest) if largest.is_finite() => Ok(plain(token)),
+                        Seen::Token(token, sum) if sum.is_finite() => Ok(plain(token)),
                         Seen::Token(..) => Err(RowError::NotFinite),
                         Seen::Values(mut logits) => {
                             lock(state).draw(&mut logits, position, request.as_ref())

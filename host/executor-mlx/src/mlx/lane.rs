@@ -112,7 +112,13 @@ impl Lane {
             .filter(|capacity| rows.checked_mul(*capacity).is_some());
         let capacity = capacity.ok_or_else(|| Exception::custom("a lane too long"))?;
         let positions = (rows * capacity).unsigned_abs() as usize;
-        if positions > pages.positions() {
+        // Padding may make it several times what the rows have in the pages; where no budget stops that, the
+        // pages do.
+        let most = match budget.bytes {
+            Some(_) => pages.positions().saturating_mul(4),
+            None => pages.positions(),
+        };
+        if positions > most {
             return Err(Exception::custom("a lane would take more than the pages"));
         }
         // The state of a step and of the next one, and what is gathered.

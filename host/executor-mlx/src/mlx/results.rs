@@ -19,7 +19,7 @@ pub(super) enum Look {
 
 /// One position's result.
 pub(super) enum Seen {
-    /// The drawn token, and the largest logit: if that is finite, so is the draw.
+    /// The drawn token, and the logarithm of the sum of exponentials: finite if the logits are.
     Token(u32, f32),
     /// Logits or hidden states.
     Values(Vec<f32>),
@@ -42,7 +42,7 @@ pub(super) enum Results {
         /// As the next step takes them. The host does not read this array: on CUDA that would move
         /// its buffer away under a step that uses it.
         tokens: Array,
-        /// Tokens, then the largest logits, as floats: one transfer. (A vocabulary is far smaller than 2^24.)
+        /// Tokens, then the sums of [`Seen::Token`], as floats: one transfer. (A vocabulary is far smaller than 2^24.)
         both: Array,
     },
     /// One row of numbers for each position.
@@ -66,8 +66,9 @@ impl Results {
             return Ok(Self::Values(logits.as_dtype(Dtype::Float32)?));
         };
         let tokens = draw::tokens(&logits, picks)?;
-        let largest = logits.max_axis(-1, None)?.as_dtype(Dtype::Float32)?;
-        let both = concatenate(&[tokens.as_dtype(Dtype::Float32)?, largest], 0)?;
+        // Not the largest: a maximum passes over NaN on some devices.
+        let sums = logits.as_dtype(Dtype::Float32)?.logsumexp_axis(-1, None)?;
+        let both = concatenate(&[tokens.as_dtype(Dtype::Float32)?, sums], 0)?;
         Ok(Self::Drawn { tokens, both })
     }
 
@@ -87,8 +88,8 @@ impl Results {
         let numbers = to_vec(self.array())?;
         Ok(match self {
             Self::Drawn { .. } => {
-                let (tokens, largest) = numbers.split_at(numbers.len() / 2);
-                let pairs = tokens.iter().zip(largest);
+                let (tokens, sums) = numbers.split_at(numbers.len() / 2);
+                let pairs = tokens.iter().zip(sums);
                 // A float that came from a 32-bit token below 2^24.
                 pairs.map(|(&t, &l)| Seen::Token(t as u32, l)).collect()
             }
