@@ -162,7 +162,7 @@ def test_tags_show_and_version(server, client):
         assert "<|im_start|>" in shown.template
     status, body, _ = raw(server, "/api/version", method="GET")
     assert status == 200 and all(part.isdigit() for part in json.loads(body)["version"].split("."))
-    for path in ("/api/tags", "/api/version", "/"):
+    for path in ("/api/tags", "/api/version", "/", "/v1/models", f"/v1/models/{MODEL}"):
         assert raw(server, path, method="HEAD")[0] == 200
 
 

@@ -8,10 +8,10 @@ use atoll_plugin_runtime::types::{
     EmbedRequest, Embeddings, GenerateRequest, KeepAlive, LoadRequest,
 };
 
+use crate::failure::model_not_found;
 use crate::forward::Elsewhere;
 use crate::loss::Stopped;
 use crate::models::Models;
-use crate::operation::not_found;
 use crate::options::Limits;
 use crate::{embed, forward, generate, loss, source};
 
@@ -94,7 +94,7 @@ fn elsewhere(models: &Arc<dyn Models>, name: &str, forwards: bool) -> Option<Arc
 async fn load_here(models: &Arc<dyn Models>, request: LoadRequest) -> Result<(), Stopped> {
     if let Some(KeepAlive::ForMs(0)) = request.keep_alive {
         if models.show(&request.model).await.is_none() {
-            return Err(not_found(request.model).into());
+            return Err(model_not_found(request.model).into());
         }
         models.unload(&request.model).await;
         return Ok(());

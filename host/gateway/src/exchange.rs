@@ -9,6 +9,7 @@ use std::sync::Arc;
 use atoll_plugin_runtime::types::{Error, Event, Header, HttpRequest, HttpResponse, Operation};
 use atoll_plugin_runtime::types::{OperationResult, ResponseHead};
 use atoll_plugin_runtime::{Dialect, Exchange, PluginError};
+use http::Method;
 use http::request::Parts;
 
 use crate::failure::Failure;
@@ -56,9 +57,15 @@ pub(crate) fn request_head(
         })
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
+    // Whoever asks for the head alone asks a route for GET; the body is cut off on its way out.
+    let method = if parts.method == Method::HEAD {
+        Method::GET
+    } else {
+        parts.method.clone()
+    };
     HttpRequest {
         id: id.to_owned(),
-        method: parts.method.as_str().to_owned(),
+        method: method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
         path_params,
         query,

@@ -110,9 +110,7 @@ pub(crate) fn from_engine(failure: &EngineError) -> Error {
         }
         EngineError::InvalidRequest { param, .. } => invalid(client_name(param), message),
         EngineError::Unsupported { param, .. } => unsupported(client_name(param), message),
-        EngineError::ModelNotFound { name } => {
-            error(ErrorKind::ModelNotFound(name.clone()), message)
-        }
+        EngineError::ModelNotFound { name } => model_not_found(name.clone()),
         EngineError::OutOfMemory { .. } => overloaded(message, DEFAULT_RETRY_AFTER_MS),
         EngineError::Executor(ExecutorError::Unsupported { .. }) => {
             error(ErrorKind::Unsupported, message)
@@ -120,6 +118,15 @@ pub(crate) fn from_engine(failure: &EngineError) -> Error {
         EngineError::SlowReader { .. } => error(ErrorKind::Cancelled, message),
         _ => error(ErrorKind::Internal, message),
     }
+}
+
+/// There is no such model; says what to do about it.
+pub(crate) fn model_not_found(name: String) -> Error {
+    let message = format!(
+        "there is no model {name:?} on this host. GET /v1/models lists those that there are; \
+         `atoll pull ORG/NAME` downloads one, and a folder below the models folder is one too"
+    );
+    error(ErrorKind::ModelNotFound(name), message)
 }
 
 /// The engine's parameter names are the field's own; the few that canonical requests spell

@@ -282,7 +282,7 @@ async fn question(
             let found = models.show(&name).await;
             found
                 .map(OperationResult::Model)
-                .ok_or_else(|| not_found(name))
+                .ok_or_else(|| failure::model_not_found(name))
         }
         Operation::LoadModel(request) => {
             let loaded = anywhere::load(models, &request, true).await;
@@ -333,11 +333,6 @@ fn kept(gateway: &Gateway) -> Result<&Responses, Error> {
     let message = "this host keeps no answers";
     let missing = || failure::error(ErrorKind::NotFound, message);
     gateway.inner.responses.as_ref().ok_or_else(missing)
-}
-
-pub(crate) fn not_found(name: String) -> Error {
-    let message = format!("there is no model {name:?} on this host");
-    failure::error(ErrorKind::ModelNotFound(name), message)
 }
 
 /// The model an operation names.

@@ -265,7 +265,16 @@ pub(crate) fn cache_ttl(block: &mut Fields) -> Result<Option<String>, Error> {
     let Some(mut control) = block.object("cache_control")? else {
         return Ok(None);
     };
-    Ok(Some(
-        control.string("ttl")?.unwrap_or_else(|| "5m".to_owned()),
-    ))
+    if let Some(kind) = control.take("type")
+        && kind.string()? != "ephemeral"
+    {
+        return Err(kind.wrong("'ephemeral'"));
+    }
+    let Some(ttl) = control.take("ttl") else {
+        return Ok(Some("5m".to_owned()));
+    };
+    match ttl.string()?.as_str() {
+        known @ ("5m" | "1h") => Ok(Some(known.to_owned())),
+        _ => Err(ttl.wrong("'5m' or '1h'")),
+    }
 }

@@ -39,7 +39,9 @@ pub fn message(error: &Error) -> String {
             "prompt is too long: {} tokens > {} maximum",
             size.tokens, size.maximum
         ),
-        ErrorKind::ModelNotFound(model) => format!("model: {model}"),
+        ErrorKind::ModelNotFound(model) => {
+            format!("model: {model} is not on this host. GET /v1/models lists those that there are")
+        }
         _ => match error.param.as_deref().map(client_name) {
             Some(param) if !error.message.contains(param) => {
                 format!("{param}: {}", error.message)

@@ -14,6 +14,9 @@ use crate::{Signing, content};
 /// The least thinking budget the API takes.
 const MIN_THINKING_BUDGET: u32 = 1024;
 
+/// How much work a client may ask a model to put into an answer.
+const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
+
 /// Reads a body. `counting` reads it for `count_tokens`, where `max_tokens` is not needed.
 ///
 /// # Errors
@@ -90,7 +93,13 @@ pub(crate) fn decode(
     let output = body.object("output_config")?;
     request.reasoning = read_reasoning(thinking.as_ref(), max_tokens)?;
     if let Some(mut output) = output {
-        request.reasoning.effort = output.string("effort")?;
+        if let Some(effort) = output.take("effort") {
+            let name = effort.string()?;
+            if !EFFORTS.contains(&name.as_str()) {
+                return Err(effort.wrong("'low', 'medium', 'high', 'xhigh' or 'max'"));
+            }
+            request.reasoning.effort = Some(name);
+        }
         if let Some(format) = output.take("format") {
             request.format = read_format(&format)?;
         }

@@ -215,6 +215,18 @@ fn what_is_wrong_names_its_field() {
             "tool_choice.name",
         ),
         (
+            json!({"output_config": {"effort": "enormous"}}),
+            "output_config.effort",
+        ),
+        (
+            json!({"cache_control": {"type": "lasting"}}),
+            "cache_control.type",
+        ),
+        (
+            json!({"cache_control": {"type": "ephemeral", "ttl": "7h"}}),
+            "cache_control.ttl",
+        ),
+        (
             json!({"thinking": {"type": "enabled", "budget_tokens": 5}}),
             "thinking.budget_tokens",
         ),

@@ -176,7 +176,11 @@ impl Exchange for OllamaExchange {
 #[must_use]
 pub fn message(error: &Error) -> String {
     match &error.kind {
-        ErrorKind::ModelNotFound(model) => format!("model '{model}' not found"),
+        // Clients look for how it begins.
+        ErrorKind::ModelNotFound(model) => format!(
+            "model '{model}' not found; GET /api/tags lists those that there are, \
+             POST /api/pull downloads one"
+        ),
         ErrorKind::ContextOverflow(size) => format!(
             "the input length exceeds the context length ({} tokens > {})",
             size.tokens, size.maximum

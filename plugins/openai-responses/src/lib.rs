@@ -27,8 +27,8 @@ pub mod tools;
 use atoll_plugin_openai_common::{failure, limits};
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::types::{
-    Descriptor, Error, Event, GenerateRequest, Header, HttpRequest, HttpResponse, Operation,
-    OperationResult, ResponseHead, StoredResponse,
+    Descriptor, Error, ErrorKind, Event, GenerateRequest, Header, HttpRequest, HttpResponse,
+    Operation, OperationResult, ResponseHead, StoredResponse,
 };
 use atoll_sdk::{json, sse};
 use serde_json::{Value, json};
@@ -229,6 +229,7 @@ impl Exchange for ResponsesExchange {
     }
 
     fn fail(&mut self, reason: Error) -> HttpResponse {
+        let reason = in_our_ids(reason);
         let mut response = failure::response(&reason);
         if self.request.is_socket_message() {
             response.body = socket::failure(&reason, &self.told).into_bytes();
@@ -236,6 +237,14 @@ impl Exchange for ResponsesExchange {
         response.head.headers.extend_from_slice(&self.limits);
         response
     }
+}
+
+/// The host names a stored answer by its own id; clients know it by this API's.
+fn in_our_ids(mut reason: Error) -> Error {
+    if reason.kind == ErrorKind::PreviousResponseNotFound && !reason.message.contains("resp_") {
+        reason.message = reason.message.replacen('"', "\"resp_", 1);
+    }
+    reason
 }
 
 atoll_sdk::export_dialect!(Responses);

@@ -25,6 +25,20 @@ fn a_stored_answer_is_asked_for_by_its_id() {
 }
 
 #[test]
+fn what_is_missing_is_called_by_the_id_that_the_client_knows() {
+    let mut asked = exchange("/v1/responses", &json!({"model": "m", "input": "x"}));
+    let error = Error::new(
+        ErrorKind::PreviousResponseNotFound,
+        "the previous response \"9\" was not found",
+    );
+    let reply: Value = serde_json::from_slice(&asked.fail(error).body).unwrap();
+    assert_eq!(
+        reply["error"]["message"],
+        "the previous response \"resp_9\" was not found"
+    );
+}
+
+#[test]
 fn an_answer_under_way_shows_its_status() {
     for (status, name) in [
         (StoredStatus::Queued, "queued"),
