@@ -1,10 +1,5 @@
 //! Memory that does not suffice. A process of its own: what is in use is counted over the whole process.
 #![cfg(any(feature = "mlx", all(target_os = "macos", target_arch = "aarch64")))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a broken fixture should stop the test"
-)]
 
 use atoll_engine::executor::{Executor, KvMemory, RowError, SampledToken};
 use atoll_executor_mlx::{LoadError, MlxExecutor, MlxOptions};

@@ -1,10 +1,6 @@
 //! The suite that every executor passes, on MLX, and what only MLX can do wrong.
 #![cfg(any(feature = "mlx", all(target_os = "macos", target_arch = "aarch64")))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a broken fixture should stop the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a broken fixture should stop the test")]
 
 #[path = "mlx/lane.rs"]
 mod lane;
