@@ -66,7 +66,12 @@ class Server:
                 [*prefix, str(binary()), "serve", "--listen", f"{host}:{self.port}", *local, *args],
                 stdout=log, stderr=subprocess.STDOUT, env=environment,
             )
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            # Nobody else will: there is no server to call `stop` on.
+            self.process.kill()
+            raise
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
