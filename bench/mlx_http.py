@@ -84,14 +84,15 @@ def text(reply):
 
 
 def alike(one, other):
-    """How many of the first tokens are the same, by their log probabilities' report; all if every one is."""
-    tokens = [[entry["token"] for entry in reply["choices"][0]["logprobs"]["content"]] for reply in (one, other)]
-    same = 0
-    for a, b in zip(*tokens):
-        if a != b:
-            break
-        same += 1
-    return same, max(map(len, tokens))
+    """How many of the first tokens are the same, of how many, and at the first that is not, by how much log probability
+    `one` preferred its token to the other's (nothing if that is not among those it names)."""
+    entries = [reply["choices"][0]["logprobs"]["content"] for reply in (one, other)]
+    for place, (here, there) in enumerate(zip(*entries)):
+        if here["token"] != there["token"]:
+            named = {top["token"]: top["logprob"] for top in here["top_logprobs"]}
+            apart = round(here["logprob"] - named[there["token"]], 4) if there["token"] in named else None
+            return place, max(map(len, entries)), apart
+    return min(map(len, entries)), max(map(len, entries)), None
 
 
 def main():
@@ -110,10 +111,12 @@ def main():
 
     # Log probabilities bring the logits to the host's sampler; without them tokens are drawn on the device.
     for name, sampling in (("greedy", {"temperature": 0}), ("a seed", {"temperature": 0.8, "seed": 7, "top_p": 0.9})):
-        pairs = [[host.ask(model, prompt, logprobs=True, **sampling) for host in (cpu, mlx)] for prompt in PROMPTS]
+        pairs = [[host.ask(model, prompt, logprobs=True, top_logprobs=5, **sampling) for host in (cpu, mlx)]
+                 for prompt in PROMPTS]
         counts = [alike(*pair) for pair in pairs]
-        report(f"{name}: answers with the native kernels' tokens", equal=sum(a == b for a, b in counts), of=len(counts),
-               equal_tokens_of_each=counts)
+        report(f"{name}: answers with the native kernels' tokens", equal=sum(a == b for a, b, _ in counts), of=len(counts),
+               equal_tokens_of_each=[(a, b) for a, b, _ in counts],
+               log_probability_apart_at_the_first_other=[apart for a, b, apart in counts if a != b])
         here = [text(mlx.ask(model, prompt, **sampling)) for prompt in PROMPTS]
         report(f"{name}: drawn on the device as by the host's sampler", equal=sum(
             answer == text(pair[1]) for answer, pair in zip(here, pairs)), of=len(PROMPTS))
