@@ -66,7 +66,7 @@ impl Results {
             return Ok(Self::Values(logits.as_dtype(Dtype::Float32)?));
         };
         let tokens = draw::tokens(&logits, picks)?;
-        // Not the largest: a maximum passes over NaN on some devices.
+        // Not the largest: a sum shows a NaN however a maximum treats it.
         let sums = logits.as_dtype(Dtype::Float32)?.logsumexp_axis(-1, None)?;
         let both = concatenate(&[tokens.as_dtype(Dtype::Float32)?, sums], 0)?;
         Ok(Self::Drawn { tokens, both })
