@@ -17,6 +17,15 @@ pub struct Context {
     pub far: Bits,
 }
 
+impl Context {
+    /// What names the number: the words right before it, or where there are none those further away, as in
+    /// `09439000 is my national ID card`.
+    #[inline]
+    pub fn closest(self) -> Bits {
+        if self.near == 0 { self.far } else { self.near }
+    }
+}
+
 /// Whether the byte at `i` belongs to a letter or digit: general, Latin and Arabic punctuation does not.
 #[inline]
 fn is_word(s: &[u8], i: usize) -> bool {

@@ -334,7 +334,7 @@ impl Scanner<'_> {
             let c = self.context(st.span.0, st.span.1);
             // Before the number, or behind one that nothing stands before.
             let said = |what: Bits| c.near & what != 0 || c.near == 0 && c.far & what != 0;
-            let around = if c.near == 0 { c.far } else { c.near };
+            let around = c.closest();
             if said(ACCOUNT) && around & (CARD | NEG | ROUTING | SWIFT | RIB | PHONE) == 0 {
                 self.put(st.span.0, st.span.1, Entity::BankAccount, 52, false);
             }

@@ -80,7 +80,7 @@ impl Scanner<'_> {
         if st.solid() && checks::verhoeff(d) {
             // `national identification number` of no country is what Nigeria calls its own.
             let c = self.context(st.span.0, st.span.1);
-            let words = if c.near == 0 { c.far } else { c.near };
+            let words = c.closest();
             let own = words & NATIONAL != 0
                 && words & ID != 0
                 && words & NUMBER != 0
@@ -160,7 +160,7 @@ impl Scanner<'_> {
     /// `البطاقة الوطنية` of no other country: twelve digits are Iraq's.
     fn national_card(&self, st: &Stretch<'_>) -> Bits {
         let c = self.context(st.span.0, st.span.1);
-        let words = if c.near == 0 { c.far } else { c.near };
+        let words = c.closest();
         let around = st.span.0.saturating_sub(48)..(st.span.1 + 48).min(self.s.len());
         let arabic = self.s[around].iter().any(|b| matches!(b, 0xD8 | 0xD9));
         let card = words & CARD != 0 && words & NATIONAL != 0 && words & COUNTRIES == 0;
@@ -332,7 +332,7 @@ impl Scanner<'_> {
     /// has letters), `identification fiscale`.
     fn algerian_tax(&self, st: &Stretch<'_>) -> Bits {
         let c = self.context(st.span.0, st.span.1);
-        let near = if c.near == 0 { c.far } else { c.near };
+        let near = c.closest();
         let words = near & TAX != 0 && near & (MATRICULE | ID) != 0;
         if words && near & COUNTRIES & !(DZ | TN) == 0 {
             TAX

@@ -28,7 +28,7 @@ impl Scanner<'_> {
             let c = self.context(st.span.0, st.span.1);
             // `carte d'identité nationale` of no other country: its card has eight digits nowhere else.
             // The words may follow: `09439000 is my national ID card`.
-            let words = if c.near == 0 { c.far } else { c.near };
+            let words = c.closest();
             let card = words & COUNTRIES == 0 && words & CARD != 0 && words & ID != 0;
             let named = if card { NATIONAL } else { self.both(st, TN) };
             self.weigh(st.span, Entity::TnCin, 15, false, CIN | named, 0);
@@ -178,7 +178,7 @@ impl Scanner<'_> {
     /// Words for a civil number of no country: Kuwait's has twelve digits, so one of seven to nine is Omani.
     fn civil(&self, st: &Stretch<'_>) -> Bits {
         let c = self.context(st.span.0, st.span.1);
-        let words = if c.near == 0 { c.far } else { c.near };
+        let words = c.closest();
         let named = words & CIVIL != 0 && words & (NUMBER | KSAID) != 0;
         if named && words & (COUNTRIES & !OM | IQAMA) == 0 {
             CIVIL
@@ -236,7 +236,7 @@ impl Scanner<'_> {
             }
             // `الرقم الوطني` of no other country; others have other lengths.
             let c = self.context(st.span.0, st.span.1);
-            let words = if c.near == 0 { c.far } else { c.near };
+            let words = c.closest();
             let named = if words & (COUNTRIES | KSAID) & !JO != 0 {
                 0
             } else if words & NUMBER != 0 && words & PHONE == 0 && matches!(d[0], b'2' | b'9') {

@@ -341,7 +341,7 @@ impl Scanner<'_> {
             {
                 let ctx = self.context(a, end);
                 // The words may follow: `is BK129250 my Moroccan ID card?`
-                let all = if ctx.near == 0 { ctx.far } else { ctx.near };
+                let all = ctx.closest();
                 // `البطاقة الوطنية` and `carte nationale` of no other country.
                 let moroccan = match all & COUNTRIES {
                     0 => NATIONAL,
