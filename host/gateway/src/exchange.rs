@@ -9,7 +9,6 @@ use std::sync::Arc;
 use atoll_plugin_runtime::types::{Error, Event, Header, HttpRequest, HttpResponse, Operation};
 use atoll_plugin_runtime::types::{OperationResult, ResponseHead};
 use atoll_plugin_runtime::{Dialect, Exchange, PluginError};
-use http::Method;
 use http::request::Parts;
 
 use crate::failure::Failure;
@@ -28,11 +27,12 @@ const CREDENTIAL_HEADERS: [&str; 7] = [
 /// Query parameters that do.
 const CREDENTIAL_PARAMETERS: [&str; 4] = ["key", "api_key", "api-key", "access_token"];
 
-/// What the dialect sees, without the body.
+/// What the dialect sees, without the body. The method is the route's: whoever asks for the head alone asks a
+/// route for GET, unless there is one for HEAD; the body is cut off on its way out.
 pub(crate) fn request_head(
     parts: &Parts,
     id: &str,
-    path_params: Vec<(String, String)>,
+    (method, path_params): (String, Vec<(String, String)>),
     received_at: u64,
 ) -> HttpRequest {
     let secret = |name: &str| CREDENTIAL_HEADERS.contains(&name);
@@ -57,15 +57,9 @@ pub(crate) fn request_head(
         })
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
-    // Whoever asks for the head alone asks a route for GET; the body is cut off on its way out.
-    let method = if parts.method == Method::HEAD {
-        Method::GET
-    } else {
-        parts.method.clone()
-    };
     HttpRequest {
         id: id.to_owned(),
-        method: method.as_str().to_owned(),
+        method,
         path: parts.uri.path().to_owned(),
         path_params,
         query,
@@ -181,7 +175,8 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let head = request_head(&parts, "r1", vec![("id".to_owned(), "a/b".to_owned())], 5);
+        let route = ("POST".to_owned(), vec![("id".to_owned(), "a/b".to_owned())]);
+        let head = request_head(&parts, "r1", route, 5);
         assert!(!format!("{head:?}").contains("s3cret"), "{head:?}");
         assert_eq!(head.path, "/v1/models/a%2Fb");
         let expected = [("limit", "2"), ("q", "a b&c")];

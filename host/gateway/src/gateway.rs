@@ -287,7 +287,12 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
         watch.outcome(Outcome::Failed(ErrorKind::Overloaded));
         return response::host_error(&response::draining());
     }
-    let mut head = exchange::request_head(&parts, &facts.id, route.params, facts.received_at);
+    let mut head = exchange::request_head(
+        &parts,
+        &facts.id,
+        (route.method, route.params),
+        facts.received_at,
+    );
     if route.socket && socket.is_none() {
         return socket::open(gateway, parts, dialect, head, watch).await;
     }
@@ -435,7 +440,12 @@ pub(crate) async fn refuse_message(gateway: &Gateway, request: Request, error: E
         return response::host_error(&error);
     };
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.as_str());
-    let head = exchange::request_head(&parts, id.unwrap_or_default(), route.params, unix_seconds());
+    let head = exchange::request_head(
+        &parts,
+        id.unwrap_or_default(),
+        (route.method, route.params),
+        unix_seconds(),
+    );
     rendered_or_host(exchange::fail_afresh(route.dialect, head, error).await)
 }
 

@@ -47,6 +47,8 @@ impl LoadedPlugin {
 pub struct RouteMatch {
     /// Who answers.
     pub dialect: Arc<Dialect>,
+    /// The route's method: a request for the head alone (`HEAD`) may have found a route for `GET`.
+    pub method: String,
     /// The pattern's parameters, decoded, in order.
     pub params: Vec<(String, String)>,
     /// Whether the request opens a WebSocket.
@@ -57,6 +59,7 @@ pub struct RouteMatch {
 #[derive(Debug, Clone)]
 struct Target {
     dialect: Arc<Dialect>,
+    method: String,
     socket: bool,
 }
 
@@ -157,6 +160,7 @@ impl Registry {
                         route.header.as_deref(),
                         Target {
                             dialect: Arc::clone(dialect),
+                            method: route.method.clone(),
                             socket: route.is_socket(),
                         },
                     )
@@ -239,6 +243,7 @@ impl Registry {
             .find(method, path, headers)
             .map(|(target, params)| RouteMatch {
                 dialect: target.dialect,
+                method: target.method,
                 params,
                 socket: target.socket,
             })

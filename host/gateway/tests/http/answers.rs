@@ -5,7 +5,7 @@ use std::time::Duration;
 use atoll_engine::engine::{EngineError, GenerationEvent};
 use serde_json::json;
 
-use crate::client::{chunks, get, post, send, streamed_text};
+use crate::client::{chunks, get, post, request, send, streamed_text};
 use crate::engine::{MISSING, MODEL};
 use crate::server::{Setup, chat, start, start_with};
 
@@ -356,6 +356,11 @@ async fn models_are_listed_and_shown() {
         .json()
         .await;
     assert_eq!(one["id"], MODEL);
+    let head = send(
+        server.address,
+        request("HEAD", "/v1/models", &[], Vec::new()),
+    );
+    assert_eq!(head.await.status, 200);
     let none = send(server.address, get("/v1/models/nothing")).await;
     assert_eq!(none.status, 404);
     assert_eq!(none.json().await["error"]["code"], "model_not_found");

@@ -308,6 +308,28 @@ async fn a_route_belongs_to_whoever_came_first() {
     without.with(loaded[1].clone()).unwrap();
 }
 
+/// A request for the head alone is one for GET to its dialect, unless the dialect has a route for it.
+#[tokio::test]
+async fn a_match_says_the_method_of_its_route() {
+    let runtime = runtime();
+    let mut loaded = Vec::new();
+    for (name, method, path) in [("got", "GET", "/both"), ("asked", "HEAD", "/head")] {
+        let plugin = HandMade {
+            name: name.as_bytes().to_vec(),
+            method,
+            path,
+            ..HandMade::default()
+        };
+        let load = runtime.load(bytes(name, &plugin.build()), granted());
+        loaded.push(load.await.unwrap());
+    }
+    let registry = Registry::new(loaded).unwrap();
+    for (path, method) in [("/both", "GET"), ("/head", "HEAD")] {
+        let found = registry.route("HEAD", path, &http::HeaderMap::new());
+        assert_eq!(found.unwrap().method, method, "{path}");
+    }
+}
+
 /// A rejected plugin leaves nothing behind, and a good one loads after it.
 #[tokio::test]
 async fn a_bad_plugin_does_not_spoil_the_runtime() {
