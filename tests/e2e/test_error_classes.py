@@ -27,6 +27,10 @@ PROMPT = "Tell me a story about a boat."
 LONG = "word " * 20_000  # over the limit on bodies of this host
 
 
+#: Greedy, so that the answers are the same every time: drawn at random, a completion may well be empty.
+SHORT = {"num_predict": 24, "temperature": 0}
+
+
 @dataclass
 class Api:
     """One method of a package."""
@@ -88,24 +92,26 @@ def chat_piece(chunk) -> str:
 
 APIS = [
     Api("chat", openai, lambda c, m, t, **more: c.chat.completions.create(
-        model=m, messages=[{"role": "user", "content": t}], **{"max_tokens": 24, **more}), chat_piece, {"temperature": -1}),
-    Api("completions", openai, lambda c, m, t, **more: c.completions.create(model=m, prompt=t, **{"max_tokens": 24, **more}),
+        model=m, messages=[{"role": "user", "content": t}], **{"max_tokens": 24, "temperature": 0, **more}), chat_piece, {"temperature": -1}),
+    Api("completions", openai, lambda c, m, t, **more: c.completions.create(
+        model=m, prompt=t, **{"max_tokens": 24, "temperature": 0, **more}),
         lambda chunk: chunk.choices[0].text if chunk.choices else "", {"top_p": 2}),
     Api("embeddings", openai, lambda c, m, t, **more: c.embeddings.create(model=m, input=t, **more), None, {"dimensions": 0}),
-    Api("responses", openai, lambda c, m, t, **more: c.responses.create(model=m, input=t, **{"max_output_tokens": 24, **more}),
+    Api("responses", openai, lambda c, m, t, **more: c.responses.create(
+        model=m, input=t, **{"max_output_tokens": 24, "temperature": 0, **more}),
         lambda event: event.delta if event.type == "response.output_text.delta" else "", {"temperature": 9}),
     Api("input_tokens", openai, lambda c, m, t, **more: c.responses.input_tokens.count(model=m, input=t, **more), None,
         {"tools": [{"type": "function"}]}),
     Api("messages", anthropic, lambda c, m, t, **more: c.messages.create(
-        model=m, messages=[{"role": "user", "content": t}], **{"max_tokens": 24, **more}),
+        model=m, messages=[{"role": "user", "content": t}], **{"max_tokens": 24, "temperature": 0, **more}),
         lambda event: getattr(event.delta, "text", "") if event.type == "content_block_delta" else "", {"max_tokens": -1}),
     Api("count_tokens", anthropic, lambda c, m, t, **more: c.messages.count_tokens(
         model=m, messages=[{"role": "user", "content": t}], **more), None, {"tools": [{"name": "f"}]}),
     Api("ollama chat", ollama, lambda c, m, t, **more: c.chat(
-        model=m, messages=[{"role": "user", "content": t}], **{"options": {"num_predict": 24}, **more}),
+        model=m, messages=[{"role": "user", "content": t}], **{"options": SHORT, **more}),
         lambda part: part.message.content, {"options": {"seed": "x"}}),
     Api("ollama generate", ollama, lambda c, m, t, **more: c.generate(
-        model=m, prompt=t, **{"options": {"num_predict": 24}, **more}), lambda part: part.response, {"think": "extreme"}),
+        model=m, prompt=t, **{"options": SHORT, **more}), lambda part: part.response, {"think": "extreme"}),
     Api("ollama embed", ollama, lambda c, m, t, **more: c.embed(model=m, input=t, **more), None, {"dimensions": 100_000}),
 ]
 FORMS = [(api, stream) for api in APIS for stream in ([False, True] if api.piece else [False])]
