@@ -25,6 +25,7 @@ mod phone;
 mod regions;
 mod scan;
 mod secret;
+mod table;
 mod tokens;
 
 pub use custom::{Custom, CustomError, Rules};

@@ -102,10 +102,16 @@ fn acronym(s: &[u8], mut i: usize, mut stop: usize, floor: usize) -> Option<(Bit
         stop = i - 1;
         let before = run_start(s, stop, floor);
         let width = stop - before;
-        if width != 1 && !(width == 2 && s[before] >= 0x80) {
+        // `وب.ت.و`: the first letter may have a proclitic.
+        let proclitic = width == 4
+            && matches!(
+                &s[before..before + 2],
+                [0xD9, 0x88 | 0x81 | 0x84 | 0x83] | [0xD8, 0xA8]
+            );
+        if width != 1 && !(width == 2 && s[before] >= 0x80) && !proclitic {
             break;
         }
-        i = before;
+        i = if proclitic { before + 2 } else { before };
     }
     (letters >= 2).then(|| (word(&word_of[at..]), i))
 }
@@ -188,6 +194,64 @@ pub fn before(s: &[u8], start: usize) -> Context {
     ctx
 }
 
+/// What all the words of a short text suggest.
+#[must_use]
+pub fn words(s: &[u8]) -> Bits {
+    let mut all = 0;
+    each_word(s, |bits, _| {
+        all |= bits;
+        true
+    });
+    all
+}
+
+/// Where the first word ends that suggests one of these.
+#[must_use]
+pub fn end_of_word(s: &[u8], of: Bits) -> Option<usize> {
+    let mut found = None;
+    each_word(s, |bits, end| {
+        found = (bits & of != 0).then_some(end);
+        found.is_none()
+    });
+    found
+}
+
+/// Tells what each word suggests and where it ends, as long as more is asked for.
+fn each_word(s: &[u8], mut tell: impl FnMut(Bits, usize) -> bool) {
+    let mut i = 0;
+    while i < s.len() {
+        let from = i;
+        let mut of = 0;
+        while i < s.len() && is_word(s, i) {
+            of |= letters(s[i]);
+            i += 1;
+        }
+        if i == from {
+            i += 1;
+            continue;
+        }
+        let mut bits = suggests(&s[from..i], of);
+        if i - from <= 2
+            && let Some((together, _)) = acronym(s, from, i, 0)
+        {
+            bits |= together;
+        }
+        if !tell(bits, i) {
+            return;
+        }
+    }
+}
+
+/// What stands behind the last full stop that ends a sentence.
+#[must_use]
+pub fn last_sentence(s: &[u8]) -> &[u8] {
+    let ends = |&i: &usize| {
+        s[i] == b'.' && s.get(i + 1).is_some_and(u8::is_ascii_whitespace) && sentence_ends(s, i)
+    };
+    let from = (0..s.len()).rev().find(ends).map_or(0, |i| i + 1);
+    &s[from..]
+}
+
 /// Whether words say something other than that a number is nobody's.
 #[must_use]
 pub fn speaks(ctx: Context) -> bool {
@@ -205,7 +269,7 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
         if !is_word(s, i) {
             // What follows a comma belongs here only if nothing stood before.
             if matches!(s[i], b'\n' | b';')
-                || (s[i] == b',' && (told || far != 0))
+                || ((s[i] == b',' || s[i..].starts_with("،".as_bytes())) && (told || far != 0))
                 || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| *b == b' ' || *b == b'\n'))
             {
                 break;

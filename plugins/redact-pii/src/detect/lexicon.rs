@@ -154,7 +154,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         WALLET,
         "wallet bitcoin btc ethereum eth crypto portefeuille محفظه solana sol tron usdt",
     ),
-    (SIREN | FR, "siren"),
+    (SIREN | FR, "siren rcs"),
     (SIRET | FR, "siret"),
     (NIF, "nif"),
     (NIE | ES, "nie"),

@@ -244,6 +244,11 @@ impl Scanner<'_> {
         if !standard && (st.sep == b'*' && !st.even() || st.runs > 6 && st.lens[0] != 1) {
             return;
         }
+        // `6011 9140 2060 9059 -120,00`: a card, and what was paid with it.
+        let head = d.len() - usize::from(st.lens[st.runs - 1]);
+        if st.sep == b'*' && head >= 13 && regions::card_range(&d[..head]) && luhn(&d[..head]) {
+            return;
+        }
         let near_four = e.cut && st.runs > 1 && self.continues_by_four(st);
         let c = self.context(st.span.0, st.span.1);
         let tax = (c.near | c.far) & (VAT | TAX | TRN) != 0 && c.near & CARD == 0;

@@ -241,6 +241,13 @@ impl Scanner<'_> {
             }
             // Brazil's mobiles: `(11) 96123-4514`.
             11 if d[2] == b'9' && st.shape(&[2, 5, 4]) => 45,
+            // A German mobile with eight digits behind its network's code.
+            12 if st.shape(&[4, 8])
+                && d.starts_with(b"01")
+                && matches!(d[2], b'5' | b'6' | b'7') =>
+            {
+                60
+            }
             12 if zero && d[1] != b'0' && !st.solid() => 15,
             12 if st.shape(&[2, 3, 3, 4]) => 10,
             _ => return,
