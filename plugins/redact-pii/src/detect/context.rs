@@ -124,8 +124,14 @@ const WINDOW: usize = 120;
 /// stands before them belongs to something else.
 #[must_use]
 pub fn before(s: &[u8], start: usize) -> Context {
+    before_since(s, start, 0)
+}
+
+/// The same, but nothing before `first`.
+#[must_use]
+pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
     let mut ctx = Context::default();
-    let floor = start.saturating_sub(WINDOW);
+    let floor = start.saturating_sub(WINDOW).max(first);
     let (mut i, mut words, mut breaks, mut crossed) = (start, 0, 0, false);
     let (mut grouped, mut closed) = (0, 0u32);
     while i > floor && words < FAR_WORDS {
@@ -153,7 +159,7 @@ pub fn before(s: &[u8], start: usize) -> Context {
             i -= 1;
             of |= letters(s[i]);
         }
-        if i == floor && floor > 0 {
+        if i == floor && floor > first {
             break;
         }
         let w = &s[i..stop];
@@ -176,6 +182,10 @@ pub fn before(s: &[u8], start: usize) -> Context {
         grouped = 0;
         words += 1;
         let mut bits = suggests(w, of);
+        // `@yahoo.co.uk` is nobody's country.
+        if i > floor && s[i - 1] == b'.' {
+            bits &= !COUNTRIES;
+        }
         if w.len() <= 2
             && let Some((together, from)) = acronym(s, i, stop, floor)
         {
@@ -198,26 +208,24 @@ pub fn before(s: &[u8], start: usize) -> Context {
 #[must_use]
 pub fn words(s: &[u8]) -> Bits {
     let mut all = 0;
-    each_word(s, |bits, _| {
-        all |= bits;
-        true
-    });
+    each_word(s, |bits, _| all |= bits);
     all
 }
 
-/// Where the first word ends that suggests one of these.
+/// Where the words end that suggest one of these: the first of them, and the last.
 #[must_use]
-pub fn end_of_word(s: &[u8], of: Bits) -> Option<usize> {
-    let mut found = None;
+pub fn ends_of_words(s: &[u8], of: Bits) -> Option<(usize, usize)> {
+    let mut found: Option<(usize, usize)> = None;
     each_word(s, |bits, end| {
-        found = (bits & of != 0).then_some(end);
-        found.is_none()
+        if bits & of != 0 {
+            found = Some((found.map_or(end, |f| f.0), end));
+        }
     });
     found
 }
 
-/// Tells what each word suggests and where it ends, as long as more is asked for.
-fn each_word(s: &[u8], mut tell: impl FnMut(Bits, usize) -> bool) {
+/// Tells what each word suggests and where it ends.
+fn each_word(s: &[u8], mut tell: impl FnMut(Bits, usize)) {
     let mut i = 0;
     while i < s.len() {
         let from = i;
@@ -236,9 +244,7 @@ fn each_word(s: &[u8], mut tell: impl FnMut(Bits, usize) -> bool) {
         {
             bits |= together;
         }
-        if !tell(bits, i) {
-            return;
-        }
+        tell(bits, i);
     }
 }
 

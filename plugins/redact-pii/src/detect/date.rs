@@ -272,7 +272,10 @@ impl Scanner<'_> {
         let c = self.context(span.0, span.1);
         let score = if (c.near | c.far) & BIRTH == 0 {
             0
-        } else if self.column_context(span.0, span.1).is_some() {
+        } else if self
+            .column_head(span.0, span.1)
+            .is_some_and(|head| context::words(head) & BIRTH != 0)
+        {
             85
         } else {
             self.born(span)
@@ -314,7 +317,7 @@ impl Scanner<'_> {
                 .contains(&between.trim_ascii());
             // A label of its own on its line is what names it.
             let labelled = line.trim_ascii_end().ends_with(b":");
-            let said = context::words(if labelled { line } else { own }) & BIRTH != 0;
+            let said = names_birth(if labelled { line } else { own });
             if said || listed {
                 return if c.near & BIRTH != 0 { 85 } else { 55 };
             }
@@ -325,7 +328,7 @@ impl Scanner<'_> {
         }
         let behind = &s[end..s.len().min(end + 96)];
         let leads_on =
-            context::end_of_word(behind, BIRTH).is_some_and(|i| begins_date(&behind[i..]));
+            context::ends_of_words(behind, BIRTH).is_some_and(|(i, _)| begins_date(&behind[i..]));
         if leads_on { 0 } else { 55 }
     }
 
@@ -375,6 +378,39 @@ impl Scanner<'_> {
             }
         }
     }
+}
+
+/// Whether the text before a date says that it is a birth: a word for that, not the place of one, and no
+/// year behind it, which is when it was then (`founded, born in 1998, it reports on 12 March 2024`).
+fn names_birth(s: &[u8]) -> bool {
+    let Some((_, end)) = context::ends_of_words(s, BIRTH) else {
+        return false;
+    };
+    let year = s[end..]
+        .split(|b| !b.is_ascii_alphanumeric())
+        .any(|w| w.len() == 4 && w.iter().all(u8::is_ascii_digit) && matches!(w[0], b'1' | b'2'));
+    // `مكان الميلاد`, `Place of birth`, but `Date et lieu de naissance`.
+    let before = &s[..end];
+    let word = before.iter().rposition(|&b| b == b' ').unwrap_or(0);
+    let head = before[..word].trim_ascii_end().to_ascii_lowercase();
+    let places = [
+        "place of",
+        "country of",
+        "city of",
+        "lieu de",
+        "pays de",
+        "ville de",
+        "مكان",
+        "محل",
+        "بلد",
+    ];
+    let dates = ["date", "day", "تاريخ"];
+    let place = places.iter().any(|p| head.ends_with(p.as_bytes()));
+    let tail = &head[head.len().saturating_sub(28)..];
+    let date = dates
+        .iter()
+        .any(|d| tail.windows(d.len()).any(|w| w == d.as_bytes()));
+    !year && (!place || date)
 }
 
 /// Whether the next number is close and the first of a date's.

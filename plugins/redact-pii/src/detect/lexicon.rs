@@ -64,7 +64,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (CCP, "بريدي"),
     (
         PHONE,
-        "phone telephone tel tél mobile cell fax whatsapp sms portable gsm",
+        "phone telephone tel tél mobile mob cell fax whatsapp sms portable gsm",
     ),
     (
         PHONE,
@@ -79,7 +79,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         BIRTH,
         "مولوده ولاده مولد geboren geburtsdatum nacimiento nacido nascita anniversaire",
     ),
-    (BIRTH, "nato nata dateofbirth"),
+    (BIRTH, "nato nata dateofbirth ddn"),
     (
         ID,
         "id identity identification identifiant شخصيه تعريفيه identificacion identidad",

@@ -110,7 +110,7 @@ impl Scanner<'_> {
                 }
                 b'$' => true,
                 // `#4471` is an order; `acct #4471` says what it is.
-                b'#' => self.word_before(start - 1 - usize::from(bb == b' ')) & !NEG == 0,
+                b'#' => super::context::before(self.s, start).near & !NEG == 0,
                 // `1,234.567-89` goes on; a field of a table before `562 044 044` does not.
                 b',' => bb.is_ascii_digit() && g.len(0) == 3 && !matches!(inner, b' ' | b'-'),
                 // Seconds with a fraction: `12:30:07.123456`.

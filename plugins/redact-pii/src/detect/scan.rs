@@ -256,6 +256,7 @@ impl<'a> Scanner<'a> {
             .secret(a)
             .or_else(|| self.mac_dashed(a, b))
             .or_else(|| self.aws_secret(a))
+            .or_else(|| self.option(a))
             .or_else(|| self.told(a))
             .or_else(|| self.cell(a));
         if let Some(end) = known {

@@ -1,4 +1,5 @@
-//! Tables: what the head of a column says about the cells below it, in CSV, TSV, Markdown and what databases print.
+//! Tables: what the head of a column says about the cells below it, in CSV, TSV, Markdown, HTML and what databases
+//! print.
 //!
 //! The words before a number in the tenth row are those of the ninth. Its column's head is looked up instead,
 //! whenever a number fills a whole cell. A head is found by going up from line to line as long as they have
@@ -6,14 +7,14 @@
 
 use std::cell::Cell;
 
-use super::context::{self, Bits, CALL, COUNTRIES, Context, FILE, ID, MINE, NUMBER, ORG, PHONE};
+use super::context::{self, CALL, COUNTRIES, Context, FILE, ID, MINE, NUMBER, ORG, PHONE};
 use super::scan::Scanner;
 
 /// Longest line that is taken for a row.
 const ROW: usize = 1024;
 
 /// Longest cell that can be a head.
-const HEAD: usize = 48;
+const HEAD: usize = 96;
 
 /// How far above the last look-up a head is looked for.
 const BLOCK: usize = 8192;
@@ -33,6 +34,8 @@ pub(super) struct Tables {
     row: Cell<Row>,
     /// A place, where its line begins, the separator, and how many of those stand between.
     place: Cell<(usize, usize, u8, usize)>,
+    /// In HTML: where a row begins, and the first row of its table.
+    html: Cell<(usize, usize)>,
 }
 
 const fn separates(b: u8) -> bool {
@@ -71,26 +74,56 @@ fn heads(row: &[u8], separator: u8) -> bool {
     })
 }
 
+/// Whether a tag of this name opens here.
+fn tagged(s: &[u8], tag: &[u8]) -> bool {
+    s.get(..tag.len())
+        .is_some_and(|t| t.eq_ignore_ascii_case(tag))
+        && s.get(tag.len())
+            .is_some_and(|&b| b == b'>' || b.is_ascii_whitespace())
+}
+
+/// Where the last tag of this name opens.
+fn last_tag(s: &[u8], tag: &[u8]) -> Option<usize> {
+    (0..s.len())
+        .rev()
+        .find(|&i| s[i] == b'<' && tagged(&s[i..], tag))
+}
+
+/// Where the cells of a row open.
+fn cell_tags(s: &[u8]) -> impl Iterator<Item = usize> {
+    (0..s.len()).filter(|&i| s[i] == b'<' && (tagged(&s[i..], b"<td") || tagged(&s[i..], b"<th")))
+}
+
 impl Scanner<'_> {
-    /// The words that the head of the column says, if `start..end` fills a cell whose column has one that
-    /// says anything; the countries that its row names count too.
+    /// What the head of the column and its own row say about `start..end`, if it fills a cell of a table.
     pub(super) fn column_context(&self, start: usize, end: usize) -> Option<Context> {
-        let mut near = context::words(self.column_head(start, end)?);
+        let (head, row) = self.column(start, end)?;
+        let mut near = context::words(head);
         if near & CALL != 0 {
             near |= PHONE;
         }
-        // `id` and `number` name everything.
-        if near & !(NUMBER | MINE | ID | ORG | FILE) == 0 {
-            return None;
+        let mut own = context::before_since(self.s, start, row);
+        // `id` and `number` name everything, `value` nothing: then the cells beside it may.
+        if near & !(NUMBER | MINE | ID | ORG | FILE) != 0 {
+            own = Context {
+                near,
+                far: (own.near | own.far) & COUNTRIES,
+            };
         }
-        let row = context::before(self.s, start);
-        let far: Bits = (row.near | row.far) & COUNTRIES;
-        Some(Context { near, far })
+        Some(own)
     }
 
     /// The head of the column whose cell `start..end` fills.
     pub(super) fn column_head(&self, start: usize, end: usize) -> Option<&[u8]> {
+        self.column(start, end).map(|(head, _)| head)
+    }
+
+    /// The head of the column whose cell `start..end` fills, and where its row begins.
+    fn column(&self, start: usize, end: usize) -> Option<(&[u8], usize)> {
         let s = self.s;
+        if self.before(start) == b'>' && matches!(self.at(end), b'<' | b' ' | b'\n') {
+            return self.html_column(start);
+        }
         let (mut from, mut to) = (start, end);
         while start - from < 4 && trims(self.before(from)) {
             from -= 1;
@@ -110,7 +143,46 @@ impl Scanner<'_> {
         let (line, number) = self.place(from, separator)?;
         let (a, b) = self.head(line, separator)?;
         let head = cells(&s[a..b], separator).nth(number)?;
-        Some(head)
+        Some((head, line))
+    }
+
+    /// The same in HTML, for a cell whose text begins at `from`.
+    fn html_column(&self, from: usize) -> Option<(&[u8], usize)> {
+        let s = self.s;
+        let floor = from.saturating_sub(ROW);
+        let mut at = from;
+        // Out of `<b>` and its like to the cell's own tag.
+        let cell = (0..4).find_map(|_| {
+            let space = s[floor..at]
+                .iter()
+                .rev()
+                .take_while(|b| b.is_ascii_whitespace());
+            at -= space.count();
+            if self.before(at) != b'>' {
+                at = floor;
+            }
+            at = floor + s[floor..at].iter().rposition(|&b| b == b'<')?;
+            tagged(&s[at..], b"<td").then_some(at)
+        })?;
+        let row = floor + last_tag(&s[floor..cell], b"<tr")?;
+        let number = cell_tags(&s[row..cell]).count();
+        let (last, head) = self.tables.html.get();
+        let first = if last == row
+            || last < row && last >= floor && last_tag(&s[last..row], b"<table").is_none()
+        {
+            head
+        } else {
+            let above = row.saturating_sub(BLOCK);
+            let table = above + last_tag(&s[above..row], b"<table")?;
+            table + (0..row - table).find(|&i| tagged(&s[table + i..], b"<tr"))?
+        };
+        self.tables.html.set((row, first));
+        let names = &s[first..row];
+        let at = cell_tags(names).nth(number)?;
+        let text = &names[at..];
+        let text = &text[text.iter().position(|&b| b == b'>')? + 1..];
+        let text = &text[..text.windows(2).position(|w| w == b"</")?];
+        heads(text, 0).then_some((text, row))
     }
 
     /// Where the line of `at` begins, and how many separators stand before it there.
@@ -258,6 +330,26 @@ mod tests {
         assert_eq!(
             kinds(&format!("dear all, cin\n{far}, 12345678, and\n")).len(),
             0
+        );
+    }
+
+    #[test]
+    fn rows_of_html() {
+        let mut text =
+            "<table>\n<tr><th>Name</th><th scope=\"col\">CIN</th><th>Ref</th></tr>\n".to_owned();
+        for row in 0..100 {
+            text += &format!(
+                "<tr><td>A</td>\n <td><b>{:08}</b></td><td>{:08}</td></tr>\n",
+                10_000_000 + row,
+                11_000_000 + row
+            );
+        }
+        let found = kinds(&(text + "</table>"));
+        assert_eq!(found.len(), 100);
+        assert!(
+            found
+                .iter()
+                .all(|(name, value)| name == "TN_CIN" && value.starts_with("100"))
         );
     }
 

@@ -5,7 +5,7 @@
 
 use super::super::entity::Entity;
 use super::super::scan::Scanner;
-use super::assigned::{machine_made, names_a_secret, plausible_secret};
+use super::assigned::{drawn, machine_made, names_a_secret, plausible_secret};
 
 /// How far back a cell's neighbour is looked for, tags included.
 const NEIGHBOUR: usize = 80;
@@ -31,12 +31,15 @@ impl Scanner<'_> {
             e += 1;
         }
         let value = &s[a..e];
-        if !machine_made(value) || !plausible_secret(value, true, false) {
+        if !plausible_secret(value, true, false) {
             return None;
         }
         let column = |scan: &Self| scan.column_head(a, e).is_some_and(names_a_secret);
         let named = match separator {
-            b'>' => names_a_secret(neighbour(s, edge)),
+            // `<password>...</password>`: whatever stands there is one.
+            b'>' if names_a_secret(tag(s, edge)) && self.at(e) == b'<' => true,
+            _ if !machine_made(value) && !drawn(value) => false,
+            b'>' => names_a_secret(neighbour(s, edge)) || column(self),
             b'|' => names_a_secret(neighbour(s, edge)) || column(self),
             _ => column(self),
         };
@@ -45,6 +48,19 @@ impl Scanner<'_> {
             e
         })
     }
+}
+
+/// The name of the tag that ends before `edge`.
+fn tag(s: &[u8], edge: usize) -> &[u8] {
+    let floor = edge.saturating_sub(NEIGHBOUR);
+    let inner = s[floor..edge].strip_suffix(b">").unwrap_or_default();
+    let from = inner
+        .iter()
+        .rposition(|&b| b == b'<')
+        .map_or(inner.len(), |i| i + 1);
+    let name = &inner[from..];
+    let end = name.iter().position(u8::is_ascii_whitespace);
+    &name[..end.unwrap_or(name.len())]
 }
 
 const fn ends_cell(b: u8) -> bool {
