@@ -42,6 +42,15 @@ fn is_word_beyond_ascii(s: &[u8], i: usize) -> bool {
         lead -= 1;
     }
     let second = s.get(lead + 1).copied().unwrap_or(0);
+    // Signs that say `telephone` are words.
+    if s[lead] == 0xE2
+        && matches!(
+            s.get(lead..lead + 3),
+            Some([_, 0x98, 0x8E] | [_, 0x9C, 0x86])
+        )
+    {
+        return true;
+    }
     !matches!(
         (s[lead], second),
         (0xE2, _) | (0xC2, _) | (0xD8, 0x8C | 0x9B | 0x9F) | (0xD9, 0xAA..=0xAD) | (0xE3, 0x80)
@@ -183,7 +192,7 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
         words += 1;
         let mut bits = suggests(w, of);
         // `@yahoo.co.uk` is nobody's country.
-        if i > floor && s[i - 1] == b'.' {
+        if w.len() == 2 && i > floor && s[i - 1] == b'.' {
             bits &= !COUNTRIES;
         }
         if w.len() <= 2

@@ -315,7 +315,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (IL | ID, "זהות תז הזהות"),
     (SA, "ksa riyadh jeddah رياض سعوديين"),
     (TN, "sfax sousse صفاقس"),
-    (PHONE, "répondeur joignable"),
+    (PHONE, "répondeur joignable 📞 📱 📲 ☎ ☎\u{FE0F} ✆"),
     // Telephones in prose, anything in source text: see `context::around`.
     (
         CALL,

@@ -461,7 +461,9 @@ pub(super) fn placeholder(v: &[u8]) -> bool {
 fn unicode_punctuation(s: &[u8]) -> bool {
     matches!(
         s,
-        [0xE2, 0x80, ..]
+        // Punctuation, arrows, signs and pictures, and what chooses a picture's look.
+        [0xE2, 0x80..=0xAF, ..]
+            | [0xEF, 0xB8, 0x80..=0x8F, ..]
             | [0xD8, 0x8C | 0x9B | 0x9F, ..]
             | [0xC2, 0xAB | 0xBB, ..]
             | [0xE3, 0x80, ..]

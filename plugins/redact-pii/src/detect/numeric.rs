@@ -246,7 +246,7 @@ impl Scanner<'_> {
         }
         // `6011 9140 2060 9059 -120,00`: a card, and what was paid with it.
         let head = d.len() - usize::from(st.lens[st.runs - 1]);
-        if st.sep == b'*' && head >= 13 && regions::card_range(&d[..head]) && luhn(&d[..head]) {
+        if st.apart && head >= 13 && regions::card_range(&d[..head]) && luhn(&d[..head]) {
             return;
         }
         let near_four = e.cut && st.runs > 1 && self.continues_by_four(st);

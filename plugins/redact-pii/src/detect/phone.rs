@@ -101,7 +101,14 @@ impl Scanner<'_> {
             };
             // `TIN 003-522-115-000`, `RRN 001225-3909700`: other numbers begin with zeros too.
             let other = near & PHONE == 0 && near & (TAX | KR | NATIONAL) != 0;
+            // A calling code of three digits, and a number as long as there and with a first digit as there.
+            let d = &self.s[a + 2..g.chunks[0].1.max(a + 2)];
+            let code = calling_code(d).is_some_and(|(code, min, max, _)| {
+                min == max && matches!(code, 212 | 216 | 965 | 966 | 968 | 973 | 974)
+                    || code == 971 && d.len() == 12
+            });
             let base = match g.n {
+                1 if code => 52,
                 1 => 45,
                 _ if other => 52,
                 _ => 65,

@@ -197,6 +197,9 @@ impl Scanner<'_> {
         }
         let aws = value.len() == 40
             && value.iter().all(|&b| Set::Base64.has(b))
+            // Forty hexadecimal digits are something else.
+            && value.iter().any(u8::is_ascii_uppercase)
+            && value.iter().any(u8::is_ascii_lowercase)
             && checks::entropy(value) >= 3.8;
         if aws
             && (contains_ci(key, b"aws")
@@ -434,7 +437,27 @@ fn source(v: &[u8]) -> bool {
     }
     // Words of letters, with a capital at the beginning of each.
     let upper = v.iter().filter(|b| b.is_ascii_uppercase()).count();
-    v.contains(&b'.') || v.contains(&b'_') || upper * 10 < v.len() * 3
+    v.contains(&b'.') || v.contains(&b'_') || upper * 10 < v.len() * 3 && !unspeakable(v)
+}
+
+/// Whether letters of both cases follow each other as in no word of any name: five consonants in a row, of which
+/// some are small, at least twice or for half of the value.
+fn unspeakable(v: &[u8]) -> bool {
+    let upper = v.iter().skip(1).filter(|b| b.is_ascii_uppercase()).count();
+    if upper < 2 || v.len() < 12 || !v.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let vowel = |b: &u8| {
+        matches!(
+            b.to_ascii_lowercase(),
+            b'a' | b'e' | b'i' | b'o' | b'u' | b'y'
+        )
+    };
+    let hard = v
+        .split(vowel)
+        .filter(|run| run.len() >= 5 && run.iter().filter(|b| b.is_ascii_lowercase()).count() >= 2);
+    let (runs, letters) = hard.fold((0, 0), |(n, sum), run| (n + 1, sum + run.len()));
+    runs >= 2 || letters * 2 >= v.len()
 }
 
 /// Whether a keyword, ending or phrase can be in `words` at all: three letters of each, or any letter
