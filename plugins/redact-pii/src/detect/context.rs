@@ -15,7 +15,12 @@ pub struct Context {
     pub near: Bits,
     /// Words further before (ten), and right after (four).
     pub far: Bits,
+    /// The nearest of the words right before that names one kind of number, if there is one.
+    pub first: Bits,
 }
+
+/// What many words say, and of many numbers.
+const COMMON: Bits = NUMBER | MINE | ID | NATIONAL | COUNTRIES | ORG | FILE | VERSION | CALL | NEG;
 
 impl Context {
     /// What names the number: the words right before it, or where there are none those further away, as in
@@ -104,7 +109,9 @@ fn acronym(s: &[u8], mut i: usize, mut stop: usize, floor: usize) -> Option<(Bit
         at -= letter.len();
         word_of[at..at + letter.len()].copy_from_slice(letter);
         letters += 1;
-        let dotted = i >= floor + 2 && s[i - 1] == b'.' && is_word(s, i - 2);
+        // `ת"ז` in Hebrew.
+        let dot = i > 0 && (s[i - 1] == b'.' || s[i - 1] == b'"' && s[i] == 0xD7);
+        let dotted = i >= floor + 2 && dot && is_word(s, i - 2);
         if !dotted {
             break;
         }
@@ -205,9 +212,12 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
             bits |= PHONE;
         }
         if words <= NEAR_WORDS && !crossed {
-            ctx.near |= bits
+            ctx.near |= bits;
+            if ctx.first == 0 {
+                ctx.first = bits & !COMMON;
+            }
         } else {
-            ctx.far |= bits
+            ctx.far |= bits;
         }
     }
     ctx

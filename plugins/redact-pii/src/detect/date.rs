@@ -2,8 +2,7 @@
 //! digits from being read as something else.
 
 use super::checks;
-use super::context::{self, BIRTH};
-use super::entity::Entity;
+use super::context;
 use super::group::Group;
 use super::scan::Scanner;
 
@@ -264,74 +263,6 @@ impl Scanner<'_> {
         None
     }
 
-    /// Nominates a date of birth, if words say so of this very date.
-    fn birth(&mut self, span: (usize, usize)) {
-        if !self.wants(Entity::DateOfBirth) || span.0 < self.dated.0 {
-            return;
-        }
-        let c = self.context(span.0, span.1);
-        let score = if (c.near | c.far) & BIRTH == 0 {
-            0
-        } else if self
-            .column_head(span.0, span.1)
-            .is_some_and(|head| context::words(head) & BIRTH != 0)
-        {
-            85
-        } else {
-            self.born(span)
-        };
-        self.dated = (span.1, score > 0);
-        if score > 0 {
-            self.put(span.0, span.1, Entity::DateOfBirth, score, true);
-        }
-    }
-
-    /// How surely words before or behind make the date a birth. What was said before another date is about that
-    /// one, and what stands behind a date may lead to the next: `12 May 2014, born on 3 June 1980`.
-    fn born(&self, (start, end): (usize, usize)) -> u8 {
-        let s = self.s;
-        let c = context::before(s, start);
-        let (last, was_birth) = self.dated;
-        let since = last.max(start.saturating_sub(120));
-        let since = (since..start)
-            .find(|&i| s[i] & 0xC0 != 0x80)
-            .unwrap_or(start);
-        let between = &s[since..start];
-        let own = context::last_sentence(between);
-        let line = own.rsplit(|&b| b == b'\n').next().unwrap_or_default();
-        if (c.near | c.far) & BIRTH != 0 {
-            // `DOB: 1/2/1990 and 3/4/1992`: a list goes on.
-            let listed = last > 0
-                && since == last
-                && was_birth
-                && between.iter().filter(|b| b.is_ascii_alphabetic()).count() <= 3
-                && !between.contains(&b':')
-                && [
-                    &b","[..],
-                    b"and",
-                    b"et",
-                    b"&",
-                    "و".as_bytes(),
-                    "،".as_bytes(),
-                ]
-                .contains(&between.trim_ascii());
-            // A label of its own on its line is what names it.
-            let labelled = line.trim_ascii_end().ends_with(b":");
-            let said = names_birth(if labelled { line } else { own });
-            if said || listed {
-                return if c.near & BIRTH != 0 { 85 } else { 55 };
-            }
-        }
-        let told = context::speaks(c);
-        if context::after(s, end, told) & BIRTH == 0 || line.trim_ascii_end().ends_with(b":") {
-            return 0;
-        }
-        let behind = &s[end..s.len().min(end + 96)];
-        let leads_on =
-            context::ends_of_words(behind, BIRTH).is_some_and(|(i, _)| begins_date(&behind[i..]));
-        if leads_on { 0 } else { 55 }
-    }
-
     /// `12th March 1985`, `1er mars 1985`: a day with its ending.
     pub(super) fn ordinal_date(&mut self, a: usize, b: usize) {
         let w = &self.s[a..b];
@@ -378,51 +309,6 @@ impl Scanner<'_> {
             }
         }
     }
-}
-
-/// Whether the text before a date says that it is a birth: a word for that, not the place of one, and no
-/// year behind it, which is when it was then (`founded, born in 1998, it reports on 12 March 2024`).
-fn names_birth(s: &[u8]) -> bool {
-    let Some((_, end)) = context::ends_of_words(s, BIRTH) else {
-        return false;
-    };
-    let year = s[end..]
-        .split(|b| !b.is_ascii_alphanumeric())
-        .any(|w| w.len() == 4 && w.iter().all(u8::is_ascii_digit) && matches!(w[0], b'1' | b'2'));
-    // `مكان الميلاد`, `Place of birth`, but `Date et lieu de naissance`.
-    let before = &s[..end];
-    let word = before.iter().rposition(|&b| b == b' ').unwrap_or(0);
-    let head = before[..word].trim_ascii_end().to_ascii_lowercase();
-    let places = [
-        "place of",
-        "country of",
-        "city of",
-        "lieu de",
-        "pays de",
-        "ville de",
-        "مكان",
-        "محل",
-        "بلد",
-    ];
-    let dates = ["date", "day", "تاريخ"];
-    let place = places.iter().any(|p| head.ends_with(p.as_bytes()));
-    let tail = &head[head.len().saturating_sub(28)..];
-    let date = dates
-        .iter()
-        .any(|d| tail.windows(d.len()).any(|w| w == d.as_bytes()));
-    !year && (!place || date)
-}
-
-/// Whether the next number is close and the first of a date's.
-fn begins_date(s: &[u8]) -> bool {
-    let Some(i) = s.iter().take(32).position(u8::is_ascii_digit) else {
-        return false;
-    };
-    let n = s[i..].iter().take_while(|b| b.is_ascii_digit()).count();
-    n <= 4
-        && matches!(s.get(i + n), Some(b'/' | b'-' | b'.' | b' '))
-        && s.get(i + n + 1)
-            .is_some_and(|&b| b.is_ascii_alphanumeric() || b >= 0x80)
 }
 
 /// The month name at `j` and where it ends.

@@ -161,7 +161,10 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (DNI | ES, "dni"),
     (CF | IT, "codice"),
     (PESEL | PL, "pesel"),
-    (BSN | NL, "bsn burgerservicenummer sofinummer"),
+    (
+        BSN | NL,
+        "bsn burgerservicenummer burgerservicenr sofinummer",
+    ),
     (
         BE,
         "rijksregisternummer registre niss insz belgian belgium belge belgique rrn nrn",
@@ -303,9 +306,12 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (SSN | DE, "sv versicherungsnummer rentenversicherung"),
     (
         HEALTH | DE,
-        "krankenversichertennummer krankenkasse versichertennr gesundheitskarte",
+        "krankenversichertennummer krankenversicherungsnummer versicherten kv krankenkasse versichertennr gesundheitskarte",
     ),
-    (ID | DE, "personalausweisnummer ausweisnummer ausweisnr"),
+    (
+        ID | DE,
+        "personalausweisnummer perso ausweisnummer ausweisnr",
+    ),
     (SIN | NIR, "assurance"),
     (CF | IT, "codicefiscale cf"),
     (CIN | ID | NATIONAL, "بتو"),

@@ -346,6 +346,10 @@ pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
     let neg = c.near & context::NEG != 0;
     let foreign = c.near & context::COUNTRIES & !specific != 0;
     let gain = if c.near & specific != 0 {
+        // `As we said on the phone, NHS no. ...`: another word is nearer.
+        if c.first != 0 && c.first & specific == 0 && base >= 15 {
+            return base.saturating_add(37).min(97);
+        }
         45
     } else if c.far & specific != 0 && !neg {
         35

@@ -108,6 +108,7 @@ impl Scanner<'_> {
             own = Context {
                 near,
                 far: (own.near | own.far) & COUNTRIES,
+                first: 0,
             };
         }
         Some(own)

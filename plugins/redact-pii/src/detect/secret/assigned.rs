@@ -410,7 +410,7 @@ pub(super) fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
         bits >= 2.6 && digit && kinds >= 2
     } else {
         (keyword && digit && kinds >= 2 && bits >= 2.5)
-            || bits >= 3.0 && (digit || (kinds >= 2 && bits >= 3.6))
+            || bits >= 3.0 && (digit || (kinds >= 2 && bits >= 3.6) || unspeakable(v))
     };
     strong && (keyword || (marked && bits >= 3.5 && v.len() >= 20))
 }
