@@ -112,7 +112,11 @@ impl Scanner<'_> {
                 // `#4471` is an order; `acct #4471` says what it is.
                 b'#' => super::context::before(self.s, start).near & !NEG == 0,
                 // `1,234.567-89` goes on; a field of a table before `562 044 044` does not.
-                b',' => bb.is_ascii_digit() && g.len(0) == 3 && !matches!(inner, b' ' | b'-'),
+                b',' => {
+                    let whole = self.s[..start - 1].iter().rev().take(4);
+                    let digits = whole.take_while(|b| b.is_ascii_digit()).count();
+                    (1..4).contains(&digits) && g.len(0) == 3 && !matches!(inner, b' ' | b'-')
+                }
                 // Seconds with a fraction: `12:30:07.123456`.
                 b':' => bb.is_ascii_digit(),
                 _ => false,

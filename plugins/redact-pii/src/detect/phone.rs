@@ -134,6 +134,11 @@ impl Scanner<'_> {
         if !mixed_ok {
             return;
         }
+        // `91 023 394 / 06 32 19 21 32` are two.
+        let text = &self.s[st.span.0..st.span.1];
+        if st.sep == b'*' && text.windows(3).any(|w| w == b" / ") {
+            return;
+        }
         let bracket = self.before(st.span.0) == b'(';
         let sequence = d
             .windows(2)
