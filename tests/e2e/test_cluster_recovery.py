@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from conftest import until
-from pool import LONG, Pool, coordinators, held, id_of, stages_of
+from pool import LONG, Pool, coordinators, held, id_of, one_instance_stays, stages_of, whole
 from pool import roles as pool_roles
 from test_cluster import QUESTION, chat
 
@@ -134,9 +134,21 @@ def test_all_that_are_asked_at_the_moment_of_a_loss_meet_in_one_instance(expecte
         crowd.stop()
 
 
-def whole(ranges):
-    """Whether these are all layers of the model, each once: what of the old plan is in memory goes."""
-    return len(ranges) == 2 and ranges[0][0] == 0 and ranges[0][1] == ranges[1][0]
+def test_of_two_pools_that_meet_one_goes_on_with_the_model():
+    """As after a cut, with hosts that have never heard of each other: nobody loses an answer, and one instance stays."""
+    left = Pool(2, {"whole": 1, MODEL: 2})
+    right = Pool(2, {"whole": 1, MODEL: 2}, name=left.name)
+    try:
+        nodes = left.nodes + right.nodes
+        for half in (left, right):
+            chat(half.nodes[0], MODEL)
+            until(lambda: len(coordinators(half.nodes, MODEL)) == 1, what="the half has an instance")
+        (first,) = coordinators(left.nodes, MODEL)
+        # A host that knows one of each.
+        one_instance_stays(first, nodes, MODEL, lambda: left.add(peers=[left.nodes[0], right.nodes[0]]))
+    finally:
+        left.stop()
+        right.stop()
 
 
 def test_a_model_that_fits_no_more_is_an_honest_503_until_a_host_comes_back(expected):
