@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use atoll_cluster::Cluster;
 use atoll_cluster::identity::NodeId;
-use atoll_engine::engine::EngineError;
 use atoll_engine::executor::ExecutorError;
 use atoll_gateway::pool::PoolModels;
 use futures::FutureExt as _;
