@@ -239,7 +239,7 @@ fn pin(config: &Config, name: &str, info: &PluginInfo, grants: Vec<Grant>) -> Re
 }
 
 fn said(info: &PluginInfo, name: &str, granted: &[Grant], what: &str) -> Result<(), CliError> {
-    let grants: Vec<String> = grants.iter().map(Grant::to_string).collect();
+    let grants: Vec<String> = granted.iter().map(Grant::to_string).collect();
     let may = if grants.is_empty() {
         String::new()
     } else {
