@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import pathlib
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import urllib.request
 
 from conftest import MODEL, ROOT, Server, binary, free_port, until
@@ -35,11 +37,11 @@ class Pool:
 
     def __init__(
         self, count: int, stages: dict[str, int], *args: str, secret: str | None = None, patience_ms: int = 3000,
-        memory: str = "1GiB", probe: bool = False,
+        memory: str = "1GiB", probe: bool = False, name: str | None = None,
     ):
         self.folder = tempfile.TemporaryDirectory(prefix="atoll-pool-")
         self.path = pathlib.Path(self.folder.name)
-        self.name = f"e2e-{free_port()}"
+        self.name = name or f"e2e-{free_port()}"
         self.config = self.path / "config.toml"
         own = models(self.path, **stages)
         self.base = (
@@ -54,11 +56,12 @@ class Pool:
             self.add()
         self.settle()
 
-    def add(self, models: str | None = None, **env: str) -> Server:
-        """One more host, with the pool's models or a folder of its own, which looks for those that are there."""
+    def add(self, models: str | None = None, peers: list[Server] | None = None, **env: str) -> Server:
+        """One more host, with the pool's models or a folder of its own, which looks for those that are there, or for
+        these."""
         address = f"127.0.0.1:{free_port()}"
         network = ["--cluster-listen", f"tcp/{address}"]
-        for other in self.nodes:
+        for other in peers or self.nodes:
             network += ["--peer", other.cluster_address]
         secret = {"ATOLL_CLUSTER_SECRET": self.secret} if self.secret else {}
         node = Server(
@@ -149,3 +152,53 @@ def roles(nodes: list[Server], model: str) -> tuple[Server, Server, Server]:
     others = [node for node in nodes if node is not coordinator and node is not stage]
     client = min(others, key=lambda node: id_of(node) in holders)
     return client, coordinator, stage
+
+
+def whole(ranges: list[tuple[int, int]]) -> bool:
+    """Whether these are all layers of a model of two stages, each once: what of an old plan is in memory goes."""
+    return len(ranges) == 2 and ranges[0][0] == 0 and ranges[0][1] == ranges[1][0]
+
+
+def story(node: Server, model: str, tokens: int) -> str:
+    stream = node.openai().completions.create(
+        model=model, prompt="Once upon a time", stream=True, max_tokens=tokens, temperature=0,
+        extra_body={"ignore_eos": True},
+    )
+    return "".join(chunk.choices[0].text for chunk in stream if chunk.choices)
+
+
+def one_instance_stays(stays: Server, nodes: list[Server], model: str, meet) -> None:
+    """Two hosts coordinate the model when all these come to hear each other, by `meet`; then one does, and no answer
+    of any host was broken by it, whether it was short or long, began before or after."""
+    both = coordinators(nodes, model)
+    assert len(both) == 2 and stays in both
+    expected = {tokens: story(nodes[0], "whole", tokens) for tokens in (20, LONG)}
+    met = threading.Event()
+
+    def ask(node: Server, tokens: int) -> int:
+        asked = 0
+        while not met.is_set():
+            assert story(node, model, tokens) == expected[tokens], f"{node.url} broke an answer of {tokens} tokens"
+            asked += 1
+            # A machine that runs tests has other things to do, too.
+            met.wait(0.1)
+        return asked
+
+    with concurrent.futures.ThreadPoolExecutor(2 + len(nodes)) as asking:
+        asked = [asking.submit(ask, node, LONG) for node in both] + [asking.submit(ask, node, 20) for node in nodes]
+        try:
+            meet()
+            for node in nodes:
+                until(lambda: len(ready(node)) >= len(nodes), 120, f"{len(nodes)} nodes seen by {node.url}")
+            until(lambda: coordinators(nodes, model) == [stays], 120, "one coordinates the model, the one that did first")
+            until(lambda: whole(held(nodes, model)), 60, "each layer is in memory once")
+        finally:
+            met.set()
+        assert all(answers.result() > 0 for answers in asked)
+    until(lambda: all(serving(node, model) == [id_of(stays)] for node in nodes), 60, "all know who answers for it")
+
+
+def serving(node: Server, model: str) -> list[str]:
+    """The hosts that answer for the model, as this one sees it."""
+    members = status(node)["members"]
+    return [member["id"] for member in members if model in (member["facts"] or {}).get("serving", [])]

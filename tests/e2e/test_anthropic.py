@@ -58,7 +58,7 @@ def test_a_streamed_message_says_the_same(claude):
 
 
 def test_the_events_come_in_the_documented_order(server):
-    status, body, headers = raw(server, {"model": MODEL, "max_tokens": 20, "messages": HELLO, "stream": True})
+    status, body, headers = raw(server, {"model": MODEL, "max_tokens": 20, "temperature": 0, "messages": HELLO, "stream": True})
     assert status == 200 and headers["content-type"].startswith("text/event-stream")
     events = []
     for event in body.strip().split("\n\n"):

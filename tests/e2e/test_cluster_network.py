@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from conftest import Server, free_port, until
-from pool import CACHE, LONG, id_of, models, ready, roles, stages_of, status
+from pool import CACHE, LONG, coordinators, id_of, models, one_instance_stays, ready, roles, stages_of, status
 from test_cluster import chat
 
 SUBNET = "10.213.77"
@@ -53,6 +53,17 @@ class Network:
 
     def cut(self, number: int) -> None:
         ip("-n", self.switch, "link", "set", f"port{number}", "down")
+
+    def part(self, here: list[int], there: list[int]) -> None:
+        """What these hosts send each other gets lost from now on, silently."""
+        self.parted = [(a, b) for one in here for other in there for a, b in ((one, other), (other, one))]
+        for a, b in self.parted:
+            nobody = ["lladdr", "02:00:00:00:00:01", "nud", "permanent"]
+            ip("-n", f"{self.tag}-{a}", "neigh", "replace", f"{SUBNET}.{b}", "dev", "eth0", *nobody)
+
+    def join(self) -> None:
+        for a, b in self.parted:
+            ip("-n", f"{self.tag}-{a}", "neigh", "del", f"{SUBNET}.{b}", "dev", "eth0")
 
     def remove(self) -> None:
         with contextlib.suppress(subprocess.CalledProcessError):
@@ -134,6 +145,24 @@ def test_processes_of_one_machine_find_each_other(processes, count):
         until(lambda: len(ready(host)) == count, 60, f"{host.url} sees {count} hosts")
     (kinds,) = {frozenset(member["link_kind"] for member in status(host)["members"]) for host in all_of_them}
     assert kinds == {None, "loopback"}
+
+
+def test_a_network_that_was_cut_in_two_runs_one_instance_when_it_is_whole_again(hosts, network):
+    running = hosts(5)
+    for host in running:
+        until(lambda: len(ready(host)) == len(running), 60, "all see each other")
+    _, coordinator, stage = roles(running, "two")
+    here = [coordinator, stage]
+    there = [host for host in running if host not in here]
+    network.part([host.number for host in here], [host.number for host in there])
+    for half in (here, there):
+        for host in half:
+            until(lambda: len(ready(host)) == len(half), 60, "each half sees itself")
+    # The half that has lost the model brings it back, asked or not.
+    expected = chat(here[0], "whole")
+    assert [chat(host, "two") for host in running] == [expected] * 5
+    assert coordinators(here, "two") == [coordinator] and len(coordinators(there, "two")) == 1
+    one_instance_stays(coordinator, running, "two", network.join)
 
 
 @pytest.mark.parametrize("who", ["stage", "coordinator"])

@@ -1,5 +1,5 @@
-"""A host of a pool is killed, frozen or stopped: its streams end with an error the client's API has, requests that come
-at that moment and later are answered by what is left, or refused honestly."""
+"""A host of a pool is killed, frozen or stopped: its streams end with an error the client's API has; whole answers, and
+requests that come at that moment and later, are answered by what is left, or refused honestly."""
 
 import concurrent.futures
 import signal
@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from conftest import until
-from pool import LONG, Pool, coordinators, held, id_of, stages_of
+from pool import LONG, Pool, coordinators, held, id_of, one_instance_stays, stages_of, story, whole
 from pool import roles as pool_roles
 from test_cluster import QUESTION, chat
 
@@ -28,6 +28,11 @@ def expected(pool):
     return chat(pool.nodes[0], "whole")
 
 
+@pytest.fixture(scope="module")
+def told(pool):
+    return story(pool.nodes[0], "whole", LONG)
+
+
 def roles(pool):
     return pool_roles(pool.nodes, MODEL)
 
@@ -42,6 +47,14 @@ def long_stream(node):
     for _ in range(3):
         next(chunks)
     return chunks
+
+
+def whole_answer(node):
+    """As long as a stream, and not told before its end."""
+    asked = node.openai().completions.create(
+        model=MODEL, prompt="Once upon a time", max_tokens=LONG, temperature=0, extra_body={"ignore_eos": True},
+    )
+    return asked.choices[0].text
 
 
 def no_block_is_kept(nodes):
@@ -65,9 +78,13 @@ def replace(pool, victim):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 @pytest.mark.parametrize("who", ["coordinator", "stage"])
-def test_streams_end_with_an_error_and_requests_of_that_moment_are_answered(pool, expected, who, how):
+def test_streams_end_with_an_error_and_requests_of_that_moment_are_answered(pool, expected, told, who, how):
     client, coordinator, stage = roles(pool)
     victim = {"coordinator": coordinator, "stage": stage}[who]
+    # Begun before the streams, and as long: in their middle when the machine is lost.
+    waiting = concurrent.futures.ThreadPoolExecutor(2)
+    whole_answers = [waiting.submit(whole_answer, client) for _ in range(2)]
+    until(lambda: coordinator.metric("atoll_engine_sequences", model=MODEL, state="running") == 2, what="both are on their way")
     streams = [long_stream(client) for _ in range(3)]
     ends = []
 
@@ -88,6 +105,8 @@ def test_streams_end_with_an_error_and_requests_of_that_moment_are_answered(pool
         for reader in readers:
             reader.join(60)
         assert [answer.result() for answer in asked] == [expected] * len(asked)
+        assert [answer.result() for answer in whole_answers] == [told] * 2, "nobody has heard anything of it before"
+    waiting.shutdown()
     assert len(ends) == 3, "a stream hangs"
     for end in ends:
         assert isinstance(end, openai.APIError), "a stream ended as if it were complete"
@@ -134,9 +153,21 @@ def test_all_that_are_asked_at_the_moment_of_a_loss_meet_in_one_instance(expecte
         crowd.stop()
 
 
-def whole(ranges):
-    """Whether these are all layers of the model, each once: what of the old plan is in memory goes."""
-    return len(ranges) == 2 and ranges[0][0] == 0 and ranges[0][1] == ranges[1][0]
+def test_of_two_pools_that_meet_one_goes_on_with_the_model():
+    """As after a cut, with hosts that have never heard of each other: nobody loses an answer, and one instance stays."""
+    left = Pool(2, {"whole": 1, MODEL: 2})
+    right = Pool(2, {"whole": 1, MODEL: 2}, name=left.name)
+    try:
+        nodes = left.nodes + right.nodes
+        for half in (left, right):
+            chat(half.nodes[0], MODEL)
+            until(lambda: len(coordinators(half.nodes, MODEL)) == 1, what="the half has an instance")
+        (first,) = coordinators(left.nodes, MODEL)
+        # A host that knows one of each.
+        one_instance_stays(first, nodes, MODEL, lambda: left.add(peers=[left.nodes[0], right.nodes[0]]))
+    finally:
+        left.stop()
+        right.stop()
 
 
 def test_a_model_that_fits_no_more_is_an_honest_503_until_a_host_comes_back(expected):

@@ -61,6 +61,12 @@ def test_sigterm_lets_running_streams_finish():
         server.stop()
 
 
+def test_who_is_ready_can_be_stopped_in_good_order():
+    """Whoever sees a host that is ready may stop it at once: it is not the signal that ends it."""
+    for _ in range(8):
+        assert Server().stop() == 0
+
+
 def test_health_and_readiness(server):
     assert server.get("/healthz")[0] == 200
     assert server.get("/readyz")[0] == 200

@@ -92,7 +92,8 @@ def chat_piece(chunk) -> str:
 
 APIS = [
     Api("chat", openai, lambda c, m, t, **more: c.chat.completions.create(
-        model=m, messages=[{"role": "user", "content": t}], **{"max_tokens": 24, "temperature": 0, **more}), chat_piece, {"temperature": -1}),
+        model=m, messages=[{"role": "user", "content": t}], **{"max_tokens": 24, "temperature": 0, **more}),
+        chat_piece, {"temperature": -1}),
     Api("completions", openai, lambda c, m, t, **more: c.completions.create(
         model=m, prompt=t, **{"max_tokens": 24, "temperature": 0, **more}),
         lambda chunk: chunk.choices[0].text if chunk.choices else "", {"top_p": 2}),
@@ -103,7 +104,7 @@ APIS = [
     Api("input_tokens", openai, lambda c, m, t, **more: c.responses.input_tokens.count(model=m, input=t, **more), None,
         {"tools": [{"type": "function"}]}),
     Api("messages", anthropic, lambda c, m, t, **more: c.messages.create(
-        model=m, messages=[{"role": "user", "content": t}], **{"max_tokens": 24, "temperature": 0, **more}),
+        model=m, messages=[{"role": "user", "content": t}], extra_body={"temperature": 0}, **{"max_tokens": 24, **more}),
         lambda event: getattr(event.delta, "text", "") if event.type == "content_block_delta" else "", {"max_tokens": -1}),
     Api("count_tokens", anthropic, lambda c, m, t, **more: c.messages.count_tokens(
         model=m, messages=[{"role": "user", "content": t}], **more), None, {"tools": [{"name": "f"}]}),

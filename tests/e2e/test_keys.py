@@ -115,7 +115,7 @@ def test_every_api_is_refused_in_its_own_shape(keys):
         return anthropic.Anthropic(base_url=server.url, api_key=key, max_retries=0, timeout=120)
 
     def message(client: anthropic.Anthropic):
-        return client.messages.create(model=MODEL, max_tokens=4, messages=HELLO)
+        return client.messages.create(model=MODEL, max_tokens=4, messages=HELLO, extra_body={"temperature": 0})
 
     try:
         with pytest.raises(anthropic.AuthenticationError) as refused:

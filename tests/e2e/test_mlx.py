@@ -1,12 +1,12 @@
 """The same server on MLX: chosen, named, and with the very tokens of the native kernels.
 
-Needs a binary with MLX (`host/executor-mlx/prepare`); ATOLL_MLX_BINARY names it. Without one the tests are skipped,
-but for what a binary without MLX says.
+Needs a binary with MLX (`host/executor-mlx/prepare`; `tests/run` builds one where it can). Without one these tests are
+skipped, but for what a binary without MLX says.
 """
 
 import contextlib
+import functools
 import json
-import os
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from conftest import MODEL, Server, binary
-
-MLX = os.environ.get("ATOLL_MLX_BINARY")
-needs_mlx = pytest.mark.skipif(not MLX, reason="ATOLL_MLX_BINARY is not set")
 
 PROMPTS = [
     "Hello",
@@ -26,14 +23,26 @@ PROMPTS = [
 ]
 
 
-def doctor(program, *args):
+def doctor(*args):
     listen = [] if "--listen" in args else ["--listen", "127.0.0.1:0"]
-    done = subprocess.run([str(program), "doctor", "--json", *listen, *args], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(binary()), "doctor", "--json", *listen, *args], capture_output=True, text=True, timeout=120)
     return done, {finding["what"]: finding for finding in json.loads(done.stdout)}
 
 
+@functools.cache
+def has_mlx() -> bool:
+    _, findings = doctor()
+    return "built without MLX" not in findings["MLX"]["found"]
+
+
+@pytest.fixture()
+def needs_mlx():
+    if not has_mlx():
+        pytest.skip("this binary was built without MLX")
+
+
 def test_doctor_says_what_was_chosen_and_why():
-    done, findings = doctor(binary())
+    done, findings = doctor()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "because" in findings["executor"]["found"]
     assert MODEL in findings["models"]["found"]
@@ -54,13 +63,12 @@ def test_doctor_says_what_is_wrong(tmp_path):
 
 
 def test_doctor_knows_a_running_server(server):
-    _, findings = doctor(binary(), "--listen", f"127.0.0.1:{server.port}")
+    _, findings = doctor("--listen", f"127.0.0.1:{server.port}")
     assert not findings["address"]["problem"]
 
 
 def test_a_binary_without_mlx_says_how_to_get_it():
-    _, findings = doctor(binary())
-    if "built without MLX" not in findings["MLX"]["found"]:
+    if has_mlx():
         pytest.skip("this binary has MLX")
     done = subprocess.run([str(binary()), "serve", "--listen", "127.0.0.1:0", "--executor", "mlx"], capture_output=True,
                           text=True, timeout=120)
@@ -79,9 +87,8 @@ def answers(server, prompts=PROMPTS):
 
 
 @contextlib.contextmanager
-def serving(monkeypatch, executor):
+def serving(executor):
     """The same program, told what runs models."""
-    monkeypatch.setenv("ATOLL_BINARY", MLX)
     server = Server("--executor", executor)
     try:
         yield server
@@ -89,9 +96,9 @@ def serving(monkeypatch, executor):
         assert server.stop() == 0
 
 
-@needs_mlx
-def test_greedy_answers_are_those_of_the_native_kernels(monkeypatch):
-    with serving(monkeypatch, "cpu") as native, serving(monkeypatch, "mlx") as mlx:
+@pytest.mark.usefixtures("needs_mlx")
+def test_greedy_answers_are_those_of_the_native_kernels():
+    with serving("cpu") as native, serving("mlx") as mlx:
         expected = answers(native)
         assert any(expected) and "model loaded by MLX" not in native.log()
         assert answers(mlx) == expected
@@ -102,9 +109,9 @@ def test_greedy_answers_are_those_of_the_native_kernels(monkeypatch):
         assert "executor chosen" in mlx.log() and "model loaded by MLX" in mlx.log()
 
 
-@needs_mlx
-def test_several_at_once_a_schema_and_an_embedding(monkeypatch):
-    with serving(monkeypatch, "mlx") as mlx:
+@pytest.mark.usefixtures("needs_mlx")
+def test_several_at_once_a_schema_and_an_embedding():
+    with serving("mlx") as mlx:
         client = mlx.openai()
         reply = client.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": "Name three colours"}], n=3, max_tokens=12, seed=1)
@@ -119,9 +126,9 @@ def test_several_at_once_a_schema_and_an_embedding(monkeypatch):
         assert abs(sum(x * x for x in vector) - 1) < 1e-3
 
 
-@needs_mlx
+@pytest.mark.usefixtures("needs_mlx")
 def test_doctor_names_mlx():
-    done, findings = doctor(MLX, "--executor", "mlx")
+    done, findings = doctor("--executor", "mlx")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mlx-" in findings["MLX"]["found"]
     assert findings["executor"]["found"].startswith("mlx")

@@ -15,7 +15,7 @@ def streamed_text(stream) -> tuple[str, list]:
 
 
 def test_a_chat_is_answered(client):
-    reply = client.chat.completions.create(model=MODEL, messages=HELLO, max_tokens=60)
+    reply = client.chat.completions.create(model=MODEL, messages=HELLO, max_tokens=60, temperature=0)
     assert reply.object == "chat.completion" and reply.id.startswith("chatcmpl-")
     choice = reply.choices[0]
     assert choice.message.role == "assistant" and choice.message.content.strip()

@@ -267,7 +267,9 @@ def test_counting_and_compacting(client):
     assert compacted.object == "response.compaction"
     assert compacted.output[-1].type == "compaction"
     again = [item.model_dump(exclude_none=True) for item in compacted.output]
-    assert client.responses.create(input=again + [{"role": "user", "content": "Go on."}], **ARGUMENTS).output
+    # What is said to a summary that was drawn at random may be nothing.
+    after = client.responses.create(input=again + [{"role": "user", "content": "Go on."}], **ARGUMENTS)
+    assert after.status in ("completed", "incomplete") and after.usage.input_tokens > counted.input_tokens
 
 
 def test_errors_have_the_apis_shape(client):

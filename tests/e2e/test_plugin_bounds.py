@@ -68,7 +68,7 @@ def test_a_compile_bomb_is_ended(home):
 
         until(lambda: "compiling it takes" in refusal(), seconds=60, what="the refusal")
         answer = server.openai().chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": "Hello"}], max_tokens=4)
+            model=MODEL, messages=[{"role": "user", "content": "Hello"}], max_tokens=4, temperature=0)
         assert answer.choices[0].message.content
     finally:
         server.stop()

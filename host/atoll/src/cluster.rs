@@ -4,10 +4,12 @@
 //! - `loader`: what this node offers to pipelines, and its stages.
 //! - `factory`: loads a model here, or over several nodes when it must be.
 //! - `keeper`: brings models back that should run and do not.
+//! - `drain`: gives instances up that other nodes run, too.
 //! - `models`: the gateway's models, those of other nodes included.
 //! - `view`: what people see of it. `command`: `atoll cluster`.
 
 pub mod command;
+mod drain;
 mod factory;
 mod fingerprint;
 mod keeper;
@@ -31,6 +33,7 @@ use atoll_gateway::models::Models;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
+pub use self::drain::drain;
 pub use self::factory::ClusterFactory;
 pub use self::fingerprint::of as fingerprint;
 pub use self::keeper::keep;

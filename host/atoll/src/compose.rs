@@ -159,7 +159,7 @@ struct Host {
     /// All.
     shared: Arc<dyn Models>,
     cluster: Option<Arc<dyn ClusterView>>,
-    /// Brings models back that should run; to be run beside the server.
+    /// Brings models back that should run, and gives up what runs twice; to be run beside the server.
     keeper: BoxFuture<'static, ()>,
 }
 
@@ -186,8 +186,13 @@ async fn host(
     let pool = ModelPool::new(Arc::clone(&factory) as _, pool_options(catalog));
     let models = PoolModels::new(pool, Arc::clone(catalog) as _);
     let shared = ClusterModels::new(models.clone(), &joined, Arc::clone(&factory));
+    let keep = cluster::keep(joined.cluster.clone(), models.clone());
+    let drain = cluster::drain(joined.cluster.clone(), models.clone());
+    let keeper = async move {
+        tokio::join!(keep, drain);
+    };
     Ok(Host {
-        keeper: cluster::keep(joined.cluster.clone(), models.clone()).boxed(),
+        keeper: keeper.boxed(),
         models,
         shared: Arc::new(shared),
         cluster: Some(Arc::new(ClusterPage::new(&joined, factory))),

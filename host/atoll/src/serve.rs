@@ -34,7 +34,15 @@ async fn serve(config: &Config) -> Result<(), CliError> {
     let gateway = Gateway::new(gateway);
     let shutdown = Shutdown::default();
     let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(listen_for_signals(shutdown.clone()));
+    // Before the first client can see that this host is ready, so that whoever saw it can stop it in good order.
+    match Signals::listen() {
+        Ok(signals) => {
+            tasks.spawn(obey(signals, shutdown.clone()));
+        }
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be handled: answers under way are cut off by them");
+        }
+    }
     tasks.spawn(maintenance);
     let keeper = gateway.clone();
     tasks.spawn(async move { keeper.maintain().await });
@@ -48,39 +56,51 @@ async fn serve(config: &Config) -> Result<(), CliError> {
 }
 
 /// The first signal drains, the second stops at once.
-async fn listen_for_signals(shutdown: Shutdown) {
-    wait_for_signal().await;
+async fn obey(mut signals: Signals, shutdown: Shutdown) {
+    signals.next().await;
     tracing::info!("stopping: finishing what is under way; once more to stop at once");
     shutdown.drain.cancel();
-    wait_for_signal().await;
+    signals.next().await;
     shutdown.now.cancel();
 }
 
+/// What asks this process to stop. From its making on no signal ends the process by itself, and none is missed.
 #[cfg(unix)]
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be handled; stop the process with SIGKILL");
-            std::future::pending().await
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
 
-#[cfg(not(unix))]
-async fn wait_for_signal() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!(%error, "Ctrl-C cannot be handled");
-        std::future::pending::<()>().await;
+/// What asks this process to stop: Ctrl-C.
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
     }
 }
 

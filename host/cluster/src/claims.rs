@@ -12,7 +12,7 @@
 //! sends its requests to the node that does.
 //!
 //! A node that does not answer has no say. Two halves of a network that is cut may therefore each run
-//! the model.
+//! the model; [`duplicates`](crate::duplicates) says which goes on when the cable is back.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,19 @@ enum State {
     /// This node asks for it with a better right.
     GivenWay(NodeId),
     /// Nobody objected.
-    Held,
+    Held {
+        /// When that was, in milliseconds since the Unix epoch.
+        since: u64,
+    },
+}
+
+impl Claimed {
+    fn since(&self) -> Option<u64> {
+        match self.state {
+            State::Held { since } => Some(since),
+            State::Wanted | State::GivenWay(_) => None,
+        }
+    }
 }
 
 impl Claims {
@@ -73,7 +85,7 @@ impl Claims {
             return false;
         };
         match claimed.state {
-            State::Held => true,
+            State::Held { .. } => true,
             State::Wanted if from > self.node => true,
             State::Wanted => {
                 claimed.state = State::GivenWay(from);
@@ -83,22 +95,24 @@ impl Claims {
         }
     }
 
-    /// Nobody objected to claim `number`: this node has it from now on.
+    /// Nobody objected to claim `number`: this node has it from now on, which is `now` milliseconds after
+    /// the Unix epoch.
     ///
     /// # Errors
     /// The node that this one gave way to meanwhile, or this node itself if the claim is void; then it
     /// has nothing.
-    pub fn hold(&mut self, model: &str, number: u64) -> Result<(), NodeId> {
+    pub fn hold(&mut self, model: &str, number: u64, now: u64) -> Result<(), NodeId> {
         match self.all.get_mut(model) {
             Some(claimed) if claimed.number == number => match claimed.state {
                 State::GivenWay(to) => {
                     self.all.remove(model);
                     Err(to)
                 }
-                State::Wanted | State::Held => {
-                    claimed.state = State::Held;
+                State::Wanted => {
+                    claimed.state = State::Held { since: now };
                     Ok(())
                 }
+                State::Held { .. } => Ok(()),
             },
             _ => Err(self.node),
         }
@@ -117,16 +131,21 @@ impl Claims {
     #[must_use]
     pub fn is_wanted(&self, model: &str) -> bool {
         let state = self.all.get(model).map(|claimed| &claimed.state);
-        matches!(state, Some(State::Wanted | State::Held))
+        matches!(state, Some(State::Wanted | State::Held { .. }))
     }
 
-    /// Models that this node has the claim to.
-    pub fn held(&self) -> impl Iterator<Item = &str> {
-        let held = self
-            .all
-            .iter()
-            .filter(|(_, claimed)| matches!(claimed.state, State::Held));
-        held.map(|(model, _)| model.as_str())
+    /// Models that this node has the claim to, each with the milliseconds after the Unix epoch since when.
+    pub fn held(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.all.iter().filter_map(|(model, claimed)| {
+            let since = claimed.since()?;
+            Some((model.as_str(), since))
+        })
+    }
+
+    /// Since when this node has the claim to `model`, if it has.
+    #[must_use]
+    pub fn held_since(&self, model: &str) -> Option<u64> {
+        self.all.get(model).and_then(Claimed::since)
     }
 }
 
@@ -189,7 +208,7 @@ mod tests {
             if let Some((claim, 0)) = node.asking {
                 node.asking = None;
                 // An error: it gave way.
-                let _ = node.claims.hold(MODEL, claim);
+                let _ = node.claims.hold(MODEL, claim, 0);
             }
         }
 
@@ -281,13 +300,18 @@ mod tests {
     fn an_old_claim_gives_nothing_up() {
         let mut claims = Claims::new(id(1));
         let old = claims.want(MODEL);
-        claims.hold(MODEL, old).unwrap();
+        claims.hold(MODEL, old, 3).unwrap();
+        assert_eq!(claims.held_since(MODEL), Some(3));
         let new = claims.want(MODEL);
         claims.release(MODEL, old);
-        assert_eq!(claims.hold(MODEL, old), Err(id(1)));
+        assert_eq!(claims.hold(MODEL, old, 4), Err(id(1)));
+        assert_eq!(claims.held_since(MODEL), None);
         assert!(claims.is_wanted(MODEL));
-        claims.hold(MODEL, new).unwrap();
-        assert_eq!(claims.held().collect::<Vec<_>>(), [MODEL]);
+        // What is had gets no younger by being told so again.
+        for now in [5, 6] {
+            claims.hold(MODEL, new, now).unwrap();
+            assert_eq!(claims.held().collect::<Vec<_>>(), [(MODEL, 5)]);
+        }
         claims.release(MODEL, new);
         assert!(!claims.is_wanted(MODEL));
     }

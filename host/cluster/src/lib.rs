@@ -11,6 +11,7 @@
 //! - [`transport`]: Zenoh, narrowed. [`identity`]: ids and names. [`interfaces`]: what kind of cable.
 //! - [`wire`]: what nodes say to each other, in bytes; the only place that has wire types.
 //! - [`desired`]: which models should run. [`route`]: which node answers. [`claims`]: which node places.
+//!   [`duplicates`]: which instance stays where there are two.
 //!   [`sessions`]: a request that another node answers.
 //!   [`link`]: frames from one place to another.
 //! - [`stage`]: one stage at work. [`pipeline`]: the chain of them, seen from its coordinator.
@@ -25,6 +26,7 @@
 
 pub mod claims;
 pub mod desired;
+pub mod duplicates;
 pub mod error;
 pub mod identity;
 pub mod interfaces;

@@ -56,6 +56,8 @@ pub struct NodeFacts {
     pub stages: Vec<HeldStage>,
     /// Models it answers for others: those in its memory, and those whose pipeline it coordinates.
     pub serving: Vec<String>,
+    /// Instances that it coordinates over several nodes, or one, and has the claim to.
+    pub instances: Vec<RunningInstance>,
     /// Tells its map of models that should run from another.
     pub desired: u64,
     /// What it measured of its ways to others.
@@ -93,6 +95,7 @@ impl Default for NodeFacts {
             models: Vec::new(),
             stages: Vec::new(),
             serving: Vec::new(),
+            instances: Vec::new(),
             desired: 0,
             links: Vec::new(),
             interfaces: Vec::new(),
@@ -129,6 +132,17 @@ pub struct HeldStage {
     pub end: u32,
     /// Bytes it holds.
     pub bytes: u64,
+}
+
+/// An instance of a model that runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunningInstance {
+    /// Of which model.
+    pub model: String,
+    /// Since when its coordinator has the claim to the model, in milliseconds since the Unix epoch. Never
+    /// changes while it runs.
+    pub since: u64,
 }
 
 /// One way, as the node at its beginning measured it.
@@ -256,6 +270,7 @@ impl Members {
         let from = from.and_then(|from| self.all.get_mut(&from));
         if let Some(facts) = from.and_then(|member| member.facts.as_mut()) {
             facts.serving.retain(|name| name != model);
+            facts.instances.retain(|runs| runs.model != model);
         }
         let to = self.all.get_mut(&to);
         if let Some(facts) = to.and_then(|member| member.facts.as_mut())
@@ -385,6 +400,13 @@ mod tests {
         assert!(members.get(node).unwrap().usable());
     }
 
+    fn instance(model: &str) -> RunningInstance {
+        RunningInstance {
+            model: model.to_owned(),
+            since: 1,
+        }
+    }
+
     #[test]
     fn a_model_that_moved_is_there_and_not_here() {
         let (mut members, now) = (Members::default(), Instant::now());
@@ -395,6 +417,7 @@ mod tests {
         ] {
             members.came(node, now);
             let facts = NodeFacts {
+                instances: serving.iter().map(|model| instance(model)).collect(),
                 serving,
                 ..NodeFacts::default()
             };
@@ -405,6 +428,8 @@ mod tests {
         for _ in 0..2 {
             members.moved("m", Some(from), to);
             assert_eq!(serving(&members, from), ["n"]);
+            let said = members.get(from).unwrap().facts.clone().unwrap();
+            assert_eq!(said.instances, [instance("n")]);
             assert_eq!(serving(&members, to), ["m"]);
         }
         members.moved("m", Some(to), stranger);

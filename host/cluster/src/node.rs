@@ -7,6 +7,7 @@
 
 mod absent;
 mod claim;
+mod duplicates;
 mod facts;
 mod host;
 mod instance;
@@ -349,9 +350,13 @@ impl Cluster {
     }
 
     /// The node that answers requests for `model`, if it is not this one; see [`route`]. A node that is
-    /// placing a model answers for it already.
+    /// placing a model answers for it already, but for one that another node runs with a
+    /// [better right](Self::yields_to).
     #[must_use]
     pub fn elsewhere(&self, model: &str, serving: bool, alone: bool) -> Option<NodeId> {
+        if let Some(node) = self.yields_to(model) {
+            return Some(node);
+        }
         let asked = route::Asked {
             node: self.id(),
             serving: serving || lock(&self.inner.claims).is_wanted(model),
@@ -472,13 +477,7 @@ impl Inner {
                 };
                 self.work.spawn_blocking_on(answer, runtime);
             }
-            Call::Claim { model, from } => {
-                let answer = match lock(&self.claims).objects(&model, from) {
-                    true => Answer::Taken,
-                    false => Answer::Done,
-                };
-                reply(question, &answer);
-            }
+            Call::Claim { model, from } => reply(question, &self.asked_to_place(&model, from)),
         }
     }
 

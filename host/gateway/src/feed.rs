@@ -2,37 +2,42 @@
 //!
 //! It begins before the model is ready, so that a streamed answer can keep its connection alive
 //! meanwhile. A machine that is lost before the first word costs nobody a request, nor does a model that
-//! turns out to be on another host: the request is begun again (see [`loss`](crate::loss)). Dropping a
-//! feed cancels everything behind it: the engine's streams end with their receivers. [`Feed::next`] may
-//! be dropped at any await without losing an event.
+//! turns out to be on another host: the request is begun again (see [`loss`](crate::loss)). One whose client
+//! waits for the whole answer is begun again later, too, and goes on where it was (see
+//! [`replay`](crate::replay)). Dropping a feed cancels everything behind it: the engine's streams end with
+//! their receivers. [`Feed::next`] may be dropped at any await without losing an event.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use atoll_plugin_runtime::types::{Error, Event, GenerateRequest};
+use atoll_plugin_runtime::types::{Error, ErrorKind, Event, GenerateRequest};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 
+use crate::failure;
 use crate::forward::{self, Elsewhere};
 use crate::generate::{self, Plan};
 use crate::loss::{Repeats, Stopped};
 use crate::models::Models;
 use crate::options::Limits;
 use crate::remarks::Remarks;
+use crate::replay::{Differs, Replay};
 use crate::source::{self, RequestFacts, Running};
 
 /// Canonical events of one answer.
 pub(crate) struct Feed {
     state: State,
-    /// What it takes to begin again; nothing once a word is out, or where another host does it.
+    /// What it takes to begin again; nothing once a client has had a word, or where another host does it.
     again: Option<Box<Attempt>>,
+    /// What was said of an answer that its client gets whole.
+    replay: Option<Replay>,
+    /// Why it was begun again, the last time.
+    loss: Option<Error>,
     /// How often it may still be begun again.
     repeats: Repeats,
-    /// It ended with a loss before its first word.
+    /// It ended with a loss.
     lost: bool,
-    /// A word is out.
-    said: bool,
     /// The answer was announced.
     announced: bool,
 }
@@ -69,6 +74,8 @@ pub(crate) struct Attempt {
     pub facts: RequestFacts,
     /// What its client should know.
     pub remarks: Remarks,
+    /// Whether its client gets the whole answer, and nothing before.
+    pub whole: bool,
     /// Whether another host may answer, and the request is begun again here when a machine is lost.
     /// What comes from another host never goes to a third, and is begun again there.
     pub forwards: bool,
@@ -106,6 +113,7 @@ impl Feed {
         };
         Self {
             state: State::Starting(begun),
+            replay: (attempt.whole && attempt.forwards).then(Replay::default),
             again: attempt.forwards.then(|| Box::new(attempt)),
             ..Self::ended()
         }
@@ -116,9 +124,10 @@ impl Feed {
         Self {
             state: State::Ended,
             again: None,
+            replay: None,
+            loss: None,
             repeats: Repeats::new(),
             lost: false,
-            said: false,
             announced: false,
         }
     }
@@ -167,16 +176,17 @@ impl Feed {
                 },
                 State::Starting(_) | State::Ended => return Vec::new(),
             };
-            if batch.iter().any(says_something) {
-                self.said = true;
+            if self.replay.is_none() && batch.iter().any(says_something) {
                 self.again = None;
             }
             if let (true, Some(Event::Failed(error))) = (lost, batch.last()) {
+                // What came with the loss comes again.
                 if self.begins_again(&Stopped::Lost(error.clone())) {
                     continue;
                 }
-                self.lost = !self.said;
+                self.lost = true;
             }
+            let batch = self.unrepeated(batch);
             let batch = self.announced_once(batch);
             if !batch.is_empty() {
                 return batch;
@@ -184,7 +194,7 @@ impl Feed {
         }
     }
 
-    /// Whether it ended because a machine was lost, before its first word.
+    /// Whether it ended because a machine was lost. The last of its events says so.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost
     }
@@ -211,12 +221,35 @@ impl Feed {
         let Some(wait) = self.repeats.again(stopped, Instant::now()) else {
             return false;
         };
+        if let Some(replay) = &mut self.replay {
+            replay.again();
+        }
+        if let Stopped::Lost(error) = stopped {
+            self.loss = Some(error.clone());
+        }
         let begun = async move {
             tokio::time::sleep(wait).await;
             attempt.begin().await
         };
         self.state = State::Starting(begun.boxed());
         true
+    }
+
+    /// Without what was said by an attempt before. If this one says something else, the answer ends with the
+    /// loss that it was begun again for.
+    fn unrepeated(&mut self, batch: Vec<Event>) -> Vec<Event> {
+        let Some(replay) = &mut self.replay else {
+            return batch;
+        };
+        match replay.rest(batch) {
+            Ok(rest) => rest,
+            Err(Differs) => {
+                tracing::warn!("an answer that was begun again is another one");
+                self.state = State::Ended;
+                let other = || failure::error(ErrorKind::Internal, "the answer was said twice");
+                vec![Event::Failed(self.loss.take().unwrap_or_else(other))]
+            }
+        }
     }
 
     /// Without a second announcement of an answer that was begun twice.

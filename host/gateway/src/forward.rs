@@ -47,6 +47,8 @@ enum Asked {
         received_at: u64,
         /// The name of the key it came with, for the order of those that wait.
         owner: String,
+        /// What the answer chooses by chance, the same when it is asked for again.
+        chance: u128,
     },
     CountTokens(Box<GenerateRequest>),
     Embed(EmbedRequest),
@@ -77,7 +79,7 @@ enum Told {
     Model(Option<Box<ModelInfo>>),
     Loaded,
     Failed(Error),
-    /// A machine behind the host is lost, and nothing of the answer was told: it may be asked for again.
+    /// A machine behind the host is lost: it may be asked for again.
     Lost(Error),
     /// Another host answers for the model.
     Moved {
@@ -137,6 +139,7 @@ pub(crate) async fn generate(
         answer_id: facts.answer_id,
         received_at: facts.received_at,
         owner: facts.owner.to_string(),
+        chance: facts.chance,
     };
     let mut parts = there.ask(encode(&asked)?);
     match first(there.as_ref(), &model, &mut parts).await? {
@@ -246,6 +249,7 @@ pub fn answer(
             answer_id,
             received_at,
             mut owner,
+            chance,
         }) => match generate::plan((*request).clone(), limits) {
             Ok(plan) => {
                 id.truncate(id.floor_char_boundary(MAX_ID));
@@ -256,6 +260,7 @@ pub fn answer(
                     received_at,
                     arrived: Instant::now(),
                     owner: owner.into(),
+                    chance,
                 };
                 let attempt = Attempt {
                     models,
@@ -263,6 +268,7 @@ pub fn answer(
                     limits: limits.clone(),
                     facts,
                     remarks: plan.remarks.clone(),
+                    whole: false,
                     forwards: false,
                 };
                 events(Feed::start(attempt, plan))
@@ -290,15 +296,20 @@ fn events(feed: Feed) -> BoxStream<'static, Told> {
                 Ok(()) => Told::Admitted,
                 Err(stopped) => Told::stopped(stopped),
             };
-            return Some((told, (feed, true)));
+            return Some((vec![told], (feed, true)));
         }
-        let batch = feed.next().await;
-        if let (true, Some(Event::Failed(error))) = (feed.is_lost(), batch.last()) {
-            return Some((Told::Lost(error.clone()), (Feed::ended(), true)));
-        }
-        (!batch.is_empty()).then_some((Told::Events(batch), (feed, true)))
+        let mut batch = feed.next().await;
+        let loss = match batch.pop_if(|last| feed.is_lost() && matches!(last, Event::Failed(_))) {
+            Some(Event::Failed(error)) => Some(Told::Lost(error)),
+            _ => None,
+        };
+        let events = (!batch.is_empty()).then_some(Told::Events(batch));
+        let told: Vec<Told> = events.into_iter().chain(loss).collect();
+        (!told.is_empty()).then_some((told, (feed, true)))
     };
-    stream::unfold((feed, false), step).boxed()
+    stream::unfold((feed, false), step)
+        .flat_map(stream::iter)
+        .boxed()
 }
 
 fn one(models: Arc<dyn Models>, limits: Limits, asked: Asked) -> BoxFuture<'static, Told> {

@@ -266,6 +266,7 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
         received_at: unix_seconds(),
         arrived: Instant::now(),
         owner: "".into(),
+        chance: uuid::Uuid::new_v4().as_u128(),
     };
     let (parts, body) = request.into_parts();
     // One snapshot from here to the end: the route's dialect and the filters belong together.

@@ -56,6 +56,7 @@ mod plugins;
 mod prompt;
 mod pull;
 mod remarks;
+mod replay;
 mod response;
 pub mod responses;
 mod rules;

@@ -2,7 +2,8 @@
 //! thought.
 //!
 //! As long as its client has been told nothing, nothing is lost with the machine: the request is begun
-//! again, where its model runs then. The pool of models places it again meanwhile, for a bounded time;
+//! again, where its model runs then. If its answer is to be told whole, that is so until the end, and what
+//! was said of it is left out the second time ([`replay`](crate::replay)). The pool of models places it again meanwhile, for a bounded time;
 //! what fits no more is refused with how long to wait.
 //!
 //! The host that the client reached does it, and nobody else: it asks the pool's rule anew. Where hosts
@@ -110,7 +111,7 @@ impl Repeats {
         };
         tracing::info!(
             reason,
-            "nothing was answered yet: the request is begun again"
+            "its client has heard nothing yet: the request is begun again"
         );
         Some(wait)
     }

@@ -113,6 +113,7 @@ async fn generate(
         limits: limits.clone(),
         facts,
         remarks: remarks.clone(),
+        whole: !stream,
         forwards: true,
     };
     let feed = Feed::start(attempt, plan);

@@ -64,6 +64,18 @@ impl PoolModels {
         self.pool.maintain().await;
     }
 
+    /// Unloads `name`, pinned or not, unless it is in use. Whether it was loaded and went.
+    pub async fn unload_unused(&self, name: &str) -> bool {
+        self.pool.unload(name).await
+    }
+
+    /// Ends everything that uses `name` with this error, if it is in memory.
+    pub fn end(&self, name: &str, error: EngineError) {
+        if let Some(guard) = self.pool.loaded(name) {
+            guard.ender().fail(error);
+        }
+    }
+
     fn pooled(&self, guard: EngineGuard, name: &str) -> Arc<dyn TextEngine> {
         Arc::new(PooledEngine {
             guard,

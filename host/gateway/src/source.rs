@@ -39,6 +39,8 @@ pub(crate) struct RequestFacts {
     pub arrived: Instant,
     /// The name of the key it came with; empty without one.
     pub owner: Arc<str>,
+    /// Random, and the same however often and wherever the request is begun: what the host chooses by chance.
+    pub chance: u128,
 }
 
 /// Generations behind one answer.
@@ -155,7 +157,7 @@ pub(crate) async fn start(
     let splitting = Splitting {
         plans: &answers,
         custom_tools: &plan.custom_tools,
-        call_ids: uuid::Uuid::new_v4().as_u128(),
+        call_ids: facts.chance,
     };
     let translator = Translator::new(started, lengths, plan.choices, plan.logprobs.is_some())
         .splitting(&splitting);
@@ -164,7 +166,10 @@ pub(crate) async fn start(
     for (index, (prompt, answer)) in prompts.into_iter().zip(answers).enumerate() {
         // A seed given by the client is every prompt's own, so that an answer in a batch equals the
         // same prompt's answer alone.
-        let seed = plan.sampling.seed.unwrap_or_else(random_seed);
+        let seed = plan
+            .sampling
+            .seed
+            .unwrap_or_else(|| seed(facts.chance, index));
         let request = GenerateRequest {
             id: format!("{}-{index}", facts.id),
             prompt,
@@ -259,7 +264,27 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// A seed nobody chose. Random ids come from the operating system's generator already.
-fn random_seed() -> u64 {
-    uuid::Uuid::new_v4().as_u64_pair().0
+/// The seed of a request's prompt at `index`, where the client chose none. Prompts that are alike get answers
+/// that are not.
+fn seed(chance: u128, index: usize) -> u64 {
+    let (high, low) = ((chance >> 64) as u64, chance as u64);
+    // An odd multiplier gives every prompt a seed of its own.
+
+    high ^ low
+        .rotate_left(32)
+        .wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prompt_has_a_seed_of_its_own_and_the_same_again() {
+        let seeds: std::collections::BTreeSet<u64> =
+            (0..1000).map(|index| seed(7 << 80, index)).collect();
+        assert_eq!(seeds.len(), 1000);
+        assert_eq!(seed(7 << 80, 3), seed(7 << 80, 3));
+        assert_ne!(seed(7 << 80, 3), seed(8 << 80, 3));
+    }
 }

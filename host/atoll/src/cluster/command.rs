@@ -198,10 +198,14 @@ fn status(args: &StatusArgs) -> Result<(), CliError> {
         output::line(format_args!("\n{}: {}", text("address"), text("problem")))?;
     }
     for pipeline in list(&status["pipelines"]) {
+        let model = pipeline["model"].as_str().unwrap_or_default();
         if let Some(failure) = pipeline["failure"].as_str() {
+            output::line(format_args!("\n{model}: {failure}"))?;
+        }
+        if let Some(node) = pipeline["yields_to"].as_str() {
             output::line(format_args!(
-                "\n{}: {failure}",
-                pipeline["model"].as_str().unwrap_or_default()
+                "\n{model}: {} runs it, too, and goes on; it is unloaded here when its answers have ended",
+                short(node)
             ))?;
         }
     }

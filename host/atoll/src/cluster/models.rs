@@ -156,7 +156,14 @@ impl Models for ClusterModels {
         &'a self,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Arc<dyn TextEngine>, EngineError>> {
-        self.local.engine(name)
+        // Another node runs it, too, and goes on.
+        match self.cluster.yields_to(name) {
+            Some(node) => {
+                let node = node.to_string();
+                std::future::ready(Err(EngineError::Elsewhere { node })).boxed()
+            }
+            None => self.local.engine(name),
+        }
     }
 
     fn loaded(&self, name: &str) -> Option<Arc<dyn TextEngine>> {

@@ -28,9 +28,14 @@ impl Inner {
     fn facts(&self) -> NodeFacts {
         let mut offer = self.loader.offer();
         // Who places a model answers for it: requests wait there.
+        let claims = lock(&self.claims);
+        let held = claims.held().map(|(model, _)| model.to_owned());
+        offer.serving.extend(held);
+        drop(claims);
+        // Who gives an instance up for another's does not any more.
         offer
             .serving
-            .extend(lock(&self.claims).held().map(str::to_owned));
+            .retain(|model| self.yields_to(model).is_none());
         offer.serving.sort();
         offer.serving.dedup();
         let stages = self.host.held();
@@ -53,6 +58,7 @@ impl Inner {
             memory_free: system.available_memory(),
             stage_budget,
             serving: offer.serving,
+            instances: self.instances(),
             desired: lock(&self.desired).digest(),
             links,
             executors: offer.executors,

@@ -72,6 +72,8 @@ pub struct PipelineStatus {
     pub nodes: Vec<NodeId>,
     /// Why it does not work any more, if so.
     pub failure: Option<String>,
+    /// The node whose instance of the model stays instead, if there are two: this one is given up.
+    pub yields_to: Option<NodeId>,
 }
 
 impl Cluster {
@@ -108,6 +110,7 @@ impl Cluster {
                 model: watched.model.clone(),
                 epoch,
                 nodes: watched.nodes.clone(),
+                yields_to: None,
                 failure: watched
                     .monitor
                     .failure(silence)
@@ -115,6 +118,9 @@ impl Cluster {
             })
             .collect();
         drop(watched);
+        for pipeline in &mut pipelines {
+            pipeline.yields_to = self.yields_to(&pipeline.model);
+        }
         pipelines.sort_by(|a, b| (&a.model, a.epoch).cmp(&(&b.model, b.epoch)));
         ClusterStatus {
             cluster: self.name().to_string(),

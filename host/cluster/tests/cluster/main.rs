@@ -6,6 +6,7 @@
 )]
 
 mod claims;
+mod duplicates;
 mod failures;
 mod nodes;
 mod pipeline;

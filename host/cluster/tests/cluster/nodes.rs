@@ -69,7 +69,7 @@ pub async fn join_on(name: &str, network: Network, fingerprint: &'static str) ->
         .unwrap()
 }
 
-async fn join(name: &str, peers: &[String], fingerprint: &'static str) -> Cluster {
+pub async fn join(name: &str, peers: &[String], fingerprint: &'static str) -> Cluster {
     let network = Network {
         peers: peers.to_vec(),
         ..Network::loopback()

@@ -221,7 +221,7 @@ impl Worker {
         stops: &StopMatcher,
     ) -> Result<Generation, EngineError> {
         if self.shared.draining.load(Ordering::Acquire) {
-            return Err(EngineError::ShuttingDown);
+            return Err(self.shared.refusal());
         }
         let warms = request.max_tokens == Some(0);
         if self.masks.is_none()

@@ -659,6 +659,32 @@ async fn stop_ends_what_runs() {
     );
 }
 
+/// Whoever ends an engine from outside gives a reason, and a request that is on its way at that moment gets it,
+/// wherever it is met: a host that hears "shutting down" instead does not begin it again.
+#[tokio::test]
+async fn a_request_on_its_way_hears_why_the_engine_was_ended() {
+    for _ in 0..50 {
+        let (engine, gate) = gated(EngineOptions::default());
+        let running = engine.generate(request(&engine, "running", 1, 20));
+        let running = running.await.unwrap();
+        let mut late = std::pin::pin!(engine.generate(request(&engine, "late", 2, 5)));
+        let polled = timeout(Duration::ZERO, &mut late).await;
+        let reason = EngineError::from(ExecutorError::Lost("a machine".to_owned()));
+        engine.ender().fail(reason.clone());
+        drop(gate);
+        let late = match polled {
+            Ok(accepted) => accepted,
+            Err(_) => late.await,
+        };
+        let heard = match late {
+            Ok(accepted) => collect(accepted, 1).await.failed.unwrap(),
+            Err(refused) => refused,
+        };
+        assert_eq!(heard, reason);
+        assert_eq!(collect(running, 1).await.failed, Some(reason));
+    }
+}
+
 #[tokio::test]
 async fn answers_outlive_the_handle() {
     let engine = engine();

@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::client::{get, post, send};
-use crate::engine::{MISSING, MODEL};
+use crate::engine::{MISSING, MODEL, Play};
 use crate::redaction::redact;
 use crate::server::{Setup, chat, start, start_with};
 
@@ -177,14 +177,87 @@ async fn a_machine_that_the_other_host_loses_is_repaired_from_here() {
             "{route}: {answer}"
         );
     }
-    // Not after its first word.
-    let answer = send(server.address, post("/v1/chat/completions", &chat(false)));
+    // Not after the first word that a client has read.
+    let answer = send(server.address, post("/v1/chat/completions", &chat(true)));
     let (answer, ()) = tokio::join!(answer, async {
         let play = server.script.next().await;
         play.start().say(0, "Hi").send(lost_machine());
     });
-    assert_eq!(answer.status, 503);
+    let text = answer.text().await.unwrap();
+    assert!(
+        text.contains("Hi") && text.contains("is lost") && !text.contains("[DONE]"),
+        "{text}"
+    );
     assert!(server.script.none_waits());
+}
+
+/// More words than the gateway takes at once, so that it has used some when the next thing happens.
+const WORDS: u32 = 70;
+
+fn say_words(play: &Play) {
+    play.start();
+    for word in 0..WORDS {
+        play.say(0, &format!("{word} "));
+    }
+}
+
+/// A machine of the other host, the other host itself, and a machine of this host is lost in the middle of an
+/// answer; what these models say then, as the first attempt's play.
+fn losses_in_the_middle() -> [(Setup, fn(&Play)); 3] {
+    let breaks: fn(&Play) = |play| {
+        play.send(lost_machine());
+    };
+    let here = Setup {
+        every_dialect: true,
+        ..Setup::default()
+    };
+    [(elsewhere(), breaks), (lost(2, 1), |_| {}), (here, breaks)]
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_is_lost_in_the_middle_goes_on_where_it_was() {
+    for (route, body, text) in every_dialect() {
+        for (setup, breaks) in losses_in_the_middle() {
+            let mut server = start_with(setup).await;
+            let answer = send(server.address, post(route, &body));
+            let (answer, seeds) = tokio::join!(answer, async {
+                let first = server.script.next().await;
+                say_words(&first);
+                breaks(&first);
+                first.cancelled().await;
+                let second = server.script.next().await;
+                say_words(&second);
+                second.say(0, "!").finish(0).done(WORDS + 1);
+                [first, second].map(|play| play.request.sampling.seed)
+            });
+            assert_eq!(answer.status, 200, "{route}");
+            let answer = answer.json().await;
+            let words: String = (0..WORDS).map(|word| format!("{word} ")).collect();
+            assert_eq!(answer.pointer(text), Some(&json!(words + "!")), "{route}");
+            // The client chose none: what was drawn for the first attempt is the second's, too.
+            assert_eq!(seeds[0], seeds[1]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_attempt_that_says_something_else_is_no_rest_of_the_first() {
+    for (setup, breaks) in losses_in_the_middle() {
+        let mut server = start_with(setup).await;
+        let answer = send(server.address, post("/v1/chat/completions", &chat(false)));
+        let (answer, ()) = tokio::join!(answer, async {
+            let first = server.script.next().await;
+            say_words(&first);
+            breaks(&first);
+            first.cancelled().await;
+            let second = server.script.next().await;
+            second.start().say(0, "Well");
+            second.cancelled().await;
+        });
+        assert_eq!(answer.status, 503);
+        let error = answer.json().await;
+        assert!(error.to_string().contains("is lost"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ fn recorder() -> Recorder {
         owner: "".into(),
         received_at: 1,
         arrived: std::time::Instant::now(),
+        chance: 0,
     };
     let place = Place::Store(Responses::new(Arc::new(store)));
     let request = crate::generate::tests::request();
