@@ -10,6 +10,7 @@
 //! Scores are hundredths: 90 and more is arithmetic certainty, 50 the default threshold, and a weak
 //! check (a tenth of random numbers pass) starts below it and needs context.
 
+mod birth;
 pub mod checks;
 pub mod context;
 pub mod custom;
@@ -25,6 +26,7 @@ mod phone;
 mod regions;
 mod scan;
 mod secret;
+mod table;
 mod tokens;
 
 pub use custom::{Custom, CustomError, Rules};

@@ -130,3 +130,8 @@ fn numbers_of_nobody() {
 fn source_text() {
     check("source-text.txt");
 }
+
+#[test]
+fn documents() {
+    check("documents.txt");
+}

@@ -15,7 +15,12 @@ pub struct Context {
     pub near: Bits,
     /// Words further before (ten), and right after (four).
     pub far: Bits,
+    /// The nearest of the words right before that names one kind of number, if there is one.
+    pub first: Bits,
 }
+
+/// What many words say, and of many numbers.
+const COMMON: Bits = NUMBER | MINE | ID | NATIONAL | COUNTRIES | ORG | FILE | VERSION | CALL | NEG;
 
 impl Context {
     /// What names the number: the words right before it, or where there are none those further away, as in
@@ -42,6 +47,15 @@ fn is_word_beyond_ascii(s: &[u8], i: usize) -> bool {
         lead -= 1;
     }
     let second = s.get(lead + 1).copied().unwrap_or(0);
+    // Signs that say `telephone` are words.
+    if s[lead] == 0xE2
+        && matches!(
+            s.get(lead..lead + 3),
+            Some([_, 0x98, 0x8E] | [_, 0x9C, 0x86])
+        )
+    {
+        return true;
+    }
     !matches!(
         (s[lead], second),
         (0xE2, _) | (0xC2, _) | (0xD8, 0x8C | 0x9B | 0x9F) | (0xD9, 0xAA..=0xAD) | (0xE3, 0x80)
@@ -95,17 +109,25 @@ fn acronym(s: &[u8], mut i: usize, mut stop: usize, floor: usize) -> Option<(Bit
         at -= letter.len();
         word_of[at..at + letter.len()].copy_from_slice(letter);
         letters += 1;
-        let dotted = i >= floor + 2 && s[i - 1] == b'.' && is_word(s, i - 2);
+        // `ת"ז` in Hebrew.
+        let dot = i > 0 && (s[i - 1] == b'.' || s[i - 1] == b'"' && s[i] == 0xD7);
+        let dotted = i >= floor + 2 && dot && is_word(s, i - 2);
         if !dotted {
             break;
         }
         stop = i - 1;
         let before = run_start(s, stop, floor);
         let width = stop - before;
-        if width != 1 && !(width == 2 && s[before] >= 0x80) {
+        // `وب.ت.و`: the first letter may have a proclitic.
+        let proclitic = width == 4
+            && matches!(
+                &s[before..before + 2],
+                [0xD9, 0x88 | 0x81 | 0x84 | 0x83] | [0xD8, 0xA8]
+            );
+        if width != 1 && !(width == 2 && s[before] >= 0x80) && !proclitic {
             break;
         }
-        i = before;
+        i = if proclitic { before + 2 } else { before };
     }
     (letters >= 2).then(|| (word(&word_of[at..]), i))
 }
@@ -118,8 +140,14 @@ const WINDOW: usize = 120;
 /// stands before them belongs to something else.
 #[must_use]
 pub fn before(s: &[u8], start: usize) -> Context {
+    before_since(s, start, 0)
+}
+
+/// The same, but nothing before `first`.
+#[must_use]
+pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
     let mut ctx = Context::default();
-    let floor = start.saturating_sub(WINDOW);
+    let floor = start.saturating_sub(WINDOW).max(first);
     let (mut i, mut words, mut breaks, mut crossed) = (start, 0, 0, false);
     let (mut grouped, mut closed) = (0, 0u32);
     while i > floor && words < FAR_WORDS {
@@ -147,7 +175,7 @@ pub fn before(s: &[u8], start: usize) -> Context {
             i -= 1;
             of |= letters(s[i]);
         }
-        if i == floor && floor > 0 {
+        if i == floor && floor > first {
             break;
         }
         let w = &s[i..stop];
@@ -170,6 +198,10 @@ pub fn before(s: &[u8], start: usize) -> Context {
         grouped = 0;
         words += 1;
         let mut bits = suggests(w, of);
+        // `@yahoo.co.uk` is nobody's country.
+        if w.len() == 2 && i > floor && s[i - 1] == b'.' {
+            bits &= !COUNTRIES;
+        }
         if w.len() <= 2
             && let Some((together, from)) = acronym(s, i, stop, floor)
         {
@@ -180,12 +212,69 @@ pub fn before(s: &[u8], start: usize) -> Context {
             bits |= PHONE;
         }
         if words <= NEAR_WORDS && !crossed {
-            ctx.near |= bits
+            ctx.near |= bits;
+            if ctx.first == 0 {
+                ctx.first = bits & !COMMON;
+            }
         } else {
-            ctx.far |= bits
+            ctx.far |= bits;
         }
     }
     ctx
+}
+
+/// What all the words of a short text suggest.
+#[must_use]
+pub fn words(s: &[u8]) -> Bits {
+    let mut all = 0;
+    each_word(s, |bits, _| all |= bits);
+    all
+}
+
+/// Where the words end that suggest one of these: the first of them, and the last.
+#[must_use]
+pub fn ends_of_words(s: &[u8], of: Bits) -> Option<(usize, usize)> {
+    let mut found: Option<(usize, usize)> = None;
+    each_word(s, |bits, end| {
+        if bits & of != 0 {
+            found = Some((found.map_or(end, |f| f.0), end));
+        }
+    });
+    found
+}
+
+/// Tells what each word suggests and where it ends.
+fn each_word(s: &[u8], mut tell: impl FnMut(Bits, usize)) {
+    let mut i = 0;
+    while i < s.len() {
+        let from = i;
+        let mut of = 0;
+        while i < s.len() && is_word(s, i) {
+            of |= letters(s[i]);
+            i += 1;
+        }
+        if i == from {
+            i += 1;
+            continue;
+        }
+        let mut bits = suggests(&s[from..i], of);
+        if i - from <= 2
+            && let Some((together, _)) = acronym(s, from, i, 0)
+        {
+            bits |= together;
+        }
+        tell(bits, i);
+    }
+}
+
+/// What stands behind the last full stop that ends a sentence.
+#[must_use]
+pub fn last_sentence(s: &[u8]) -> &[u8] {
+    let ends = |&i: &usize| {
+        s[i] == b'.' && s.get(i + 1).is_some_and(u8::is_ascii_whitespace) && sentence_ends(s, i)
+    };
+    let from = (0..s.len()).rev().find(ends).map_or(0, |i| i + 1);
+    &s[from..]
 }
 
 /// Whether words say something other than that a number is nobody's.
@@ -205,7 +294,7 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
         if !is_word(s, i) {
             // What follows a comma belongs here only if nothing stood before.
             if matches!(s[i], b'\n' | b';')
-                || (s[i] == b',' && (told || far != 0))
+                || ((s[i] == b',' || s[i..].starts_with("،".as_bytes())) && (told || far != 0))
                 || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| *b == b' ' || *b == b'\n'))
             {
                 break;

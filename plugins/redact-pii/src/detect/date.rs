@@ -2,8 +2,7 @@
 //! digits from being read as something else.
 
 use super::checks;
-use super::context::{self, BIRTH};
-use super::entity::Entity;
+use super::context;
 use super::group::Group;
 use super::scan::Scanner;
 
@@ -262,18 +261,6 @@ impl Scanner<'_> {
             }
         }
         None
-    }
-
-    fn birth(&mut self, span: (usize, usize)) {
-        if !self.wants(Entity::DateOfBirth) {
-            return;
-        }
-        let c = self.context(span.0, span.1);
-        if c.near & BIRTH != 0 {
-            self.put(span.0, span.1, Entity::DateOfBirth, 85, true);
-        } else if c.far & BIRTH != 0 {
-            self.put(span.0, span.1, Entity::DateOfBirth, 55, true);
-        }
     }
 
     /// `12th March 1985`, `1er mars 1985`: a day with its ending.

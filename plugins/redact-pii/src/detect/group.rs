@@ -34,6 +34,8 @@ pub struct Stretch<'g> {
     pub runs: usize,
     /// The separator, if it is the same everywhere; 0 when there is one run, `*` when they differ.
     pub sep: u8,
+    /// The last run stands apart: behind another separator than the first.
+    pub apart: bool,
     /// First and last byte in the view.
     pub span: (usize, usize),
 }
@@ -147,6 +149,7 @@ impl Group {
             lens,
             runs: last + 1 - first,
             sep,
+            apart: seps.first() != seps.last(),
             span: (self.chunks[first].0, self.chunks[last].1),
         })
     }

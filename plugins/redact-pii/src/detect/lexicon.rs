@@ -64,7 +64,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (CCP, "بريدي"),
     (
         PHONE,
-        "phone telephone tel tél mobile cell fax whatsapp sms portable gsm",
+        "phone telephone tel tél mobile mob cell fax whatsapp sms portable gsm",
     ),
     (
         PHONE,
@@ -79,7 +79,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         BIRTH,
         "مولوده ولاده مولد geboren geburtsdatum nacimiento nacido nascita anniversaire",
     ),
-    (BIRTH, "nato nata dateofbirth"),
+    (BIRTH, "nato nata dateofbirth ddn"),
     (
         ID,
         "id identity identification identifiant شخصيه تعريفيه identificacion identidad",
@@ -154,14 +154,17 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         WALLET,
         "wallet bitcoin btc ethereum eth crypto portefeuille محفظه solana sol tron usdt",
     ),
-    (SIREN | FR, "siren"),
+    (SIREN | FR, "siren rcs"),
     (SIRET | FR, "siret"),
     (NIF, "nif"),
     (NIE | ES, "nie"),
     (DNI | ES, "dni"),
     (CF | IT, "codice"),
     (PESEL | PL, "pesel"),
-    (BSN | NL, "bsn burgerservicenummer sofinummer"),
+    (
+        BSN | NL,
+        "bsn burgerservicenummer burgerservicenr sofinummer",
+    ),
     (
         BE,
         "rijksregisternummer registre niss insz belgian belgium belge belgique rrn nrn",
@@ -303,9 +306,12 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (SSN | DE, "sv versicherungsnummer rentenversicherung"),
     (
         HEALTH | DE,
-        "krankenversichertennummer krankenkasse versichertennr gesundheitskarte",
+        "krankenversichertennummer krankenversicherungsnummer versicherten kv krankenkasse versichertennr gesundheitskarte",
     ),
-    (ID | DE, "personalausweisnummer ausweisnummer ausweisnr"),
+    (
+        ID | DE,
+        "personalausweisnummer perso ausweisnummer ausweisnr",
+    ),
     (SIN | NIR, "assurance"),
     (CF | IT, "codicefiscale cf"),
     (CIN | ID | NATIONAL, "بتو"),
@@ -315,7 +321,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (IL | ID, "זהות תז הזהות"),
     (SA, "ksa riyadh jeddah رياض سعوديين"),
     (TN, "sfax sousse صفاقس"),
-    (PHONE, "répondeur joignable"),
+    (PHONE, "répondeur joignable 📞 📱 📲 ☎ ☎\u{FE0F} ✆"),
     // Telephones in prose, anything in source text: see `context::around`.
     (
         CALL,

@@ -416,7 +416,8 @@ impl Scanner<'_> {
             match info.iter().position(|&b| b == b':') {
                 Some(c) if from + c + 1 < sign => {
                     let secret = &s[from + c + 1..sign];
-                    if !placeholder(secret) {
+                    // A vendor's own token says more than where it stands.
+                    if !placeholder(secret) && self.secret(from + c + 1) != Some(sign) {
                         self.put(from + c + 1, sign, Entity::UrlCredentials, 95, true);
                     }
                 }
@@ -451,13 +452,18 @@ pub(super) fn placeholder(v: &[u8]) -> bool {
         || v.iter()
             .all(|&b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#'))
         || v.windows(2).any(|w| w == b"${" || w == b"{{")
+        // As vendors' manuals write their keys.
+        || v.ends_with(b"EXAMPLE")
+        || v.ends_with(b"EXAMPLEKEY")
 }
 
 /// Whether the character that starts here is general or Arabic punctuation.
 fn unicode_punctuation(s: &[u8]) -> bool {
     matches!(
         s,
-        [0xE2, 0x80, ..]
+        // Punctuation, arrows, signs and pictures, and what chooses a picture's look.
+        [0xE2, 0x80..=0xAF, ..]
+            | [0xEF, 0xB8, 0x80..=0x8F, ..]
             | [0xD8, 0x8C | 0x9B | 0x9F, ..]
             | [0xC2, 0xAB | 0xBB, ..]
             | [0xE3, 0x80, ..]

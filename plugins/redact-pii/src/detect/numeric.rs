@@ -110,9 +110,13 @@ impl Scanner<'_> {
                 }
                 b'$' => true,
                 // `#4471` is an order; `acct #4471` says what it is.
-                b'#' => self.word_before(start - 1 - usize::from(bb == b' ')) & !NEG == 0,
+                b'#' => super::context::before(self.s, start).near & !NEG == 0,
                 // `1,234.567-89` goes on; a field of a table before `562 044 044` does not.
-                b',' => bb.is_ascii_digit() && g.len(0) == 3 && !matches!(inner, b' ' | b'-'),
+                b',' => {
+                    let whole = self.s[..start - 1].iter().rev().take(4);
+                    let digits = whole.take_while(|b| b.is_ascii_digit()).count();
+                    (1..4).contains(&digits) && g.len(0) == 3 && !matches!(inner, b' ' | b'-')
+                }
                 // Seconds with a fraction: `12:30:07.123456`.
                 b':' => bb.is_ascii_digit(),
                 _ => false,
@@ -242,6 +246,11 @@ impl Scanner<'_> {
             };
         // Columns of a table and bytes of a dump are no groups of a card.
         if !standard && (st.sep == b'*' && !st.even() || st.runs > 6 && st.lens[0] != 1) {
+            return;
+        }
+        // `6011 9140 2060 9059 -120,00`: a card, and what was paid with it.
+        let head = d.len() - usize::from(st.lens[st.runs - 1]);
+        if st.apart && head >= 13 && regions::card_range(&d[..head]) && luhn(&d[..head]) {
             return;
         }
         let near_four = e.cut && st.runs > 1 && self.continues_by_four(st);

@@ -101,7 +101,14 @@ impl Scanner<'_> {
             };
             // `TIN 003-522-115-000`, `RRN 001225-3909700`: other numbers begin with zeros too.
             let other = near & PHONE == 0 && near & (TAX | KR | NATIONAL) != 0;
+            // A calling code of three digits, and a number as long as there and with a first digit as there.
+            let d = &self.s[a + 2..g.chunks[0].1.max(a + 2)];
+            let code = calling_code(d).is_some_and(|(code, min, max, _)| {
+                min == max && matches!(code, 212 | 216 | 965 | 966 | 968 | 973 | 974)
+                    || code == 971 && d.len() == 12
+            });
             let base = match g.n {
+                1 if code => 52,
                 1 => 45,
                 _ if other => 52,
                 _ => 65,
@@ -125,6 +132,11 @@ impl Scanner<'_> {
         let paired = st.lens[..st.runs].iter().all(|&l| l == 2);
         let mixed_ok = matches!(st.sep, b' ' | b'-' | b'.' | b'/' | b'*' | 0);
         if !mixed_ok {
+            return;
+        }
+        // `91 023 394 / 06 32 19 21 32` are two.
+        let text = &self.s[st.span.0..st.span.1];
+        if st.sep == b'*' && text.windows(3).any(|w| w == b" / ") {
             return;
         }
         let bracket = self.before(st.span.0) == b'(';
@@ -241,6 +253,13 @@ impl Scanner<'_> {
             }
             // Brazil's mobiles: `(11) 96123-4514`.
             11 if d[2] == b'9' && st.shape(&[2, 5, 4]) => 45,
+            // A German mobile with eight digits behind its network's code.
+            12 if st.shape(&[4, 8])
+                && d.starts_with(b"01")
+                && matches!(d[2], b'5' | b'6' | b'7') =>
+            {
+                60
+            }
             12 if zero && d[1] != b'0' && !st.solid() => 15,
             12 if st.shape(&[2, 3, 3, 4]) => 10,
             _ => return,

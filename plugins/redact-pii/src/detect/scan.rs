@@ -7,6 +7,7 @@ use std::cell::Cell;
 
 use super::context::{self, Bits, Context};
 use super::entity::Entity;
+use super::table::Tables;
 use super::{Candidate, Kind, View};
 
 const DIGIT: u8 = 1;
@@ -113,6 +114,9 @@ pub struct Scanner<'a> {
     /// The words read last before a start, and after an end: rules ask about many spans of one group.
     before: Cell<(usize, Context)>,
     after: [Cell<(usize, bool, Bits)>; AFTER],
+    pub(super) tables: Tables,
+    /// The end of the date read last, and whether it was somebody's birth.
+    pub(super) dated: (usize, bool),
 }
 
 impl<'a> Scanner<'a> {
@@ -126,6 +130,8 @@ impl<'a> Scanner<'a> {
             floor: 0,
             before: Cell::new((usize::MAX, Context::default())),
             after: [const { Cell::new((usize::MAX, false, 0)) }; AFTER],
+            tables: Tables::default(),
+            dated: (0, false),
         }
     }
 
@@ -250,6 +256,7 @@ impl<'a> Scanner<'a> {
             .secret(a)
             .or_else(|| self.mac_dashed(a, b))
             .or_else(|| self.aws_secret(a))
+            .or_else(|| self.option(a))
             .or_else(|| self.told(a))
             .or_else(|| self.cell(a));
         if let Some(end) = known {
@@ -277,6 +284,9 @@ impl<'a> Scanner<'a> {
 
     /// The words around a span; remembered, since several rules ask about one span.
     pub(super) fn context(&self, start: usize, end: usize) -> Context {
+        if let Some(column) = self.column_context(start, end) {
+            return column;
+        }
         let (at, mut words) = self.before.get();
         if at != start {
             words = context::before(self.s, start);
@@ -336,6 +346,10 @@ pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
     let neg = c.near & context::NEG != 0;
     let foreign = c.near & context::COUNTRIES & !specific != 0;
     let gain = if c.near & specific != 0 {
+        // `As we said on the phone, NHS no. ...`: another word is nearer.
+        if c.first != 0 && c.first & specific == 0 && base >= 15 {
+            return base.saturating_add(37).min(97);
+        }
         45
     } else if c.far & specific != 0 && !neg {
         35

@@ -6,11 +6,11 @@
 
 mod assigned;
 mod cell;
+mod command;
 mod vendors;
 
 use super::checks;
 use super::entity::Entity;
-use super::net::placeholder;
 use super::scan::Scanner;
 use vendors::{FIRST, RULES, Set};
 
@@ -182,37 +182,6 @@ impl Scanner<'_> {
             self.put(start, at + 1 + body, Entity::ApiKey, 92, true);
             at + 1 + body
         })
-    }
-
-    /// The password of `curl -u name:password`, around the `:` at `at`.
-    pub(super) fn curl_user(&mut self, at: usize) -> Option<usize> {
-        let s = self.s;
-        let part = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'`');
-        let name = s[..at]
-            .iter()
-            .rev()
-            .take(40)
-            .take_while(|b| part(b))
-            .count();
-        let line = &s[at.saturating_sub(200)..at - name];
-        let line = line.rsplit(|&b| b == b'\n').next().unwrap_or_default();
-        let option = line.trim_ascii_end();
-        let option = option
-            .strip_suffix(b"\"")
-            .or_else(|| option.strip_suffix(b"'"))
-            .unwrap_or(option);
-        let option = option.trim_ascii_end();
-        let asked = option.ends_with(b" -u") || option.ends_with(b" --user");
-        if name == 0 || !asked || find(line, b"curl").is_none() {
-            return None;
-        }
-        let n = s[at + 1..].iter().take(200).take_while(|b| part(b)).count();
-        let value = &s[at + 1..at + 1 + n];
-        if n < 4 || placeholder(value) {
-            return None;
-        }
-        self.put(at + 1, at + 1 + n, Entity::GenericSecret, 85, true);
-        Some(at + 1 + n)
     }
 
     /// The part of a webhook's URL that lets anybody post: all behind the name of the service.

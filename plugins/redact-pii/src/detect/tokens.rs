@@ -188,6 +188,8 @@ impl Scanner<'_> {
             || w.len() > 13 && !w.contains(&b'-')
             || digits < 4
             || w.iter().any(|b| matches!(b, b'.' | b'|'))
+            // `12/2031` is when it expires.
+            || w.contains(&b'/') && !w.iter().any(u8::is_ascii_alphabetic)
             || year
             || w.iter().any(u8::is_ascii_lowercase) && w[0].is_ascii_lowercase()
         {

@@ -36,6 +36,7 @@ const KEYWORDS: &[&[u8]] = &[
     b"bearer",
     b"authorization",
     b"x-amz-signature",
+    b"x-goog-signature",
     b"sharedaccesskey",
     b"master_key",
     b"service_key",
@@ -104,7 +105,7 @@ impl Scanner<'_> {
         {
             k -= 1;
         }
-        let stop = k;
+        let mut stop = k;
         while k > 0
             && stop - k < 48
             && (s[k - 1].is_ascii_alphanumeric()
@@ -115,6 +116,12 @@ impl Scanner<'_> {
         }
         if k == stop {
             return next;
+        }
+        // `- name: DB_PASSWORD` and `value: ...` below, `<add key="ApiKey" value="..."/>`.
+        if s[k..stop].eq_ignore_ascii_case(b"value")
+            && let Some((from, to)) = sibling(s, k)
+        {
+            (k, stop) = (from, to);
         }
         // Two more words of prose: `API key:`, `mot de passe :`.
         let phrase_from = words_back(s, k, 2);
@@ -146,6 +153,13 @@ impl Scanner<'_> {
         {
             v += 1;
         }
+        // `b'...'` and `@"..."` of source text.
+        if matches!(
+            s.get(v..v + 2),
+            Some([b'b' | b'B' | b'r' | b'R' | b'u' | b'f' | b'@', b'"' | b'\''])
+        ) {
+            v += 2;
+        }
         for scheme in [&b"Bearer "[..], b"bearer ", b"Basic ", b"basic ", b"Token "] {
             if s[v..].starts_with(scheme) {
                 v += scheme.len();
@@ -153,7 +167,7 @@ impl Scanner<'_> {
         }
         let quote = self.before(v);
         let quoted = matches!(quote, b'"' | b'\'' | b'`');
-        let query = self.s[at] == b'=' && matches!(self.before(k), b'?' | b'&');
+        let query = self.s[at] == b'=' && matches!(self.before(k), b'?' | b'&' | b'#');
         let mut e = v;
         while e < s.len() && e - v < 400 && s[e].is_ascii_graphic() {
             match s[e] {
@@ -183,6 +197,9 @@ impl Scanner<'_> {
         }
         let aws = value.len() == 40
             && value.iter().all(|&b| Set::Base64.has(b))
+            // Forty hexadecimal digits are something else.
+            && value.iter().any(u8::is_ascii_uppercase)
+            && value.iter().any(u8::is_ascii_lowercase)
             && checks::entropy(value) >= 3.8;
         if aws
             && (contains_ci(key, b"aws")
@@ -237,6 +254,9 @@ impl Scanner<'_> {
             "mot de passe",
             "كلمة المرور",
             "كلمة السر",
+            "كلمة مرور",
+            "الرقم السري",
+            "mdp",
         ];
         const NAMES: &[&[u8]] = &[
             b"_key",
@@ -265,7 +285,9 @@ impl Scanner<'_> {
             e += 1;
         }
         let made = machine_made(&s[a..e]);
-        if !is && !made {
+        // `login bob password 5ad9fd8f...`: of letters and digits alone only with the name right before.
+        let drawn = !made && drawn(&s[a..e]);
+        if !is && !made && !drawn {
             return None;
         }
         let stop = if is { verb_from } else { a };
@@ -273,7 +295,7 @@ impl Scanner<'_> {
         // `password for the server is`: words between are fine if nobody would write the value as prose.
         let phrases = PHRASES.iter().map(|w| w.as_bytes());
         let names = NAMES.iter().copied().chain(phrases);
-        let keyword = is && names.into_iter().any(|w| ends_ci(said, w))
+        let keyword = (is || drawn) && names.into_iter().any(|w| ends_ci(said, w))
             || made && PASSWORDS.iter().any(|w| contains_ci(said, w.as_bytes()));
         if !keyword {
             return None;
@@ -321,6 +343,30 @@ pub(super) fn machine_made(w: &[u8]) -> bool {
         && checks::entropy(w) >= 3.0
 }
 
+/// Twenty characters or more, letters and digits in turn: drawn by a machine, but a digest is too.
+pub(super) fn drawn(w: &[u8]) -> bool {
+    let digits = w.iter().filter(|b| b.is_ascii_digit()).count();
+    w.len() >= 20
+        && w.iter().all(u8::is_ascii_alphanumeric)
+        && digits >= 3
+        && w.len() - digits >= 3
+        && checks::entropy(w) >= 3.0
+}
+
+/// The name beside a `value` that begins at `at`: that of `name: X` or `key="X"` right before it.
+fn sibling(s: &[u8], at: usize) -> Option<(usize, usize)> {
+    let floor = at.saturating_sub(80);
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let gap = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b',' | b'-');
+    let sign = |b: &u8| gap(b) || matches!(b, b':' | b'=');
+    let to = floor + s[floor..at].iter().rposition(|b| !gap(b))? + 1;
+    let from = floor + s[floor..to].iter().rposition(|b| !part(b))? + 1;
+    let label = floor + s[floor..from].iter().rposition(|b| !sign(b))? + 1;
+    let label = s[floor..label].trim_ascii_end();
+    let named = [&b"name"[..], b"key"].iter().any(|w| ends_ci(label, w));
+    (named && from < to).then_some((from, to))
+}
+
 /// A value of a URL's secret parameter without any digit: both cases, and not a word.
 fn mixed_letters(v: &[u8]) -> bool {
     v.len() >= 12
@@ -364,7 +410,7 @@ pub(super) fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
         bits >= 2.6 && digit && kinds >= 2
     } else {
         (keyword && digit && kinds >= 2 && bits >= 2.5)
-            || bits >= 3.0 && (digit || (kinds >= 2 && bits >= 3.6))
+            || bits >= 3.0 && (digit || (kinds >= 2 && bits >= 3.6) || unspeakable(v))
     };
     strong && (keyword || (marked && bits >= 3.5 && v.len() >= 20))
 }
@@ -391,7 +437,27 @@ fn source(v: &[u8]) -> bool {
     }
     // Words of letters, with a capital at the beginning of each.
     let upper = v.iter().filter(|b| b.is_ascii_uppercase()).count();
-    v.contains(&b'.') || v.contains(&b'_') || upper * 10 < v.len() * 3
+    v.contains(&b'.') || v.contains(&b'_') || upper * 10 < v.len() * 3 && !unspeakable(v)
+}
+
+/// Whether letters of both cases follow each other as in no word of any name: five consonants in a row, of which
+/// some are small, at least twice or for half of the value.
+fn unspeakable(v: &[u8]) -> bool {
+    let upper = v.iter().skip(1).filter(|b| b.is_ascii_uppercase()).count();
+    if upper < 2 || v.len() < 12 || !v.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let vowel = |b: &u8| {
+        matches!(
+            b.to_ascii_lowercase(),
+            b'a' | b'e' | b'i' | b'o' | b'u' | b'y'
+        )
+    };
+    let hard = v
+        .split(vowel)
+        .filter(|run| run.len() >= 5 && run.iter().filter(|b| b.is_ascii_lowercase()).count() >= 2);
+    let (runs, letters) = hard.fold((0, 0), |(n, sum), run| (n + 1, sum + run.len()));
+    runs >= 2 || letters * 2 >= v.len()
 }
 
 /// Whether a keyword, ending or phrase can be in `words` at all: three letters of each, or any letter

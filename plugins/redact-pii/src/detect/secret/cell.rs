@@ -5,10 +5,7 @@
 
 use super::super::entity::Entity;
 use super::super::scan::Scanner;
-use super::assigned::{machine_made, names_a_secret, plausible_secret};
-
-/// How far back a table's first line is looked for.
-const TABLE: usize = 1024;
+use super::assigned::{drawn, machine_made, names_a_secret, plausible_secret};
 
 /// How far back a cell's neighbour is looked for, tags included.
 const NEIGHBOUR: usize = 80;
@@ -34,43 +31,36 @@ impl Scanner<'_> {
             e += 1;
         }
         let value = &s[a..e];
-        if !machine_made(value) || !plausible_secret(value, true, false) {
+        if !plausible_secret(value, true, false) {
             return None;
         }
+        let column = |scan: &Self| scan.column_head(a, e).is_some_and(names_a_secret);
         let named = match separator {
-            b'>' => names_a_secret(neighbour(s, edge)),
-            b'|' => names_a_secret(neighbour(s, edge)) || self.column(edge, separator),
-            _ => self.column(edge, separator),
+            // `<password>...</password>`: whatever stands there is one.
+            b'>' if names_a_secret(tag(s, edge)) && self.at(e) == b'<' => true,
+            _ if !machine_made(value) && !drawn(value) => false,
+            b'>' => names_a_secret(neighbour(s, edge)) || column(self),
+            b'|' => names_a_secret(neighbour(s, edge)) || column(self),
+            _ => column(self),
         };
         named.then(|| {
             self.put(a, e, Entity::GenericSecret, 80, true);
             e
         })
     }
+}
 
-    /// Whether the first line of the table calls the column that the separator before `edge` begins a secret.
-    fn column(&self, edge: usize, separator: u8) -> bool {
-        let floor = edge.saturating_sub(TABLE);
-        let before = &self.s[floor..edge];
-        let mut lines = before.rsplit(|&b| b == b'\n');
-        let Some(own) = lines.next() else {
-            return false;
-        };
-        let count = |line: &[u8]| line.iter().filter(|&&b| b == separator).count();
-        let number = count(own);
-        // Upwards as long as lines have columns; the topmost that was seen from its beginning names them.
-        let mut seen = before.len() - own.len();
-        let mut first = None;
-        for line in lines.take_while(|line| count(line) >= number) {
-            seen = seen.saturating_sub(line.len() + 1);
-            if seen > 0 || floor == 0 || self.s[floor - 1] == b'\n' {
-                first = Some(line);
-            }
-        }
-        first
-            .and_then(|line| line.split(|&b| b == separator).nth(number))
-            .is_some_and(names_a_secret)
-    }
+/// The name of the tag that ends before `edge`.
+fn tag(s: &[u8], edge: usize) -> &[u8] {
+    let floor = edge.saturating_sub(NEIGHBOUR);
+    let inner = s[floor..edge].strip_suffix(b">").unwrap_or_default();
+    let from = inner
+        .iter()
+        .rposition(|&b| b == b'<')
+        .map_or(inner.len(), |i| i + 1);
+    let name = &inner[from..];
+    let end = name.iter().position(u8::is_ascii_whitespace);
+    &name[..end.unwrap_or(name.len())]
 }
 
 const fn ends_cell(b: u8) -> bool {
