@@ -79,6 +79,11 @@ pub fn list(args: &PluginsArgs) -> Result<(), CliError> {
             ))?;
         }
     }
+    for (plugin, info) in loaded() {
+        for want in info.lacking(&info.grants) {
+            output::line(format_args!("  {}", install::refused(&plugin.name, want)))?;
+        }
+    }
     for (plugin, problem) in refused(&listed) {
         output::line(format_args!("not loaded: {}: {problem}", plugin.source))?;
     }

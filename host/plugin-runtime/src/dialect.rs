@@ -6,6 +6,7 @@ use crate::adapter::{DialectAdapter, ExchangeAdapter};
 use crate::cell::fault;
 use crate::error::{Breach, FaultKind, PluginError, PluginFault};
 use crate::info::PluginInfo;
+use crate::manage;
 use crate::plugin::{Live, PluginCore};
 use crate::response;
 use crate::types::{
@@ -79,13 +80,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The client's request in canonical form.
+    /// The client's request in canonical form. An operation that manages models, by a dialect that was not
+    /// granted it, is an inner error like one of its own.
     ///
     /// # Errors
     /// See [`Exchange`].
     pub async fn decode(&mut self) -> Result<Result<Operation, Error>, PluginError> {
         let mut adapter = self.live.take()?;
-        let outcome = adapter.decode().await;
+        let outcome = adapter.decode().await.map(|answer| {
+            let info = &self.live.ticket.core().info;
+            answer.and_then(|operation| manage::permit(info, operation))
+        });
         self.live.put(adapter, outcome)
     }
 

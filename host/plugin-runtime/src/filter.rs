@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::adapter::{FilterAdapter, SessionAdapter};
 use crate::cell::fault;
-use crate::error::{Breach, FaultKind, PluginError};
+use crate::error::{Breach, FaultKind, PluginError, PluginFault};
+use crate::grant::Grant;
 use crate::info::PluginInfo;
+use crate::manage;
 use crate::plugin::{Live, PluginCore};
 use crate::stream_check::StreamCheck;
 use crate::types::{Error, Event, FilterContext, Finding, Interests, Operation, Verdict};
@@ -120,17 +122,37 @@ impl Session {
         let mut adapter = self.live.take()?;
         let outcome = if self.sees.contains(Interests::REQUESTS) {
             match adapter.on_request(request).await {
-                Ok(Ok(Verdict::Replace(new))) if !same_operation(request, &new) => Err(fault(
-                    self.live.ticket.plugin(),
-                    FaultKind::Contract(Breach::EventOrder),
-                    "in on-request: replaced the operation by one of another kind",
-                )),
+                Ok(Ok(Verdict::Replace(new))) if !same_operation(request, &new) => {
+                    Err(self.breach("replaced the operation by one of another kind"))
+                }
+                Ok(Ok(Verdict::Replace(new)))
+                    if manage::keep_alive(request) != manage::keep_alive(&new)
+                        && !self.may_manage() =>
+                {
+                    Err(self.breach(
+                        "changed how long the model stays loaded, for which it needs the grant manage-models",
+                    ))
+                }
                 other => other,
             }
         } else {
             Ok(Ok(Verdict::Pass))
         };
         self.live.put(adapter, outcome)
+    }
+
+    fn may_manage(&self) -> bool {
+        let info = &self.live.ticket.core().info;
+        info.grants.contains(&Grant::ManageModels)
+    }
+
+    fn breach(&self, what: &str) -> PluginFault {
+        let kind = FaultKind::Contract(Breach::EventOrder);
+        fault(
+            self.live.ticket.plugin(),
+            kind,
+            format!("in on-request: {what}"),
+        )
     }
 
     /// What goes on instead of these events, checked: the structure of the answer is unchanged and no

@@ -4,6 +4,9 @@
 //! anything of it runs; what was not granted is not linked, so there is nothing to call. WASI imports
 //! are not grants: they are linked to an empty world (see [`crate::host`]), because language run-times
 //! import them whether used or not. Into that world the grant `files` puts folders.
+//!
+//! One grant has no interface: `manage-models` is about operations that a dialect asks for, and is
+//! looked at when it does (see `crate::manage`). The contract knows it as a name (`other`).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,7 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::host::{self, AllowList};
 use crate::types;
 
-/// One host interface that a plugin may be given.
+/// The grant whose name the contract has no case for.
+const MANAGE_MODELS: &str = "manage-models";
+
+/// One thing of the host's that a plugin may be given: an interface, or leave to ask for something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 #[non_exhaustive]
@@ -39,6 +45,9 @@ pub enum Grant {
     /// Folders to read, each `NAME=FOLDER`: the name under which the plugin opens it, and the folder of
     /// this machine. What a plugin *wants* has names only.
     Files(Vec<String>),
+    /// Ask for models to be downloaded, named, deleted, loaded and unloaded, and say for how long one
+    /// stays loaded.
+    ManageModels,
     /// A name this version does not know, as a plugin of a later version may want it.
     Other(String),
 }
@@ -56,13 +65,15 @@ impl Grant {
             Self::Kv,
             Self::Tokenizer,
             Self::Metrics,
+            Self::ManageModels,
         ]
     }
 
     /// What any plugin may have without being asked for it: its own settings, the time, randomness,
     /// and lines in the log within a budget. Nothing of it leaves the machine, outlives the request, or
     /// costs the host more than the call. Kept apart are `kv`, which outlives requests, `metrics`,
-    /// which others read, `tokenizer`, which costs the host time, the network, and files.
+    /// which others read, `tokenizer`, which costs the host time, the network, files, and managing the
+    /// models that everybody uses.
     #[must_use]
     pub fn harmless() -> Vec<Self> {
         vec![Self::Log, Self::Clock, Self::Random, Self::Config]
@@ -82,8 +93,8 @@ impl Grant {
         Ok(())
     }
 
-    /// The interface's name in `wit/` (`files` has none there), which is also the word in
-    /// configuration.
+    /// The interface's name in `wit/` (`files` and `manage-models` have none there), which is also the
+    /// word in configuration.
     #[must_use]
     pub fn interface(&self) -> &str {
         match self {
@@ -96,6 +107,7 @@ impl Grant {
             Self::Metrics => "metrics",
             Self::HttpOut(_) => "http-out",
             Self::Files(_) => "files",
+            Self::ManageModels => MANAGE_MODELS,
             Self::Other(name) => name,
         }
     }
@@ -134,6 +146,7 @@ impl FromStr for Grant {
             "metrics" => Self::Metrics,
             "http-out" => Self::HttpOut(Vec::new()),
             "files" => Self::Files(Vec::new()),
+            MANAGE_MODELS => Self::ManageModels,
             other => match other.split_once(':') {
                 Some(("http-out", hosts)) => Self::HttpOut(list(hosts)),
                 Some(("files", folders)) => Self::Files(list(folders)),
@@ -170,6 +183,7 @@ impl From<types::Grant> for Grant {
             types::Grant::Metrics => Self::Metrics,
             types::Grant::HttpOut(hosts) => Self::HttpOut(hosts),
             types::Grant::Files(names) => Self::Files(names),
+            types::Grant::Other(name) if name == MANAGE_MODELS => Self::ManageModels,
             types::Grant::Other(name) => Self::Other(name),
         }
     }
@@ -290,11 +304,15 @@ mod tests {
             "http-out:a.example,b.example:8443",
             "files",
             "files:/a=/srv/a,/b=/srv/b",
+            "manage-models",
             "vault",
             "vault:a",
         ] {
             assert_eq!(Grant::from(text.to_owned()).to_string(), text);
         }
+        // The contract has no case of its own for it.
+        let said = types::Grant::Other("manage-models".to_owned());
+        assert_eq!(Grant::from(said), Grant::ManageModels);
     }
 
     #[test]

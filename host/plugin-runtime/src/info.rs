@@ -91,6 +91,9 @@ impl RouteInfo {
 pub struct PluginInfo {
     /// The name it gives itself.
     pub name: String,
+    /// The name that commands, the configuration and `plugins.lock` know it by: its file's, without
+    /// `.wasm`.
+    pub installed_as: String,
     /// Its own semantic version.
     pub version: String,
     /// One sentence.
@@ -129,4 +132,14 @@ pub struct PluginInfo {
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
+}
+
+impl PluginInfo {
+    /// What it says it wants, loads without, and has not among `grants`: when it asks for that, it is
+    /// refused.
+    pub fn lacking<'a>(&'a self, grants: &'a [Grant]) -> impl Iterator<Item = &'a WantInfo> {
+        let optional = |want: &&WantInfo| want.grant == Grant::ManageModels;
+        let wants = self.wants.iter().filter(optional);
+        wants.filter(|want| !grants.contains(&want.grant))
+    }
 }

@@ -62,6 +62,7 @@ mod grant;
 mod host;
 mod info;
 mod library;
+mod manage;
 mod measure;
 pub mod options;
 mod plugin;

@@ -480,6 +480,12 @@ impl Library {
                     plugin = info.name, version = info.version, world = %info.world,
                     sha256 = info.sha256, standing = ?installed.standing, "plugin in force"
                 );
+                for want in info.lacking(&info.grants) {
+                    tracing::info!(
+                        plugin = name, grant = %want.grant, reason = want.reason,
+                        "it wants this too and is refused it; atoll plugin grant {name} {}", want.grant
+                    );
+                }
                 known.installed = Some(installed);
                 true
             }

@@ -205,7 +205,7 @@ impl PluginRuntime {
         } = self.examine(source, policy.grants).await?;
         let missing = reach.missing_folders(&info.wants);
         if !missing.is_empty() {
-            let name = info.name;
+            let name = info.installed_as;
             return Err(PluginError::NotGranted { name, missing });
         }
         let settings =
@@ -321,6 +321,7 @@ impl PluginRuntime {
             sees,
             max_held_bytes,
         } = description.map_err(rejected)?;
+        let installed_as = name.clone();
         let Described {
             name,
             version,
@@ -330,6 +331,7 @@ impl PluginRuntime {
         } = described;
         let info = PluginInfo {
             name,
+            installed_as,
             version,
             summary,
             world: adapter.world(),

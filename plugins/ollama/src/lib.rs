@@ -18,7 +18,7 @@ mod tests;
 
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::types::{
-    Descriptor, Error, ErrorKind, Event, Header, HttpRequest, HttpResponse, Operation,
+    Descriptor, Error, ErrorKind, Event, Grant, Header, HttpRequest, HttpResponse, Operation,
     OperationResult, ResponseHead,
 };
 use atoll_sdk::{json, ndjson};
@@ -50,6 +50,10 @@ impl Dialect for Ollama {
                 "ollama",
                 env!("CARGO_PKG_VERSION"),
                 "Ollama: chat, generate, embeddings, model management.",
+            )
+            .wanting(
+                Grant::manage_models(),
+                "To pull, copy and delete models, and to load and keep them as its clients say.",
             ),
             routes: vec![
                 Route::new("POST", "/api/chat"),

@@ -17,6 +17,8 @@ function describe() {
       version: "0.1.0",
       summary: "Text in, text out.",
       settingsSchema: "{}",
+      // What of the host it uses, and why. To pull, copy, delete or load models, say
+      // [{ grant: { tag: "other", val: "manage-models" }, reason: "To ..." }].
       wants: [],
     },
     routes: [{ method: "POST", path: "/{{name}}/{model}" }],

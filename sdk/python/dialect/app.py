@@ -14,6 +14,8 @@ class DialectGuest(Interface):
                 version="0.1.0",
                 summary="Text in, text out.",
                 settings_schema="{}",
+                # What of the host it uses, and why. To pull, copy, delete or load models, say
+                # [Want(Grant_Other("manage-models"), "To ...")], both of wit_world.imports.types.
                 wants=[],
                 ext=None,
             ),

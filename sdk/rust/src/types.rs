@@ -166,6 +166,17 @@ impl Default for Sampling {
     }
 }
 
+impl Grant {
+    /// To ask for models to be downloaded, copied, deleted, loaded and unloaded, and to say how long one
+    /// stays loaded. A dialect loads without it; the host then refuses those operations, in words that
+    /// the dialect renders like any other error, and leaves out what it says of `keep-alive`.
+    #[must_use]
+    pub fn manage_models() -> Self {
+        // Younger than the contract, which has a case for what it does not know.
+        Self::Other("manage-models".to_owned())
+    }
+}
+
 impl Descriptor {
     /// A plugin without settings, of this crate's version: usually
     /// `Descriptor::new("my-plugin", env!("CARGO_PKG_VERSION"), "What it does.")`.

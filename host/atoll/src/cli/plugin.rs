@@ -66,12 +66,14 @@ time, random numbers and a few lines in the log. Everything else it wants is nam
     #[command(after_help = "\
 Examples:
   atoll plugin grant my-filter kv metrics
+  atoll plugin grant my-api manage-models
   atoll plugin grant my-filter http-out:api.example.com,10.0.0.7:8080
   atoll plugin grant my-filter files:/lexicon=/srv/lexicon
   atoll plugin grant my-filter --revoke kv
 
 A host alone is HTTPS at port 443. A private address is reached only when it is granted as such, or
-with a name as in http-out:models.lan:8080=10.0.0.7. A folder is readable only, by the name before '='.")]
+with a name as in http-out:models.lan:8080=10.0.0.7. A folder is readable only, by the name before '='.
+A plugin with manage-models may ask for models to be downloaded, copied, deleted, loaded and unloaded.")]
     Grant(GrantArgs),
 
     /// Accept a plugin of the folder as it is now, after its file was replaced
@@ -231,7 +233,7 @@ pub struct GrantArgs {
     /// The plugin
     pub name: String,
 
-    /// What it may use: kv, metrics, tokenizer, http-out:HOST, files:NAME=FOLDER
+    /// What it may use: kv, metrics, tokenizer, manage-models, http-out:HOST, files:NAME=FOLDER
     pub grants: Vec<String>,
 
     /// What it may use no longer; may be repeated

@@ -31,15 +31,16 @@ pub fn inspect(config: &Config, source: PluginSource) -> Result<PluginInfo, CliE
 }
 
 /// What of the host it uses beyond what every plugin may: its imports, the hosts it says it speaks to,
-/// and the folders it says it reads.
+/// the folders it says it reads, and managing models if it says so.
 pub fn needs(info: &PluginInfo) -> Vec<Grant> {
     let harmless = Grant::harmless();
     let imports = info.imports.iter().map(|import| granted_as(info, import));
-    let files = info.wants.iter().map(|want| want.grant.clone());
-    let files = files.filter(|grant| matches!(grant, Grant::Files(_)));
+    // These are no imports.
+    let said = info.wants.iter().map(|want| want.grant.clone());
+    let said = said.filter(|grant| matches!(grant, Grant::Files(_) | Grant::ManageModels));
     imports
         .filter(|grant| !harmless.contains(grant))
-        .chain(files)
+        .chain(said)
         .collect()
 }
 

@@ -7,7 +7,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock};
+use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock, WantInfo};
 
 use super::inspect::{self, needs};
 use super::taken;
@@ -40,7 +40,12 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
     let path = file(&config, &name);
     write(&path, &bytes).map_err(|error| failed("be written", &path, &error))?;
     pin(&config, &name, &info, grants.clone())?;
-    said(&info, &grants, &format!("added as {}", path.display()))?;
+    said(
+        &info,
+        &name,
+        &grants,
+        &format!("added as {}", path.display()),
+    )?;
     enabled_hint(&config, &name, &info)?;
     let used = config.filters.iter().any(|filter| filter.plugin == name);
     taken::wait(&config, &info, used)
@@ -105,7 +110,7 @@ pub fn grant(args: &GrantArgs) -> Result<(), CliError> {
     grants.sort();
     grants.dedup();
     pin(&config, &args.name, &info, grants.clone())?;
-    said(&info, &grants, "accepted")
+    said(&info, &args.name, &grants, "accepted")
 }
 
 /// Runs `update`.
@@ -123,7 +128,7 @@ pub fn update(args: &UpdateArgs) -> Result<(), CliError> {
         &format!("update {}", args.name),
     )?;
     pin(&config, &args.name, &info, grants.clone())?;
-    said(&info, &grants, "accepted as it is now")
+    said(&info, &args.name, &grants, "accepted as it is now")
 }
 
 /// What is granted: what was before, what is said now, everything with `--yes`. Refuses when the
@@ -146,10 +151,17 @@ fn accepted(
         // A host that the plugin does not name, or a folder, only a person can say.
         grants.extend(missing.extract_if(.., |need| need.check().is_ok()));
     }
+    // What it loads without is no reason to keep it out.
+    let without = |need: &mut Grant| info.lacking(&[]).any(|want| want.grant == *need);
+    let optional: Vec<Grant> = missing.extract_if(.., without).collect();
     if !missing.is_empty() {
         let wishes = missing
             .iter()
             .map(|grant| format!("\n  {grant}: {}", inspect::reason(info, grant)));
+        let more = optional.iter().map(|grant| {
+            let reason = inspect::reason(info, grant);
+            format!("\n  {grant}, but loads without: {reason}")
+        });
         let flags = missing
             .iter()
             .map(|grant| format!(" --grant {}", to_be_said(grant)));
@@ -157,7 +169,7 @@ fn accepted(
             "{} {} wants to use:{}\nIf you trust it with that: atoll plugin {command}{}",
             info.name,
             info.version,
-            wishes.collect::<String>(),
+            wishes.chain(more).collect::<String>(),
             flags.collect::<String>()
         )));
     }
@@ -226,8 +238,8 @@ fn pin(config: &Config, name: &str, info: &PluginInfo, grants: Vec<Grant>) -> Re
     Ok(lock.write(&path)?)
 }
 
-fn said(info: &PluginInfo, grants: &[Grant], what: &str) -> Result<(), CliError> {
-    let grants: Vec<String> = grants.iter().map(Grant::to_string).collect();
+fn said(info: &PluginInfo, name: &str, granted: &[Grant], what: &str) -> Result<(), CliError> {
+    let grants: Vec<String> = granted.iter().map(Grant::to_string).collect();
     let may = if grants.is_empty() {
         String::new()
     } else {
@@ -236,7 +248,20 @@ fn said(info: &PluginInfo, grants: &[Grant], what: &str) -> Result<(), CliError>
     output::line(format_args!(
         "{} {} ({}) is {what}{may}",
         info.name, info.version, info.world
-    ))
+    ))?;
+    for want in info.lacking(granted) {
+        output::note(refused(name, want));
+    }
+    Ok(())
+}
+
+/// What a plugin that is in force will be refused, and how to allow it.
+pub(super) fn refused(name: &str, want: &WantInfo) -> String {
+    format!(
+        "{name} also wants {0} ({1}), and is refused it when it asks. If you trust it with that: \
+         atoll plugin grant {name} {0}",
+        want.grant, want.reason
+    )
 }
 
 /// A filter does nothing until it has a place in the chain.
@@ -301,4 +326,74 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> CliError {
     CliError::Plugins(format!("{} cannot {what}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use atoll_plugin_runtime::World;
+
+    use super::*;
+
+    /// A dialect that stores something and would like to manage models.
+    fn info() -> PluginInfo {
+        let want = |grant: Grant| WantInfo {
+            grant,
+            reason: "Why not.".to_owned(),
+        };
+        PluginInfo {
+            name: "api".to_owned(),
+            installed_as: "my-api".to_owned(),
+            version: "1.0.0".to_owned(),
+            summary: String::new(),
+            world: World::Dialect,
+            contract: "0.1.0".to_owned(),
+            source: String::new(),
+            sha256: String::new(),
+            size_bytes: 0,
+            wants: vec![want(Grant::Kv), want(Grant::ManageModels)],
+            imports: vec!["kv".to_owned(), "log".to_owned()],
+            grants: Vec::new(),
+            settings_schema: serde_json::json!({}),
+            routes: Vec::new(),
+            max_held_bytes: None,
+            compile_time: Duration::ZERO,
+            cached: false,
+            describe_time: Duration::ZERO,
+        }
+    }
+
+    fn accept(grants: &[&str], yes: bool) -> Result<Vec<Grant>, CliError> {
+        let grants = grants.iter().map(|&grant| grant.to_owned()).collect();
+        accepted(&info(), &AcceptArgs { grants, yes }, &[], "add my-api.wasm")
+    }
+
+    #[test]
+    fn what_it_cannot_load_without_is_asked_for_and_all_of_it_shown() {
+        let refused = accept(&[], false).unwrap_err().to_string();
+        let (wishes, command) = refused.rsplit_once('\n').unwrap();
+        assert!(wishes.contains("kv: Why not."), "{refused}");
+        assert!(
+            wishes.contains("manage-models, but loads without: Why not."),
+            "{refused}"
+        );
+        assert!(
+            command.ends_with("atoll plugin add my-api.wasm --grant kv"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn managing_models_is_given_only_when_somebody_says_so() {
+        assert_eq!(accept(&["kv"], false).unwrap(), [Grant::Kv]);
+        let both = [Grant::Kv, Grant::ManageModels];
+        assert_eq!(accept(&["kv", "manage-models"], false).unwrap(), both);
+        assert_eq!(accept(&[], true).unwrap(), both);
+        let said = refused("my-api", &info().wants[1]);
+        assert!(
+            said.ends_with("atoll plugin grant my-api manage-models"),
+            "{said}"
+        );
+    }
 }

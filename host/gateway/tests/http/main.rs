@@ -11,6 +11,7 @@ mod filter_faults;
 mod filtering;
 mod forwarding;
 mod keys;
+mod manage;
 mod redaction;
 mod relay;
 mod responses;

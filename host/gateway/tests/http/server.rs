@@ -8,6 +8,7 @@ use std::time::Duration;
 use atoll_engine::engine::EngineError;
 use atoll_gateway::audit::Audit;
 use atoll_gateway::keys::KeyRing;
+use atoll_gateway::library::Library;
 use atoll_gateway::models::Models;
 use atoll_gateway::{
     FilterEntry, Gateway, GatewayOptions, GatewayParts, Installed, PluginSet, Server, Shutdown,
@@ -35,6 +36,10 @@ pub struct Setup {
     /// Every shipped dialect instead of `openai` alone.
     pub every_dialect: bool,
     pub audit: Option<Arc<dyn Audit>>,
+    /// Dialects beside the shipped ones.
+    pub strangers: Vec<LoadedPlugin>,
+    /// The models on disk.
+    pub library: Option<Arc<dyn Library>>,
     pub change: Option<fn(&mut GatewayOptions)>,
     pub filters: Vec<FilterEntry>,
     pub refusal: Option<EngineError>,
@@ -77,9 +82,10 @@ pub async fn start_with(setup: Setup) -> TestServer {
     } else {
         &["openai", "openai-responses"]
     };
-    let plugins = plugins(dialects, setup.filters).await;
+    let plugins = plugins(dialects, setup.strangers, setup.filters).await;
     let mut parts = GatewayParts::new(options, plugins, models);
     parts.keys = setup.keys;
+    parts.library = setup.library;
     if let Some(audit) = setup.audit {
         parts.audit = audit;
     }
@@ -142,8 +148,11 @@ pub async fn load(name: &str, settings: Value) -> LoadedPlugin {
     runtime().load(source, policy).await.unwrap()
 }
 
-async fn plugins(dialects: &[&str], filters: Vec<FilterEntry>) -> Arc<PluginSet> {
-    let mut loaded = Vec::new();
+async fn plugins(
+    dialects: &[&str],
+    mut loaded: Vec<LoadedPlugin>,
+    filters: Vec<FilterEntry>,
+) -> Arc<PluginSet> {
     for name in dialects {
         loaded.push(load(name, json!({})).await);
     }

@@ -17,6 +17,7 @@ mod kv;
 mod library;
 mod lifecycle;
 mod load;
+mod manage;
 mod old_contract;
 mod outward;
 mod strategies;

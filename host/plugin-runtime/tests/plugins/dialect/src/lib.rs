@@ -11,8 +11,9 @@ use std::fmt::Write as _;
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::host;
 use atoll_sdk::types::{
-    Descriptor, Error, Event, GenerateRequest, Header, HttpRequest, HttpResponse, Message,
-    Operation, OperationResult, Prompt, ResponseHead, Role,
+    CompletionInput, Descriptor, EmbedRequest, Error, Event, GenerateRequest, Grant, Header,
+    HttpRequest, HttpResponse, KeepAlive, LoadRequest, Message, Operation, OperationResult, Prompt,
+    ResponseHead, Role,
 };
 
 struct Misbehaving;
@@ -26,7 +27,8 @@ impl Dialect for Misbehaving {
 
     fn describe() -> DialectDescriptor {
         DialectDescriptor {
-            plugin: Descriptor::new("misbehaving", "0.1.0", "Goes wrong on request."),
+            plugin: Descriptor::new("misbehaving", "0.1.0", "Goes wrong on request.")
+                .wanting(Grant::manage_models(), "To take what is not its own."),
             routes: vec![Route::new("POST", "/test/echo")],
         }
     }
@@ -51,7 +53,11 @@ impl Exchange for Request {
     }
 
     fn decode(&mut self) -> Result<Operation, Error> {
-        let text = match self.at("decode") {
+        let what = self.at("decode");
+        if let Some(operation) = what.and_then(managing) {
+            return Ok(operation);
+        }
+        let text = match what {
             Some("huge") => "x".repeat(32 << 20),
             Some("refuse") => return Err(Error::invalid("body", "refused")),
             Some("tokens") => return Ok(Operation::ShowModel(tokens())),
@@ -105,6 +111,38 @@ impl Exchange for Request {
         }
         HttpResponse::new(reason.http_status(), "text/plain", reason.message)
     }
+}
+
+/// Operations on the host's models, all of them on the one called `test`.
+fn managing(what: &str) -> Option<Operation> {
+    let model = || "test".to_owned();
+    let load = |keep_alive| {
+        let model = model();
+        Operation::LoadModel(LoadRequest { model, keep_alive })
+    };
+    Some(match what {
+        "pull" => Operation::PullModel(model()),
+        "copy" => Operation::CopyModel((model(), "mine".to_owned())),
+        "delete" => Operation::DeleteModel(model()),
+        "load" => load(None),
+        "unload" => load(Some(KeepAlive::ForMs(0))),
+        "keep" => {
+            let prompt = Prompt::Conversation(vec![Message::text(Role::User, "keep")]);
+            let mut request = GenerateRequest::new("test", prompt);
+            request.keep_alive = Some(KeepAlive::Forever);
+            Operation::Generate(request)
+        }
+        "keep-embedding" => Operation::Embed(EmbedRequest {
+            model: model(),
+            inputs: vec![CompletionInput::Text("keep".to_owned())],
+            dimensions: None,
+            truncate: true,
+            normalize: true,
+            keep_alive: Some(KeepAlive::ForMs(0)),
+            ext: None,
+        }),
+        _ => return None,
+    })
 }
 
 /// What the tokenizer interface answers.

@@ -7,7 +7,7 @@ mod misdeeds;
 use atoll_sdk::filter::{
     Filter, FilterContext, FilterDescriptor, Finding, Interests, Session, Verdict,
 };
-use atoll_sdk::types::{Delta, Descriptor, Error, Event, Operation};
+use atoll_sdk::types::{Delta, Descriptor, Error, Event, KeepAlive, Operation};
 
 struct Misbehaving;
 
@@ -61,6 +61,7 @@ impl Session for Request {
             "block" => Err(Error::blocked("not allowed")),
             "other-operation" => Ok(Verdict::Replace(Operation::ListModels)),
             "replace" => Ok(Verdict::Replace(request)),
+            "keep" => Ok(Verdict::Replace(keep(request))),
             _ => Ok(Verdict::Pass),
         }
     }
@@ -107,6 +108,14 @@ impl Session for Request {
             action: "report".into(),
         }]
     }
+}
+
+/// The same, with the model kept loaded for ever.
+fn keep(mut request: Operation) -> Operation {
+    if let Operation::Generate(request) = &mut request {
+        request.keep_alive = Some(KeepAlive::Forever);
+    }
+    request
 }
 
 fn is_text(event: &Event) -> bool {
