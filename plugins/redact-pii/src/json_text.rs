@@ -12,6 +12,8 @@ pub struct Leaf<'a> {
     pub end: usize,
     /// The key it stands under: its own, or that of the array it is in.
     pub key: Cow<'a, str>,
+    /// The key under which the innermost object or array around it stands; empty for the whole text.
+    pub within: Cow<'a, str>,
     /// What it is.
     pub kind: LeafKind,
     /// The decoded content.
@@ -104,6 +106,7 @@ pub fn leaves(text: &str) -> Option<Vec<Leaf<'_>>> {
                         start,
                         end,
                         key: Cow::Borrowed(""),
+                        within: Cow::Borrowed(""),
                         kind: LeafKind::Key,
                         value,
                         map,
@@ -114,6 +117,7 @@ pub fn leaves(text: &str) -> Option<Vec<Leaf<'_>>> {
                         start,
                         end,
                         key: key.clone(),
+                        within: within(&stack),
                         kind: LeafKind::String,
                         value,
                         map,
@@ -133,6 +137,7 @@ pub fn leaves(text: &str) -> Option<Vec<Leaf<'_>>> {
                     start,
                     end: i,
                     key: key.clone(),
+                    within: within(&stack),
                     kind: LeafKind::Number,
                     value: Cow::Borrowed(text.get(start..i)?),
                     map: None,
@@ -142,6 +147,13 @@ pub fn leaves(text: &str) -> Option<Vec<Leaf<'_>>> {
         }
     }
     Some(out)
+}
+
+/// The key that the innermost container stands under.
+fn within<'a>(stack: &[(bool, Cow<'a, str>)]) -> Cow<'a, str> {
+    stack
+        .last()
+        .map_or(Cow::Borrowed(""), |(_, key)| key.clone())
 }
 
 /// Decodes the inside of a JSON string that stands at `base`.

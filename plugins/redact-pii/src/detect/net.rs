@@ -132,6 +132,21 @@ impl Scanner<'_> {
         if !(letters || puny || foreign) || FILES.iter().any(|f| f.eq_ignore_ascii_case(tld)) {
             return host;
         }
+        // `"john doe"@example.com` (RFC 5322, 3.4.1).
+        if self.before(at) == b'"' && self.wants(Entity::Email) {
+            let inner = &s[at.saturating_sub(66)..at - 1];
+            let quoted = inner.iter().rev().take_while(|&&b| b != b'"' && b != b'\n');
+            let n = quoted.count();
+            let open = at - 1 - n;
+            if (1..=64).contains(&n)
+                && n < inner.len()
+                && self.before(open) == b'"'
+                && self.opens(open - 1)
+            {
+                self.put(open - 1, end, Entity::Email, 90, true);
+                return end;
+            }
+        }
         // Local part, backwards. Where the script changes the address begins.
         let mut a = at;
         let floor = at.saturating_sub(96);
