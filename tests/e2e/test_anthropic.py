@@ -246,6 +246,16 @@ def test_a_broken_body_is_a_400(server, body):
     assert status == 400 and json.loads(text)["error"]["type"] == "invalid_request_error"
 
 
+def test_what_there_is_not_is_refused_in_this_apis_shape(server, claude):
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        claude.messages.batches.list()
+    assert error_of(caught)["type"] == "not_found_error" and "/v1/messages/batches" in error_of(caught)["message"]
+    # Nothing in the path says whose it is; a header does.
+    status, text, headers = raw(server, {}, "/v1/files")
+    assert status == 404 and json.loads(text)["error"]["type"] == "not_found_error"
+    assert json.loads(text)["request_id"] == headers["request-id"]
+
+
 def test_a_body_over_the_limit_is_413(server):
     status, text, _ = raw(server, b" " * (40 << 20))
     assert status == 413 and json.loads(text)["error"]["type"] == "request_too_large"

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use atoll_plugin_runtime::PluginRuntime;
 use atoll_plugin_runtime::types::{Error, ErrorKind, FilterContext, HttpResponse, Operation};
-use atoll_plugin_runtime::{PluginRuntime, RouteError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -36,7 +36,7 @@ use crate::responses::local::LocalAnswers;
 use crate::responses::{ResponseStore, Responses, StoreLimits};
 use crate::source::RequestFacts;
 use crate::strategies::Strategies;
-use crate::{admin, auth, operation, response, socket};
+use crate::{admin, auth, operation, refusal, response, socket};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -274,10 +274,7 @@ async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
     let registry = &installed.registry;
     let route = match registry.route(parts.method.as_str(), parts.uri.path(), &parts.headers) {
         Ok(route) => route,
-        Err(RouteError::NotFound) => return response::unknown_route(registry, &parts),
-        Err(RouteError::MethodNotAllowed { allow }) => {
-            return response::method_not_allowed(&parts, &allow);
-        }
+        Err(none) => return refusal::without_route(registry, &parts, &facts, none).await,
     };
     let socket = parts.extensions.get::<socket::Message>().cloned();
     let dialect = route.dialect;
@@ -427,27 +424,6 @@ pub(crate) async fn fail(
     watch.failed(&failure);
     let rendered = conversation.fail(failure).await;
     watch.finish_response(rendered_or_host(rendered))
-}
-
-/// The words in which the dialect refuses a message of a socket that never became a request.
-pub(crate) async fn refuse_message(gateway: &Gateway, request: Request, error: Error) -> Response {
-    let (parts, _) = request.into_parts();
-    let installed = gateway.inner.plugins.snapshot();
-    let path = parts.uri.path();
-    let Ok(route) = installed
-        .registry
-        .route(parts.method.as_str(), path, &parts.headers)
-    else {
-        return response::host_error(&error);
-    };
-    let id = parts.extensions.get::<RequestId>().map(|id| id.0.as_str());
-    let head = exchange::request_head(
-        &parts,
-        id.unwrap_or_default(),
-        (route.method, route.params),
-        unix_seconds(),
-    );
-    rendered_or_host(exchange::fail_afresh(route.dialect, head, error).await)
 }
 
 pub(crate) fn rendered_or_host(rendered: Result<HttpResponse, Error>) -> Response {

@@ -10,6 +10,7 @@
 //! | `guard` | request id, host name, origin, drain |
 //! | `auth`, `keys` | who asks, whether he may, and how much is left |
 //! | `gateway` | route, dialect, from arrival to answer |
+//! | `refusal` | what has no route, in the words of the nearest dialect |
 //! | `body` | the request's body, within limits |
 //! | `exchange` | HTTP request to a dialect's exchange; credentials stay behind |
 //! | `plugins` | the plugins in force, swapped whole |
@@ -55,6 +56,7 @@ mod plugin_metrics;
 mod plugins;
 mod prompt;
 mod pull;
+mod refusal;
 mod remarks;
 mod replay;
 mod response;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use atoll_plugin_runtime::Registry;
 use atoll_plugin_runtime::types::{Error, ErrorKind, HttpResponse, ResponseHead};
+use atoll_plugin_runtime::{Registry, RouteError};
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -139,37 +138,32 @@ pub(crate) fn draining() -> Error {
     failure::overloaded(message, failure::DEFAULT_RETRY_AFTER_MS)
 }
 
-/// No dialect has this path: say which paths there are.
-pub(crate) fn unknown_route(registry: &Registry, parts: &Parts) -> Response {
-    let routes = routes(registry);
-    let path = parts.uri.path();
-    let message = format!(
-        "no API of this host has {} {path}. {}",
-        parts.method,
-        hint(path, &routes).unwrap_or_else(|| {
-            "\"routes\" lists what there is; GET / explains it for people".to_owned()
-        })
-    );
-    let body = json!({
-        "error": { "message": message, "type": "not_found", "param": null, "code": "unknown_route" },
-        "routes": routes,
-    });
-    json(StatusCode::NOT_FOUND, &body)
+/// Why no dialect takes a request, and what to do about it.
+pub(crate) fn no_route(registry: &Registry, parts: &Parts, why: &RouteError) -> Error {
+    let (method, path) = (&parts.method, parts.uri.path());
+    match why {
+        RouteError::NotFound => {
+            let what = hint(path, &routes(registry))
+                .unwrap_or_else(|| "GET / lists what there is".to_owned());
+            let message = format!("no API of this host has {method} {path}. {what}");
+            failure::error(ErrorKind::NotFound, message)
+        }
+        RouteError::MethodNotAllowed { allow } => {
+            let allow = allow.join(", ");
+            let message = format!("{path} does not take {method}; it takes {allow}");
+            failure::error(ErrorKind::MethodNotAllowed, message)
+        }
+    }
 }
 
-/// The path is known, the method is not.
-pub(crate) fn method_not_allowed(parts: &Parts, allow: &[String]) -> Response {
-    let allow = allow.join(", ");
-    let message = format!(
-        "{} does not take {}; it takes {allow}",
-        parts.uri.path(),
-        parts.method
-    );
-    let mut response = host_error(&failure::error(ErrorKind::MethodNotAllowed, message));
-    if let Ok(value) = HeaderValue::from_str(&allow) {
-        response.headers_mut().insert(ALLOW, value);
-    }
-    response
+/// An error in the host's shape, with every path there is.
+pub(crate) fn with_routes(registry: &Registry, error: &Error) -> Response {
+    let kind = failure::kind_name(&error.kind);
+    let body = json!({
+        "error": { "message": error.message, "type": kind, "param": null, "code": kind },
+        "routes": routes(registry),
+    });
+    json(failure::status(&error.kind), &body)
 }
 
 /// Every dialect's routes, as `POST /v1/chat/completions`.

@@ -183,6 +183,14 @@ impl Registry {
         Ok(())
     }
 
+    /// The dialect whose client sent a request that has no route, if one is the most likely: it words the refusal.
+    #[must_use]
+    pub fn nearest(&self, path: &str, headers: &HeaderMap) -> Option<Arc<Dialect>> {
+        let same = |a: &Target, b: &Target| Arc::ptr_eq(&a.dialect, &b.dialect);
+        let target = self.routes.nearest(path, headers, same)?;
+        Some(Arc::clone(&target.dialect))
+    }
+
     /// The plugin of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&LoadedPlugin> {

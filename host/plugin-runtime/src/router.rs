@@ -150,6 +150,16 @@ impl Pattern {
         self.segments.len() == other.segments.len()
     }
 
+    /// How many segments of `path` (decoded) the pattern matches before one that it does not.
+    fn shared(&self, path: &[String]) -> usize {
+        let both = self.segments.iter().zip(path);
+        both.take_while(|(segment, part)| match segment {
+            Segment::Literal(literal) => literal == *part,
+            Segment::One(_) | Segment::Rest(_) => !part.is_empty(),
+        })
+        .count()
+    }
+
     fn specificity(&self, other: &Self) -> Ordering {
         let ranks = |pattern: &Self| {
             pattern
@@ -277,6 +287,33 @@ impl<T: Clone> Router<T> {
             .map(|entry| &entry.target)
     }
 
+    /// Whose client sent a request that no route matches: the target whose routes have the longest beginning in
+    /// common with the path, before that among equals which ask for a header the request has. `None` where that is
+    /// nobody, or more than one by `same`.
+    pub fn nearest(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        same: impl Fn(&T, &T) -> bool,
+    ) -> Option<&T> {
+        let decoded = decode_path(path)?;
+        let near = |entry: &Entry<T>| {
+            let header = entry.header.as_ref();
+            let meant = header.is_none_or(|header| headers.contains_key(header.as_str()));
+            let shared = entry.pattern.shared(&decoded);
+            (meant && shared > 0).then_some((shared, header.is_some()))
+        };
+        let most = self.entries.iter().filter_map(near).max()?;
+        let mut nearest = self
+            .entries
+            .iter()
+            .filter(|entry| near(entry) == Some(most));
+        let first = &nearest.next()?.target;
+        nearest
+            .all(|other| same(first, &other.target))
+            .then_some(first)
+    }
+
     /// The route for a request: `path` as sent, without the query.
     pub fn find(
         &self,
@@ -284,12 +321,7 @@ impl<T: Clone> Router<T> {
         path: &str,
         headers: &HeaderMap,
     ) -> Result<(T, Params), RouteError> {
-        let decoded: Option<Vec<String>> = path
-            .strip_prefix('/')
-            .and_then(|path| path.split('/').map(percent_decode).collect());
-        let Some(decoded) = decoded else {
-            return Err(RouteError::NotFound);
-        };
+        let decoded = decode_path(path).ok_or(RouteError::NotFound)?;
         let mut best: Option<(&Entry<T>, Params)> = None;
         let mut allow: Vec<String> = Vec::new();
         for entry in &self.entries {
@@ -334,6 +366,14 @@ impl<T: Clone> Router<T> {
         allow.dedup();
         Err(RouteError::MethodNotAllowed { allow })
     }
+}
+
+/// The segments of a path as sent; `None` as for [`percent_decode`].
+fn decode_path(path: &str) -> Option<Vec<String>> {
+    path.strip_prefix('/')?
+        .split('/')
+        .map(percent_decode)
+        .collect()
 }
 
 /// One segment decoded; `None` when an escape is malformed or the result is not UTF-8.

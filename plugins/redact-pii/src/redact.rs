@@ -236,23 +236,24 @@ fn json(policy: &Policy, text: &str, schema: bool) -> Option<Vec<Hit>> {
     let leaves = json_text::leaves(text)?;
     let mut hits = Vec::new();
     let mut buf = String::new();
-    for leaf in &leaves {
+    for (i, leaf) in leaves.iter().enumerate() {
         if schema && leaf.kind != LeafKind::Key && STRUCTURE.contains(&leaf.key.as_ref()) {
             continue;
         }
         if leaf.value.len() < 5 || (leaf.kind == LeafKind::Number && leaf.value.len() < 7) {
             continue;
         }
+        let key = json_text::name_of(&leaves, i);
         let shown = if leaf.kind == LeafKind::Key
-            || leaf.key.is_empty()
-            || leaf.key.len() > 64
+            || key.is_empty()
+            || key.len() > 64
             || leaf.value.len() > 256
         {
             0
         } else {
             buf.clear();
             // The value's own words decide when it has many; the key is one more.
-            buf.push_str(&leaf.key);
+            buf.push_str(key);
             buf.push_str(": ");
             buf.len()
         };

@@ -34,9 +34,10 @@ use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 use super::Message;
 use super::lines::Lines;
 use crate::failure;
-use crate::gateway::{Gateway, message, refuse_message};
+use crate::gateway::{Gateway, message};
 use crate::guard::{Peer, RequestId};
 use crate::options::Limits;
+use crate::refusal;
 use crate::responses::local::LocalAnswers;
 
 /// What a socket may read ahead; eagerly allocated, so small: most messages are a few KiB.
@@ -311,7 +312,7 @@ impl Talk {
             .opening
             .request(self.count + 1, Bytes::new(), &self.answers);
         let gateway = self.gateway.clone();
-        let words = refuse_message(&gateway, nothing, error);
+        let words = refusal::message(&gateway, nothing, error);
         let chunks = stream::once(words).flat_map(|words| words.into_body().into_data_stream());
         let chunks = pin!(chunks);
         let mut lines = Lines::new(chunks);

@@ -8,6 +8,7 @@ use crate::server::{Setup, chat, start, start_with};
 #[tokio::test]
 async fn an_unknown_path_is_told_which_paths_there_are() {
     let server = start().await;
+    // Two dialects have paths below `/v1`.
     let answer = send(
         server.address,
         post("/v1/v1/chat/completions", &chat(false)),
@@ -24,6 +25,18 @@ async fn an_unknown_path_is_told_which_paths_there_are() {
     );
     let answer = send(server.address, get("/atoll/v9/nothing")).await;
     assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn an_unknown_path_of_a_dialect_is_refused_in_its_words() {
+    let server = start().await;
+    let answer = send(server.address, get("/v1/chat/nonsense")).await;
+    assert_eq!(answer.status, 404);
+    let body = answer.json().await;
+    assert_eq!(body["error"]["type"], "invalid_request_error", "{body}");
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("GET /v1/chat/nonsense"), "{message}");
+    assert!(body["routes"].is_null(), "{body}");
 }
 
 #[tokio::test]

@@ -274,6 +274,42 @@ proptest! {
 }
 
 #[test]
+fn a_path_without_a_route_is_nearest_to_whom_it_shares_most_with() {
+    let router = router(&[
+        ("POST", "/v1/chat/completions", None),
+        ("GET", "/v1/models/{id...}", None),
+        ("POST", "/v1/messages", None),
+        ("GET", "/v1/models/{id...}", Some("anthropic-version")),
+        ("POST", "/v1/responses/{id}/cancel", None),
+        ("GET", "/api/tags", None),
+    ]);
+    let nearest = |path: &str, names: &[&str]| {
+        // The last two dialects have routes for themselves, the others are two with two each.
+        let dialect = |route: &usize| [0, 0, 1, 1, 2, 3][*route];
+        let same = |a: &usize, b: &usize| dialect(a) == dialect(b);
+        router.nearest(path, &headers(names), same).map(dialect)
+    };
+    for (path, names, expected) in [
+        ("/v1/chat/nonsense", &[][..], Some(0)),
+        ("/v1/messages/batches", &[], Some(1)),
+        ("/v1/responses/r/nonsense", &[], Some(2)),
+        ("/v1/respons%65s", &[], Some(2)),
+        ("/api/push", &[], Some(3)),
+        // All have `/v1`, but one asks for what only its own clients send.
+        ("/v1/files", &[], None),
+        ("/v1/files", &["anthropic-version"], Some(1)),
+        ("/v1/models", &[], Some(0)),
+        ("/v1/models", &["anthropic-version"], Some(1)),
+        ("/nonsense", &["anthropic-version"], None),
+        ("/v1/%ff", &["anthropic-version"], None),
+        ("", &[], None),
+        ("/", &[], None),
+    ] {
+        assert_eq!(nearest(path, names), expected, "{path} {names:?}");
+    }
+}
+
+#[test]
 fn a_route_that_would_take_anothers_requests_is_noticed() {
     let router = router(&[
         ("POST", "/v1/messages", None),

@@ -150,6 +150,8 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
     let floor = start.saturating_sub(WINDOW).max(first);
     let (mut i, mut words, mut breaks, mut crossed) = (start, 0, 0, false);
     let (mut grouped, mut closed) = (0, 0u32);
+    // Of the line that is read: whether it has a number, and whether it has words.
+    let (mut number, mut worded) = (false, false);
     while i > floor && words < FAR_WORDS {
         let b = s[i - 1];
         if !is_word(s, i - 1) {
@@ -160,7 +162,11 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
                 b'(' => crossed |= words > 0,
                 _ => {}
             }
-            breaks += usize::from(b == b'\n');
+            if b == b'\n' {
+                // A line of a list, `- 062422590`, is no distance.
+                breaks += usize::from(worded || !number);
+                (number, worded) = (false, false);
+            }
             crossed |= matches!(b, b';' | b'\n' | b'!' | b'?')
                 || (b == b'.' && s.get(i) == Some(&b' ') && sentence_ends(s, i - 1));
             if breaks > 2 {
@@ -187,16 +193,19 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
         if digits >= 6 {
             crossed = true;
             words += 2;
+            number = true;
             continue;
         }
         if digits > 0 && digits == w.len() {
             // `563 878 704`: a number in groups is another number too.
             grouped += digits;
             crossed |= grouped >= 8;
+            number |= grouped >= 6;
             continue;
         }
         grouped = 0;
         words += 1;
+        worded = true;
         let mut bits = suggests(w, of);
         // `@yahoo.co.uk` is nobody's country.
         if w.len() == 2 && i > floor && s[i - 1] == b'.' {

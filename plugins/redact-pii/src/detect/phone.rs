@@ -139,6 +139,10 @@ impl Scanner<'_> {
         if st.sep == b'*' && text.windows(3).any(|w| w == b" / ") {
             return;
         }
+        // `03/927/0080` is a file; only pairs are written so.
+        if st.sep == b'/' && st.runs > 2 && !paired {
+            return;
+        }
         let bracket = self.before(st.span.0) == b'(';
         let sequence = d
             .windows(2)

@@ -3,10 +3,11 @@
 //! A [`Compact`] is such an identifier read across its separators; a rule asks for a pattern over its
 //! first characters, so `AB 12 34 56 C` and `AB123456C` are one case.
 
-mod national;
+mod digits_first;
+mod letters_first;
 mod worldwide;
 
-pub(super) use national::italian_vat;
+pub(super) use digits_first::italian_vat;
 
 use super::context::*;
 use super::entity::Entity;
