@@ -37,6 +37,9 @@ use crate::strategy::{Placement, Scheduling};
 use crate::ticker::Ticker;
 use crate::types::{self, Interests};
 
+/// Bytes of a reason, which people read in one line.
+pub(crate) const MAX_REASON_BYTES: usize = 2048;
+
 /// On what terms a plugin is loaded. The default grants nothing.
 #[derive(Debug, Clone, Default)]
 pub struct LoadPolicy {
@@ -213,7 +216,7 @@ impl PluginRuntime {
                 PluginError::Settings {
                     name: info.name.clone(),
                     version: info.version.clone(),
-                    reason,
+                    reason: host::sanitize(&reason, MAX_REASON_BYTES),
                 }
             })?;
         let grants = GrantSet::of(&info.grants);
@@ -256,9 +259,10 @@ impl PluginRuntime {
         granted: Vec<Grant>,
     ) -> Result<Examined, PluginError> {
         let name = source.name();
+        // Much of it is the component's own words: names of imports, its schema.
         let rejected = |reason: String| PluginError::Rejected {
             name: name.clone(),
-            reason,
+            reason: host::sanitize(&reason, MAX_REASON_BYTES),
         };
         let origin = source.shown();
         let limit = self.inner.shared.options.max_component_bytes;

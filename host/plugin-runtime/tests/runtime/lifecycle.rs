@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use atoll_plugin_runtime::{BreakerOptions, FaultKind, PluginRuntime, RuntimeOptions, types};
 
-use crate::support::{dialect, fault, healthy, options, prompt, provoke, request, runtime, text};
+use crate::support::{
+    dialect, fault, healthy, options, patient, prompt, provoke, request, runtime, text,
+};
 
 #[tokio::test]
 async fn when_there_is_no_room_it_says_so_at_once() {
@@ -49,7 +51,7 @@ async fn one_plugin_cannot_take_all_the_memory() {
     let options = RuntimeOptions {
         total_memory_bytes: 48 * mib,
         plugin_memory_bytes: 24 * mib,
-        ..options()
+        ..patient()
     };
     let runtime = PluginRuntime::new(options).unwrap();
     let greedy = dialect(&runtime).await;
