@@ -150,9 +150,9 @@ pub fn leaves(text: &str) -> Option<Vec<Leaf<'_>>> {
 }
 
 /// Keys that say nothing of their value, and those of the field beside it that does.
-const UNNAMED: &[&str] = &[
-    "value", "val", "v", "number", "content", "data", "answer", "text",
-];
+const UNNAMED: &[&str] = &["value", "val", "v", "number"];
+/// Keys whose values often are sentences with words of their own.
+const TEXTS: &[&str] = &["content", "data", "answer", "text"];
 const NAMES: &[&str] = &[
     "type",
     "label",
@@ -173,7 +173,8 @@ const NAMES: &[&str] = &[
 pub fn name_of<'a>(leaves: &'a [Leaf<'_>], i: usize) -> &'a str {
     let Some(leaf) = leaves.get(i) else { return "" };
     let is = |keys: &[&str], key: &str| keys.iter().any(|k| k.eq_ignore_ascii_case(key));
-    if !is(UNNAMED, &leaf.key) {
+    let unnamed = is(UNNAMED, &leaf.key);
+    if !unnamed && !is(TEXTS, &leaf.key) {
         return &leaf.key;
     }
     let beside = [i.checked_sub(2), i.checked_add(2)]
@@ -188,8 +189,8 @@ pub fn name_of<'a>(leaves: &'a [Leaf<'_>], i: usize) -> &'a str {
         });
     match beside {
         Some(name) => &name.value,
-        None if leaf.within.is_empty() => &leaf.key,
-        None => &leaf.within,
+        None if unnamed && !leaf.within.is_empty() => &leaf.within,
+        None => &leaf.key,
     }
 }
 
@@ -305,5 +306,9 @@ mod tests {
         assert_eq!(named(r#"[{"type": "CIN"}, {"value": "09876543"}]"#), "CIN");
         assert_eq!(named(r#"{"ids": [{"value": "09876543"}]}"#), "ids");
         assert_eq!(named(r#"{"value": "09876543"}"#), "value");
+        assert_eq!(
+            named(r#"{"messages": [{"content": "09876543"}]}"#),
+            "content"
+        );
     }
 }

@@ -75,6 +75,13 @@ impl Scanner<'_> {
                 if g.digits_in(first, last) < 7 {
                     continue;
                 }
+                // `14289859 / 15870833` are two.
+                if last > first && g.digits_in(first, last - 1) >= 7 {
+                    let gap = g.chunks[last - 1].1..g.chunks[last].0;
+                    if &self.s[gap] == b" / " {
+                        break;
+                    }
+                }
                 let Some(st) = g.stretch(first, last) else {
                     break;
                 };
