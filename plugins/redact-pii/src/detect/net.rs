@@ -41,11 +41,10 @@ impl Scanner<'_> {
             if tail == b'/' && g.number(i + 4) <= 32 && g.len(i + 4) <= 2 {
                 end = g.chunks[i + 4].1;
             }
-            let c = self.context(start, end);
-            let version = c.near & (VERSION | NEG) != 0;
             let small = quad.octets().iter().all(|&o| o < 30);
+            let version = small && self.context(start, end).near & (VERSION | NEG) != 0;
             found = true;
-            if !(version && small) && quad.octets()[0] != 0 {
+            if !version && quad.octets()[0] != 0 {
                 self.put(start, end, Entity::Ip, 92, true);
             }
         }

@@ -274,16 +274,20 @@ impl Scanner<'_> {
             return None;
         }
         let s = self.s;
-        let verb_from = words_back(s, a, 1);
-        let verb = s[verb_from..a].trim_ascii();
-        let is = VERBS
-            .iter()
-            .any(|v| verb.eq_ignore_ascii_case(v.as_bytes()));
         let mut e = a;
         while e < s.len() && e - a < 300 && s[e].is_ascii_graphic() && !matches!(s[e], b'"' | b'`')
         {
             e += 1;
         }
+        // Nothing shorter is a secret, and most words are.
+        if e - a < 8 {
+            return None;
+        }
+        let verb_from = words_back(s, a, 1);
+        let verb = s[verb_from..a].trim_ascii();
+        let is = VERBS
+            .iter()
+            .any(|v| verb.eq_ignore_ascii_case(v.as_bytes()));
         let made = machine_made(&s[a..e]);
         // `login bob password 5ad9fd8f...`: of letters and digits alone only with the name right before.
         let drawn = !made && drawn(&s[a..e]);
