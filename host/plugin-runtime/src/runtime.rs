@@ -79,6 +79,13 @@ struct Belongings {
     memory: Arc<MemoryBudget>,
 }
 
+impl Belongings {
+    /// Whether a plugin in force has them, or one left something in them.
+    fn is_needed(&self) -> bool {
+        Arc::strong_count(&self.metrics) > 1 || !self.metrics.is_untouched() || !self.kv.is_empty()
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -423,7 +430,10 @@ impl PluginRuntime {
     /// The state of a plugin that has not described itself, or the frame for one that has.
     fn provisional(&self, name: &str, grants: GrantSet) -> PluginShared {
         let options = &self.inner.shared.options;
-        let own = lock(&self.inner.belongings)
+        let mut belongings = lock(&self.inner.belongings);
+        // Names are the plugins' own words, and a file that is replaced may say another each time.
+        belongings.retain(|known, own| known == name || own.is_needed());
+        let own = belongings
             .entry(name.to_owned())
             .or_insert_with(|| Belongings {
                 kv: self.open_kv(name),
