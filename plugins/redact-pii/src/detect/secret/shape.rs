@@ -64,11 +64,14 @@ pub(super) fn plausible_secret(v: &[u8], keyword: bool, marked: bool) -> bool {
     if !lower && !upper && !symbol {
         return false;
     }
+    // `M!bNJhrJkbNocqbp`: letters of both cases and a sign that no type's or function's name has.
+    let sign = |b: &u8| matches!(b, b'!' | b'#' | b'$' | b'^' | b'*' | b'+');
+    let signed = lower && upper && v.iter().skip(1).any(sign);
     let strong = if v.len() < 14 {
         bits >= 2.6 && digit && kinds >= 2
     } else {
         (keyword && digit && kinds >= 2 && bits >= 2.5)
-            || bits >= 3.0 && (digit || (kinds >= 2 && bits >= 3.6) || unspeakable(v))
+            || bits >= 3.0 && (digit || signed || (kinds >= 2 && bits >= 3.6) || unspeakable(v))
     };
     strong && (keyword || (marked && bits >= 3.5 && v.len() >= 20))
 }
