@@ -148,7 +148,8 @@ impl From<Fault> for OnFault {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginConfig {
-    /// Host interfaces it may use. Plugins that ship with Atoll have all that stay on this machine.
+    /// What of the host it may use, if it ships with Atoll or is pinned; a file that was merely dropped does not have
+    /// it. Plugins that ship with Atoll have all that stays on this machine.
     #[serde(default)]
     pub grants: Vec<String>,
     /// Its settings.

@@ -106,6 +106,16 @@ fn print_json(listed: &[Listed]) -> Result<(), CliError> {
     output::line(text)
 }
 
+/// A server would refuse a file with the name of a plugin that it has itself.
+fn check_not_bundled(name: &str) -> Result<(), CliError> {
+    if atoll_bundled_plugins::find(name).is_none() {
+        return Ok(());
+    }
+    Err(CliError::Plugins(format!(
+        "a plugin called {name} ships with Atoll, and keeps its name; choose another"
+    )))
+}
+
 fn refused(listed: &[Listed]) -> impl Iterator<Item = (&Listed, &String)> {
     listed.iter().filter_map(|p| Some((p, p.problem.as_ref()?)))
 }

@@ -13,19 +13,50 @@ use http::request::Parts;
 
 use crate::failure::Failure;
 
-/// Headers that carry somebody's secret, in any of the APIs we know.
-const CREDENTIAL_HEADERS: [&str; 7] = [
-    "authorization",
-    "proxy-authorization",
+/// Headers that carry somebody's secret, in any of the APIs we know or as a proxy in front adds them. In the last,
+/// clients in browsers put the key of a WebSocket, because they can set no other; whatever is in it, the host has
+/// answered.
+const CREDENTIAL_HEADERS: [&str; 8] = [
     "cookie",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
     "x-atoll-key",
+    "ocp-apim-subscription-key",
+    "x-amzn-oidc-data",
+    "x-goog-iap-jwt-assertion",
+    "cf-access-jwt-assertion",
+    "x-forwarded-client-cert",
+    "sec-websocket-protocol",
+];
+
+/// How names of further ones end: `proxy-authorization`, `x-goog-api-key`, `x-amz-security-token`.
+const CREDENTIAL_ENDINGS: [&str; 7] = [
+    "authorization",
+    "api-key",
+    "apikey",
+    "-token",
+    "accesstoken",
+    "-secret",
+    "-password",
 ];
 
 /// Query parameters that do.
-const CREDENTIAL_PARAMETERS: [&str; 4] = ["key", "api_key", "api-key", "access_token"];
+const CREDENTIAL_PARAMETERS: [&str; 8] = [
+    "key",
+    "api_key",
+    "api-key",
+    "apikey",
+    "x-api-key",
+    "access_token",
+    "token",
+    "client_secret",
+];
+
+/// `name` in lower case, as HTTP libraries give it.
+fn is_credential(name: &str) -> bool {
+    CREDENTIAL_HEADERS.contains(&name)
+        || CREDENTIAL_ENDINGS
+            .iter()
+            .any(|ending| name.ends_with(ending))
+}
 
 /// What the dialect sees, without the body. The method is the route's: whoever asks for the head alone asks a
 /// route for GET, unless there is one for HEAD; the body is cut off on its way out.
@@ -35,11 +66,10 @@ pub(crate) fn request_head(
     (method, path_params): (String, Vec<(String, String)>),
     received_at: u64,
 ) -> HttpRequest {
-    let secret = |name: &str| CREDENTIAL_HEADERS.contains(&name);
     let headers = parts
         .headers
         .iter()
-        .filter(|(name, _)| !secret(name.as_str()))
+        .filter(|(name, _)| !is_credential(name.as_str()))
         // A value that is not text has no meaning in any dialect.
         .filter_map(|(name, value)| {
             let value = value.to_str().ok()?.to_owned();
@@ -167,10 +197,22 @@ mod tests {
     fn plugins_see_no_credentials() {
         let (parts, ()) = http::Request::builder()
             .method("POST")
-            .uri("/v1/models/a%2Fb?limit=2&API_KEY=s3cret&key=s3cret&q=a+b%26c")
+            .uri("/v1/models/a%2Fb?limit=2&API_KEY=s3cret&key=s3cret&Token=s3cret&q=a+b%26c")
             .header("authorization", "Bearer s3cret")
             .header("X-Api-Key", "s3cret")
             .header("cookie", "session=s3cret")
+            .header("proxy-authorization", "Basic s3cret")
+            .header("api-key", "s3cret")
+            .header("x-goog-api-key", "s3cret")
+            .header("x-amz-security-token", "s3cret")
+            .header("X-Forwarded-Access-Token", "s3cret")
+            .header("x-amzn-oidc-accesstoken", "s3cret")
+            .header("cf-access-jwt-assertion", "s3cret")
+            .header("cf-access-client-secret", "s3cret")
+            .header(
+                "sec-websocket-protocol",
+                "realtime, openai-insecure-api-key.s3cret",
+            )
             .header("anthropic-version", "2023-06-01")
             .body(())
             .unwrap()

@@ -4,7 +4,9 @@
 //! The `Host` header must be a name of this machine (a page that points its own name at 127.0.0.1
 //! still sends that name), and a request with an `Origin` must come from the gateway's own pages or
 //! from an origin that was allowed: without that even a page that cannot read answers could make the
-//! model work.
+//! model work. A page's images, links and forms carry no `Origin` with a GET; browsers say of every
+//! request whether another site's page made it (`Sec-Fetch-Site`), so those are kept out too, but for a
+//! link that leads to one of the host's own pages.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -117,6 +119,10 @@ fn admit(request: &Request, access: &Access) -> Result<(), &'static str> {
         );
     }
     match request.headers().get(ORIGIN) {
+        None if by_another_page(request, access) => Err(
+            "another site's page may not do this; open the address itself, or add that site to \
+             `allowed_origins` and let its page ask with CORS",
+        ),
         None => Ok(()),
         Some(origin) if same_origin(origin, request) => Ok(()),
         Some(origin) if listed(origin, access) => Ok(()),
@@ -125,6 +131,22 @@ fn admit(request: &Request, access: &Access) -> Result<(), &'static str> {
                         if they should be",
         ),
     }
+}
+
+/// Whether a page of another origin made a browser send this, other than by a link to a page of the host's.
+fn by_another_page(request: &Request, access: &Access) -> bool {
+    let said = |name: &str| {
+        let value = request.headers().get(name);
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    // Ports of one host name are one site, and not one origin.
+    let foreign = matches!(said("sec-fetch-site"), "cross-site" | "same-site");
+    let path = request.uri().path();
+    let link = request.method() == Method::GET && said("sec-fetch-mode") == "navigate";
+    let own = path == "/" || stays_open(path) || path == "/atoll" || path.starts_with("/atoll/");
+    foreign && !(link && own) && !access.allowed_origins.iter().any(|allowed| allowed == "*")
 }
 
 /// The name the client used for us, with its port.
@@ -305,6 +327,46 @@ mod tests {
             let readable = allowed_origin(&request, &access).is_some();
             assert_eq!(readable, expected && !allowed.is_empty(), "{origin}");
         }
+    }
+
+    /// An image, a form, a link of another site's page: no `Origin`, but the browser says whose page it was.
+    #[test]
+    fn what_another_page_makes_a_browser_fetch_is_refused() {
+        let from = |uri: &str, site: &str, mode: &str, access: &Access| {
+            let mut request = request(true, &[("host", "localhost:8000")]);
+            *request.uri_mut() = uri.parse().unwrap();
+            for (name, value) in [("sec-fetch-site", site), ("sec-fetch-mode", mode)] {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                let value = HeaderValue::from_str(value).unwrap();
+                request.headers_mut().insert(name, value);
+            }
+            admit(&request, access).is_ok()
+        };
+        let closed = access(&["https://chat.example.com"], &[]);
+        for (uri, site, mode, expected) in [
+            ("/v1/models", "cross-site", "no-cors", false),
+            ("/v1/models", "same-site", "no-cors", false),
+            ("/v1/models", "cross-site", "navigate", false),
+            ("/atollen/x", "cross-site", "navigate", false),
+            ("/atoll/v1/plugins", "cross-site", "no-cors", false),
+            ("/atoll/v1/plugins", "cross-site", "navigate", true),
+            ("/", "cross-site", "navigate", true),
+            ("/v1/models", "same-origin", "no-cors", true),
+            // Typed, or a bookmark.
+            ("/v1/models", "none", "navigate", true),
+        ] {
+            assert_eq!(
+                from(uri, site, mode, &closed),
+                expected,
+                "{uri} {site} {mode}"
+            );
+        }
+        assert!(from(
+            "/v1/models",
+            "cross-site",
+            "no-cors",
+            &access(&["*"], &[])
+        ));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use atoll_plugin_runtime::types::{Error, ErrorKind, HttpResponse, ResponseHead};
 use atoll_plugin_runtime::{Registry, RouteError};
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -48,14 +50,22 @@ fn with_body(head: ResponseHead, body: Body) -> Response {
             response.headers_mut().append(name, value);
         }
     }
+    // Data stays data, whatever it looks like.
+    let sniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, sniff);
     if may_be_a_page(&response) {
         // Browsers apply every policy that there is, so a plugin's own takes nothing away.
         response
             .headers_mut()
-            .append(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+            .append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE));
     }
     response
 }
+
+/// What a plugin's page may do: be looked at. It runs nothing, is of no origin, and fetches nothing, so that it
+/// cannot tell another server what it was asked.
+const PAGE: &str =
+    "sandbox; default-src data: 'unsafe-inline'; form-action 'none'; base-uri 'none'";
 
 /// Whether a browser may show the answer as a document with scripts. Those would run as the host's own page, which
 /// every API listens to (see [`crate::guard`]); sandboxed, they are of no origin.
@@ -245,7 +255,7 @@ mod tests {
             &["application/json", "text/html"],
             &["text/plain, text/html"],
         ] {
-            assert_eq!(policy(types).unwrap(), "sandbox", "{types:?}");
+            assert_eq!(policy(types).unwrap(), PAGE, "{types:?}");
         }
         for types in [
             "application/json; charset=utf-8",

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::grant::Grant;
 use crate::info::{RouteInfo, WantInfo};
 use crate::router::Pattern;
 use crate::types::{Descriptor, Route};
@@ -10,6 +11,8 @@ use crate::types::{Descriptor, Route};
 const MAX_ROUTES: usize = 256;
 /// Grants a plugin may ask for.
 const MAX_WANTS: usize = 32;
+/// Hosts or folders in one of them.
+const MAX_NAMES: usize = 64;
 /// Methods that routes may use. CONNECT and TRACE have no business here; OPTIONS and HEAD are the host's
 /// unless declared.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -62,11 +65,12 @@ pub(crate) fn check(descriptor: Descriptor) -> Result<Described, String> {
     }
     let wants = wants
         .into_iter()
-        .map(|want| WantInfo {
-            grant: want.grant.into(),
-            reason: crate::host::sanitize(&want.reason, 300),
+        .map(|want| {
+            let grant = Grant::from(want.grant);
+            let reason = crate::host::sanitize(&want.reason, 300);
+            check_wish(&grant).map(|()| WantInfo { grant, reason })
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     Ok(Described {
         name,
         version,
@@ -74,6 +78,34 @@ pub(crate) fn check(descriptor: Descriptor) -> Result<Described, String> {
         schema,
         wants,
     })
+}
+
+/// Whether a wish is plain text. People read it in a terminal when they decide, and paste it into a shell when
+/// they agree: it must not be able to move the cursor over what else is wanted, nor to run anything.
+fn check_wish(grant: &Grant) -> Result<(), String> {
+    let plain = |text: &String, more: &[u8]| {
+        (1..=256).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+    };
+    let fine = match grant {
+        Grant::HttpOut(hosts) => {
+            hosts.len() <= MAX_NAMES && hosts.iter().all(|host| plain(host, b".-_:=[]"))
+        }
+        Grant::Files(names) => {
+            names.len() <= MAX_NAMES && names.iter().all(|name| plain(name, b"/.-_"))
+        }
+        Grant::Other(name) => plain(name, b".-_:=,/"),
+        _ => true,
+    };
+    if fine {
+        return Ok(());
+    }
+    let shown: String = grant.interface().escape_default().take(80).collect();
+    Err(format!(
+        "it wants {shown} by a name that is empty, long, or has characters that no name has"
+    ))
 }
 
 /// Checks a dialect's routes, each by itself and against each other.
@@ -155,6 +187,44 @@ mod tests {
                 check(descriptor(name, version, schema)).is_err(),
                 "{name:?} {version:?} {schema:?}"
             );
+        }
+    }
+
+    /// What is shown to whoever decides says what it is, and can be pasted.
+    #[test]
+    fn wishes_are_plain_text() {
+        use crate::types::{Grant as Wish, Want};
+
+        let checked = |grant: Wish| {
+            let mut described = descriptor("a", "1.0.0", "{}");
+            let reason = "why".to_owned();
+            described.wants.push(Want { grant, reason });
+            check(described)
+        };
+        let own = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        for fine in [
+            Wish::HttpOut(own(&["api.example.com", "[::1]:80", "m.lan:80=10.0.0.7"])),
+            Wish::HttpOut(vec![]),
+            Wish::Files(own(&["/lexicon/en"])),
+            Wish::Other("vault:a".to_owned()),
+            Wish::Other("manage-models".to_owned()),
+        ] {
+            assert!(checked(fine.clone()).is_ok(), "{fine:?}");
+        }
+        for hostile in [
+            Wish::HttpOut(own(&["a.example\u{1b}[2K\rlog"])),
+            Wish::HttpOut(own(&["a.example\u{202e}"])),
+            Wish::HttpOut(own(&["$(touch owned)"])),
+            Wish::HttpOut(own(&["a.example;reboot"])),
+            Wish::HttpOut(own(&[""])),
+            Wish::HttpOut(vec!["a".to_owned(); 65]),
+            Wish::Files(own(&["/a b"])),
+            Wish::Files(own(&["/`id`"])),
+            Wish::Other("kv\u{9b}2J".to_owned()),
+            Wish::Other("x".repeat(257)),
+        ] {
+            let reason = checked(hostile.clone()).unwrap_err();
+            assert!(!reason.contains(['\u{1b}', '\u{9b}', '\r']), "{reason:?}");
         }
     }
 

@@ -14,6 +14,8 @@ use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsS
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
+use crate::host::sanitize;
+
 /// Files looked at; a folder with more is somebody's mistake, and each costs a compilation.
 const MAX_FILES: usize = 256;
 /// A detached signature is some 300 bytes.
@@ -123,6 +125,8 @@ impl PluginFolder {
                 tracing::warn!(folder = %self.path.display(), limit = MAX_FILES, "the plugin folder has more files than are looked at");
                 break;
             }
+            // A name that is none is only shown: in a log, in a terminal.
+            let key = sanitize(stem, 100);
             let found = if is_plugin_name(stem) {
                 inspect(&dir, stem)
             } else {
@@ -131,13 +135,13 @@ impl PluginFolder {
             };
             match found {
                 Ok(found) => {
-                    listing.insert(stem.to_owned(), found);
+                    listing.insert(key, found);
                 }
                 // Gone since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     let reason = format!("cannot be looked at: {error}");
-                    listing.insert(stem.to_owned(), Entry::Refused(reason));
+                    listing.insert(key, Entry::Refused(reason));
                 }
             }
         }
@@ -296,6 +300,16 @@ mod tests {
             (contents.wasm.as_slice(), contents.signature),
             (&b"x"[..], None)
         );
+    }
+
+    /// A file's name is shown to people too.
+    #[test]
+    fn names_that_move_the_cursor_are_shown_escaped() {
+        let (temp, folder) = folder();
+        std::fs::write(temp.path().join("a\u{1b}[2Kb.wasm"), b"x").unwrap();
+        let listing = folder.scan().unwrap();
+        assert_eq!(listing.keys().collect::<Vec<_>>(), [r"a\u{1b}[2Kb"]);
+        assert!(matches!(&listing[r"a\u{1b}[2Kb"], Entry::Refused(_)));
     }
 
     #[test]

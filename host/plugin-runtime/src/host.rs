@@ -151,6 +151,18 @@ impl HostState {
         self.ticks_left > 0
     }
 
+    /// Takes what a host function worked for a guest off its processor time: ticks see only that it began.
+    fn charge_work(&mut self, began: Instant) -> wasmtime::Result<()> {
+        let tick = self.plugin.options.tick.as_nanos().max(1);
+        let ticks = u64::try_from(began.elapsed().as_nanos() / tick).unwrap_or(u64::MAX);
+        self.ticks_left = self.ticks_left.saturating_sub(ticks);
+        if self.ticks_left > 0 {
+            return Ok(());
+        }
+        let message = "the host worked longer for it than it may in one call";
+        Err(LimitHit::new(FaultKind::Deadline, message).into())
+    }
+
     fn charge_call(&mut self) -> wasmtime::Result<()> {
         match self.calls_left.checked_sub(1) {
             Some(left) => {
@@ -313,17 +325,30 @@ impl wit::kv::Host for HostState {
     }
 }
 
+impl HostState {
+    /// Some milliseconds of work at the most, on a thread that others share: the guest's own time.
+    fn tokenize<T>(
+        &mut self,
+        ask: impl FnOnce(&dyn TokenizerHost) -> Result<T, types::Error>,
+    ) -> wasmtime::Result<Result<T, types::Error>> {
+        self.charge_call()?;
+        let began = Instant::now();
+        let answer = match &self.plugin.options.tokenizer {
+            Some(tokenizer) => ask(tokenizer.as_ref()),
+            None => Err(tokenizer::absent()),
+        };
+        self.charge_work(began)?;
+        Ok(answer)
+    }
+}
+
 impl wit::tokenizer::Host for HostState {
     fn count(
         &mut self,
         model: String,
         text: String,
     ) -> wasmtime::Result<Result<u32, types::Error>> {
-        self.charge_call()?;
-        Ok(match &self.plugin.options.tokenizer {
-            Some(tokenizer) => tokenizer.count(&model, &text),
-            None => Err(tokenizer::absent()),
-        })
+        self.tokenize(|tokenizer| tokenizer.count(&model, &text))
     }
 
     fn encode(
@@ -331,11 +356,7 @@ impl wit::tokenizer::Host for HostState {
         model: String,
         text: String,
     ) -> wasmtime::Result<Result<Vec<u32>, types::Error>> {
-        self.charge_call()?;
-        Ok(match &self.plugin.options.tokenizer {
-            Some(tokenizer) => tokenizer.encode(&model, &text),
-            None => Err(tokenizer::absent()),
-        })
+        self.tokenize(|tokenizer| tokenizer.encode(&model, &text))
     }
 
     fn decode(
@@ -343,11 +364,7 @@ impl wit::tokenizer::Host for HostState {
         model: String,
         tokens: Vec<u32>,
     ) -> wasmtime::Result<Result<String, types::Error>> {
-        self.charge_call()?;
-        Ok(match &self.plugin.options.tokenizer {
-            Some(tokenizer) => tokenizer.decode(&model, &tokens),
-            None => Err(tokenizer::absent()),
-        })
+        self.tokenize(|tokenizer| tokenizer.decode(&model, &tokens))
     }
 }
 

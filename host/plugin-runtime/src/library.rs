@@ -50,7 +50,8 @@ pub struct LibraryOptions {
 pub struct Terms {
     /// Leave it out.
     pub disabled: bool,
-    /// Grants beyond those of its standing.
+    /// Grants beyond those of its standing. A dropped file does not have them: who may drop another under its
+    /// name would have them too.
     pub grants: Vec<Grant>,
     /// Its settings, an object; null for none.
     pub settings: Value,
@@ -272,7 +273,7 @@ impl Library {
                 self.known.remove(&name);
                 continue;
             }
-            let grants = self.with_configured(&name, Grant::all_local());
+            let grants = self.with_configured(&name, Standing::Bundled, Grant::all_local());
             let source = PluginSource::Bytes {
                 name: name.clone(),
                 wasm,
@@ -381,7 +382,7 @@ impl Library {
         };
         let (standing, grants) =
             trust::decide(name, &sha256, pin, self.options.trust.pinned_only).map_err(refused)?;
-        let grants = self.with_configured(name, grants);
+        let grants = self.with_configured(name, standing, grants);
         if let Some(current) = current
             && same_file
             && (current.standing, &current.grants) == (standing, &grants)
@@ -553,8 +554,17 @@ impl Library {
         changed
     }
 
-    fn with_configured(&self, name: &str, mut grants: Vec<Grant>) -> Vec<Grant> {
-        if let Some(terms) = self.options.terms.get(name) {
+    /// With what the configuration grants: to a name, which for a dropped file is whatever was dropped under it
+    /// last, so that is not meant.
+    fn with_configured(
+        &self,
+        name: &str,
+        standing: Standing,
+        mut grants: Vec<Grant>,
+    ) -> Vec<Grant> {
+        if standing != Standing::Dropped
+            && let Some(terms) = self.options.terms.get(name)
+        {
             grants.extend(terms.grants.iter().cloned());
         }
         grants.sort();

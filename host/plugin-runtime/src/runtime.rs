@@ -37,6 +37,9 @@ use crate::strategy::{Placement, Scheduling};
 use crate::ticker::Ticker;
 use crate::types::{self, Interests};
 
+/// Bytes of a reason, which people read in one line.
+pub(crate) const MAX_REASON_BYTES: usize = 2048;
+
 /// On what terms a plugin is loaded. The default grants nothing.
 #[derive(Debug, Clone, Default)]
 pub struct LoadPolicy {
@@ -74,6 +77,13 @@ struct Belongings {
     kv: Arc<KvStore>,
     metrics: Arc<PluginMetrics>,
     memory: Arc<MemoryBudget>,
+}
+
+impl Belongings {
+    /// Whether a plugin in force has them, or one left something in them.
+    fn is_needed(&self) -> bool {
+        Arc::strong_count(&self.metrics) > 1 || !self.metrics.is_untouched() || !self.kv.is_empty()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -213,7 +223,7 @@ impl PluginRuntime {
                 PluginError::Settings {
                     name: info.name.clone(),
                     version: info.version.clone(),
-                    reason,
+                    reason: host::sanitize(&reason, MAX_REASON_BYTES),
                 }
             })?;
         let grants = GrantSet::of(&info.grants);
@@ -256,9 +266,10 @@ impl PluginRuntime {
         granted: Vec<Grant>,
     ) -> Result<Examined, PluginError> {
         let name = source.name();
+        // Much of it is the component's own words: names of imports, its schema.
         let rejected = |reason: String| PluginError::Rejected {
             name: name.clone(),
-            reason,
+            reason: host::sanitize(&reason, MAX_REASON_BYTES),
         };
         let origin = source.shown();
         let limit = self.inner.shared.options.max_component_bytes;
@@ -419,7 +430,10 @@ impl PluginRuntime {
     /// The state of a plugin that has not described itself, or the frame for one that has.
     fn provisional(&self, name: &str, grants: GrantSet) -> PluginShared {
         let options = &self.inner.shared.options;
-        let own = lock(&self.inner.belongings)
+        let mut belongings = lock(&self.inner.belongings);
+        // Names are the plugins' own words, and a file that is replaced may say another each time.
+        belongings.retain(|known, own| known == name || own.is_needed());
+        let own = belongings
             .entry(name.to_owned())
             .or_insert_with(|| Belongings {
                 kv: self.open_kv(name),

@@ -22,12 +22,14 @@ pub(crate) fn check(schema: &Value, settings: &Value) -> Result<Value, String> {
         _ => return Err("must be a table of settings".to_owned()),
     };
     apply_defaults(schema, &mut settings, 0);
+    // Said without the value: it may be a key, and this goes to the log and to whoever lists plugins. The
+    // schema is the plugin's, so which setting is wrong is the plugin's choice.
     let mut errors = validator.iter_errors(&settings).map(|error| {
         let at = error.instance_path().to_string();
         if at.is_empty() {
-            error.to_string()
+            error.masked().to_string()
         } else {
-            format!("{at}: {error}")
+            format!("{at}: {}", error.masked())
         }
     });
     match errors.next() {
@@ -117,6 +119,34 @@ mod tests {
             check(&json!({}), &json!({ "anything": 1 })).unwrap(),
             json!({ "anything": 1 })
         );
+    }
+
+    /// The schema decides what is wrong, and the schema is a stranger's.
+    #[test]
+    fn a_wrong_setting_is_named_and_not_shown() {
+        let secret =
+            json!({ "key": "s3cret", "keys": ["s3cret", "s3cret"], "map": { "k": "s3cret" } });
+        for schema in [
+            json!({ "properties": { "key": { "type": "integer" } } }),
+            json!({ "properties": { "key": { "pattern": "^x$" } } }),
+            json!({ "properties": { "key": { "enum": ["a"] } } }),
+            json!({ "properties": { "key": { "const": "a" } } }),
+            json!({ "properties": { "key": { "maxLength": 1 } } }),
+            json!({ "properties": { "key": { "format": "uuid", "minLength": 99 } } }),
+            json!({ "properties": { "key": { "not": {} } } }),
+            json!({ "properties": { "key": { "anyOf": [{ "type": "null" }, { "const": 1 }] } } }),
+            json!({ "properties": { "key": { "oneOf": [true, true] } } }),
+            json!({ "properties": { "keys": { "uniqueItems": true } } }),
+            json!({ "properties": { "keys": { "contains": { "type": "null" } } } }),
+            json!({ "properties": { "map": { "maxProperties": 0 } } }),
+            json!({ "properties": { "map": { "additionalProperties": false } } }),
+            json!({ "properties": { "key": false } }),
+            json!({ "maxProperties": 0 }),
+            json!({ "required": ["other"] }),
+        ] {
+            let reason = check(&schema, &secret).unwrap_err();
+            assert!(!reason.contains("s3cret"), "{schema}: {reason}");
+        }
     }
 
     #[test]

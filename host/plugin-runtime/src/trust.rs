@@ -10,7 +10,7 @@
 //! The lock file lies beside the plugin folder, not in it: who may drop files may not accept them.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use minisign_verify::{PublicKey, Signature};
@@ -73,16 +73,36 @@ impl PluginsLock {
             path: path.display().to_string(),
             reason,
         };
-        match std::fs::metadata(path) {
+        let text = match read_text(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(failed(error.to_string())),
-            Ok(metadata) if !metadata.is_file() || metadata.len() > MAX_LOCK_BYTES => {
-                return Err(failed("is not a lock file".to_owned()));
-            }
-            Ok(_) => {}
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+            read => read.map_err(|error| failed(error.to_string()))?,
+        };
         Self::parse(&text).map_err(failed)
+    }
+
+    /// Reads a lock file, changes it and writes it, with nobody else's change between the two: of two commands
+    /// at once neither undoes what the other revoked.
+    ///
+    /// # Errors
+    /// Those of `change`, after which nothing is written, and of reading and writing.
+    pub fn edit<T, E: From<PluginError>>(
+        path: &Path,
+        change: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let folder = folder_of(path);
+        let failed = |error: io::Error| PluginError::Io {
+            path: folder.display().to_string(),
+            reason: error.to_string(),
+        };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        // The folder and not the file, which is replaced each time. Where a folder cannot be locked (some
+        // network file systems), two commands at once are as they would be without.
+        let held = std::fs::File::open(folder).ok();
+        let _held = held.filter(|folder| folder.lock().is_ok());
+        let mut lock = Self::read(path)?;
+        let changed = change(&mut lock)?;
+        lock.write(path)?;
+        Ok(changed)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -113,12 +133,13 @@ impl PluginsLock {
         };
         let text = toml::to_string(&lock).map_err(|error| error.to_string())?;
         let io = |error: io::Error| error.to_string();
-        let folder = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         std::fs::create_dir_all(folder).map_err(io)?;
-        let mut file = tempfile::Builder::new()
+        let mut builder = tempfile::Builder::new();
+        // Nothing in it is secret, and the server may be another user.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let mut file = builder
             .prefix(".plugins-lock-")
             .tempfile_in(folder)
             .map_err(io)?;
@@ -145,6 +166,29 @@ impl PluginsLock {
     pub fn remove(&mut self, name: &str) -> bool {
         self.pins.remove(name).is_some()
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let parent = path.parent();
+    let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// The text of a lock file: a regular file, and never more of it than a lock file has, whatever it becomes
+/// meanwhile.
+fn read_text(path: &Path) -> io::Result<String> {
+    let no_lock = || io::Error::other("is not a lock file");
+    // Opening a pipe would wait for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(no_lock());
+    }
+    let file = std::fs::File::open(path)?;
+    let mut text = String::new();
+    file.take(MAX_LOCK_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_LOCK_BYTES {
+        return Err(no_lock());
+    }
+    Ok(text)
 }
 
 /// How files of the folder come to be trusted.
@@ -305,6 +349,47 @@ mod tests {
         assert_eq!(PluginsLock::read(&path).unwrap(), lock);
         assert!(lock.remove("c") && !lock.remove("c"));
         assert_eq!(lock.pin("c"), None);
+    }
+
+    #[test]
+    fn edits_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plugins.lock");
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    for turn in 0..10 {
+                        let name = format!("p{thread}-{turn}");
+                        PluginsLock::edit(path, |lock| {
+                            lock.set(&name, pin("00", &["kv"]));
+                            Ok::<(), PluginError>(())
+                        })
+                        .unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(PluginsLock::read(&path).unwrap().pins.len(), 40);
+        let failed = PluginsLock::edit(&path, |lock| {
+            lock.remove("p0-0");
+            Err::<(), _>(PluginError::Engine("no".to_owned()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(PluginsLock::read(&path).unwrap().pins.len(), 40);
+    }
+
+    /// Whoever may put something there cannot make the server read for ever.
+    #[test]
+    fn what_is_no_lock_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plugins.lock");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(MAX_LOCK_BYTES + 1).unwrap();
+        assert!(PluginsLock::read(&path).is_err());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(PluginsLock::read(&path).is_err());
     }
 
     /// A lock file that is misread pins nothing: better to stop than to guess.

@@ -15,6 +15,7 @@ pub mod checks;
 pub mod context;
 pub mod custom;
 mod date;
+mod email;
 pub mod entity;
 mod group;
 mod lexicon;

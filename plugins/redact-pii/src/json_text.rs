@@ -149,6 +149,51 @@ pub fn leaves(text: &str) -> Option<Vec<Leaf<'_>>> {
     Some(out)
 }
 
+/// Keys that say nothing of their value, and those of the field beside it that does.
+const UNNAMED: &[&str] = &["value", "val", "v", "number"];
+/// Keys whose values often are sentences with words of their own.
+const TEXTS: &[&str] = &["content", "data", "answer", "text"];
+const NAMES: &[&str] = &[
+    "type",
+    "label",
+    "name",
+    "key",
+    "field",
+    "kind",
+    "title",
+    "question",
+    "property",
+    "attribute",
+    "k",
+];
+
+/// What names leaf `i`: its key, or for `{"type": "IMEI", "value": "..."}` the field beside it, or for
+/// `{"cin": {"value": "..."}}` the key of the object.
+#[must_use]
+pub fn name_of<'a>(leaves: &'a [Leaf<'_>], i: usize) -> &'a str {
+    let Some(leaf) = leaves.get(i) else { return "" };
+    let is = |keys: &[&str], key: &str| keys.iter().any(|k| k.eq_ignore_ascii_case(key));
+    let unnamed = is(UNNAMED, &leaf.key);
+    if !unnamed && !is(TEXTS, &leaf.key) {
+        return &leaf.key;
+    }
+    let beside = [i.checked_sub(2), i.checked_add(2)]
+        .into_iter()
+        .flatten()
+        .find_map(|j| {
+            leaves.get(j).filter(|other| {
+                other.kind == LeafKind::String
+                    && other.within == leaf.within
+                    && is(NAMES, &other.key)
+            })
+        });
+    match beside {
+        Some(name) => &name.value,
+        None if unnamed && !leaf.within.is_empty() => &leaf.within,
+        None => &leaf.key,
+    }
+}
+
 /// The key that the innermost container stands under.
 fn within<'a>(stack: &[(bool, Cow<'a, str>)]) -> Cow<'a, str> {
     stack
@@ -245,5 +290,25 @@ mod tests {
         }
         let deep = "[".repeat(5000) + &"]".repeat(5000);
         assert!(leaves(&deep).is_none());
+    }
+
+    #[test]
+    fn a_field_beside_a_value_or_the_object_around_it_names_it() {
+        let named = |text: &str| {
+            let leaves = leaves(text).unwrap();
+            let value = leaves.iter().position(|leaf| leaf.value == "09876543");
+            name_of(&leaves, value.unwrap()).to_owned()
+        };
+        assert_eq!(named(r#"{"cin": "09876543"}"#), "cin");
+        assert_eq!(named(r#"{"type": "CIN", "value": "09876543"}"#), "CIN");
+        assert_eq!(named(r#"{"value": "09876543", "label": "CIN"}"#), "CIN");
+        assert_eq!(named(r#"{"cin": {"value": "09876543"}}"#), "cin");
+        assert_eq!(named(r#"[{"type": "CIN"}, {"value": "09876543"}]"#), "CIN");
+        assert_eq!(named(r#"{"ids": [{"value": "09876543"}]}"#), "ids");
+        assert_eq!(named(r#"{"value": "09876543"}"#), "value");
+        assert_eq!(
+            named(r#"{"messages": [{"content": "09876543"}]}"#),
+            "content"
+        );
     }
 }

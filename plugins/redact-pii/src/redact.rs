@@ -243,7 +243,7 @@ fn json(policy: &Policy, text: &str, schema: bool) -> Option<Vec<Hit>> {
         if leaf.value.len() < 5 || (leaf.kind == LeafKind::Number && leaf.value.len() < 7) {
             continue;
         }
-        let key = name_of(&leaves, i);
+        let key = json_text::name_of(&leaves, i);
         let shown = if leaf.kind == LeafKind::Key
             || key.is_empty()
             || key.len() > 64
@@ -271,49 +271,6 @@ fn json(policy: &Policy, text: &str, schema: bool) -> Option<Vec<Hit>> {
         }
     }
     Some(hits)
-}
-
-/// Keys that say nothing of their value, and those of the field beside it that does.
-const UNNAMED: &[&str] = &[
-    "value", "val", "v", "number", "content", "data", "answer", "text",
-];
-const NAMES: &[&str] = &[
-    "type",
-    "label",
-    "name",
-    "key",
-    "field",
-    "kind",
-    "title",
-    "question",
-    "property",
-    "attribute",
-    "k",
-];
-
-/// What names leaf `i`: its key, or for `{"type": "IMEI", "value": "..."}` the field beside it, or for
-/// `{"cin": {"value": "..."}}` the key of the object.
-fn name_of<'a>(leaves: &'a [Leaf<'_>], i: usize) -> &'a str {
-    let Some(leaf) = leaves.get(i) else { return "" };
-    let is = |keys: &[&str], key: &str| keys.iter().any(|k| k.eq_ignore_ascii_case(key));
-    if !is(UNNAMED, &leaf.key) {
-        return &leaf.key;
-    }
-    let beside = [i.checked_sub(2), i.checked_add(2)]
-        .into_iter()
-        .flatten()
-        .find_map(|j| {
-            leaves.get(j).filter(|other| {
-                other.kind == LeafKind::String
-                    && other.within == leaf.within
-                    && is(NAMES, &other.key)
-            })
-        });
-    match beside {
-        Some(name) => &name.value,
-        None if leaf.within.is_empty() => &leaf.key,
-        None => &leaf.within,
-    }
 }
 
 fn leaf_hit(policy: &Policy, leaf: &Leaf<'_>, f: Found, shown: usize, schema: bool) -> Hit {
@@ -390,25 +347,4 @@ fn replace(policy: &Policy, vault: &mut Vault, text: &str, hits: &[Hit]) -> Stri
     }
     out.push_str(text.get(from..).unwrap_or_default());
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_field_beside_a_value_or_the_object_around_it_names_it() {
-        let named = |text: &str| {
-            let leaves = json_text::leaves(text).unwrap();
-            let value = leaves.iter().position(|leaf| leaf.value == "09876543");
-            name_of(&leaves, value.unwrap()).to_owned()
-        };
-        assert_eq!(named(r#"{"cin": "09876543"}"#), "cin");
-        assert_eq!(named(r#"{"type": "CIN", "value": "09876543"}"#), "CIN");
-        assert_eq!(named(r#"{"value": "09876543", "label": "CIN"}"#), "CIN");
-        assert_eq!(named(r#"{"cin": {"value": "09876543"}}"#), "cin");
-        assert_eq!(named(r#"[{"type": "CIN"}, {"value": "09876543"}]"#), "CIN");
-        assert_eq!(named(r#"{"ids": [{"value": "09876543"}]}"#), "ids");
-        assert_eq!(named(r#"{"value": "09876543"}"#), "value");
-    }
 }

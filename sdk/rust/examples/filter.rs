@@ -49,3 +49,27 @@ impl Session for OneAnswer {
 }
 
 atoll_sdk::export_filter!(Count);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atoll_sdk::types::Delta;
+
+    /// What calls the host (`metrics` here, at the end of the answer) has none in a test; the rest is plain Rust.
+    #[test]
+    fn everything_passes_and_is_counted() {
+        let text = |text: &str| {
+            Event::TextDelta(Delta {
+                choice: 0,
+                item: 0,
+                text: text.to_owned(),
+                tokens: Vec::new(),
+            })
+        };
+        let mut answer = OneAnswer { bytes: 0 };
+        for batch in [vec![text("Hello"), text(" ")], vec![text("wörld")]] {
+            assert_eq!(answer.on_events(batch.clone()).unwrap(), batch);
+        }
+        assert_eq!(answer.bytes, 12);
+    }
+}

@@ -35,3 +35,49 @@ impl Scheduling for InTurn {
 }
 
 atoll_sdk::export_scheduling!(InTurn);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(id: u64, priority: i32, waited_ms: u64) -> WaitingRequest {
+        WaitingRequest {
+            id,
+            key_name: String::new(),
+            priority,
+            prompt_tokens: 1,
+            cached_tokens: 0,
+            max_output_tokens: 1,
+            waited_ms,
+            ext: None,
+        }
+    }
+
+    fn admitted(running: u32) -> Vec<u64> {
+        let requests = vec![
+            waiting(1, 0, 10),
+            waiting(2, 0, 30),
+            waiting(3, 5, 0),
+            waiting(4, 0, 30),
+        ];
+        let load = Load {
+            running,
+            max_running: 4,
+            free_blocks: 1,
+            total_blocks: 1,
+            recent: Vec::new(),
+        };
+        let decisions = InTurn::order(requests, load).unwrap();
+        let id = |decision: Decision| match decision {
+            Decision::Admit(id) | Decision::Reject(id) => id,
+        };
+        decisions.into_iter().map(id).collect()
+    }
+
+    #[test]
+    fn priority_then_first_come_while_there_is_room() {
+        assert_eq!(admitted(0), [3, 2, 4, 1]);
+        assert_eq!(admitted(2), [3, 2]);
+        assert_eq!(admitted(9), Vec::<u64>::new());
+    }
+}

@@ -234,6 +234,7 @@ pub struct GrantArgs {
     pub name: String,
 
     /// What it may use: kv, metrics, tokenizer, manage-models, http-out:HOST, files:NAME=FOLDER
+    #[arg(required_unless_present = "revoke")]
     pub grants: Vec<String>,
 
     /// What it may use no longer; may be repeated

@@ -105,7 +105,8 @@ fn python(dir: &Path) -> Result<PathBuf, CliError> {
 
 fn javascript(dir: &Path) -> Result<PathBuf, CliError> {
     let out = dir.join(format!("{}.wasm", folder_name(dir)?));
-    if !dir.join("node_modules").is_dir() {
+    // Written last: an installation that broke off is done again.
+    if !dir.join("node_modules/.package-lock.json").is_file() {
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund"])
             .current_dir(dir);

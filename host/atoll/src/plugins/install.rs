@@ -7,7 +7,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock, WantInfo};
+use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock, WantInfo, World};
 
 use super::inspect::{self, needs};
 use super::taken;
@@ -31,6 +31,8 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
         wasm: bytes.as_slice().into(),
     };
     let info = inspect::inspect(&config, source)?;
+    super::check_not_bundled(&name)?;
+    super::check_not_bundled(&info.name)?;
     let grants = accepted(
         &info,
         &args.accept,
@@ -38,6 +40,7 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
         &format!("add {}", args.file.display()),
     )?;
     let path = file(&config, &name);
+    sign(&path, &signature_path(&args.file))?;
     write(&path, &bytes).map_err(|error| failed("be written", &path, &error))?;
     pin(&config, &name, &info, grants.clone())?;
     said(
@@ -46,7 +49,7 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
         &grants,
         &format!("added as {}", path.display()),
     )?;
-    enabled_hint(&config, &name, &info)?;
+    hint(&config, &name, &info);
     let used = config.filters.iter().any(|filter| filter.plugin == name);
     taken::wait(&config, &info, used)
 }
@@ -61,11 +64,13 @@ pub fn remove(args: &NameArgs) -> Result<(), CliError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => return Err(failed("be removed", &path, &error)),
     };
+    let signature = signature_path(&path);
+    gone(&signature).map_err(|error| failed("be removed", &signature, &error))?;
     let lock_path = PluginsLock::path_for(&config.plugins.value);
-    let mut lock = PluginsLock::read(&lock_path)?;
-    let pinned = lock.remove(&args.name);
+    let pinned = PluginsLock::read(&lock_path)?.pin(&args.name).is_some();
     if pinned {
-        lock.write(&lock_path)?;
+        let forget = |lock: &mut PluginsLock| Ok::<_, CliError>(lock.remove(&args.name));
+        PluginsLock::edit(&lock_path, forget)?;
     }
     if !removed && !pinned {
         return Err(no_such(&config, &args.name));
@@ -89,27 +94,27 @@ pub fn grant(args: &GrantArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
     check_name(&args.name)?;
     let info = installed(&config, &args.name)?;
-    let lock = PluginsLock::read(&PluginsLock::path_for(&config.plugins.value))?;
-    let pin_now = lock.pin(&args.name);
-    if let Some(pin) = pin_now
-        && pin.sha256 != info.sha256
-    {
-        return Err(CliError::Plugins(format!(
-            "the file has changed since it was accepted; look at it with `atoll plugin inspect {0}`, then: atoll plugin update {0}",
-            args.name
-        )));
-    }
-    let mut grants: Vec<Grant> = pin_now.map(|pin| pin.grants.clone()).unwrap_or_default();
-    for text in &args.grants {
-        grants.push(known(text)?);
-    }
-    for text in &args.revoke {
-        let revoked = interface(text)?;
-        grants.retain(|grant| grant.interface() != revoked.interface());
-    }
-    grants.sort();
-    grants.dedup();
-    pin(&config, &args.name, &info, grants.clone())?;
+    let grants = repin(&config, &args.name, &info, |before| {
+        if let Some(pin) = before
+            && pin.sha256 != info.sha256
+        {
+            return Err(CliError::Plugins(format!(
+                "the file has changed since it was accepted; look at it with `atoll plugin inspect {0}`, then: atoll plugin update {0}",
+                args.name
+            )));
+        }
+        let mut grants: Vec<Grant> = before.map(|pin| pin.grants.clone()).unwrap_or_default();
+        for text in &args.grants {
+            grants.push(known(text)?);
+        }
+        for text in &args.revoke {
+            let revoked = interface(text)?;
+            grants.retain(|grant| grant.interface() != revoked.interface());
+        }
+        grants.sort();
+        grants.dedup();
+        Ok(grants)
+    })?;
     said(&info, &args.name, &grants, "accepted")
 }
 
@@ -118,16 +123,11 @@ pub fn update(args: &UpdateArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
     check_name(&args.name)?;
     let info = installed(&config, &args.name)?;
-    let lock = PluginsLock::read(&PluginsLock::path_for(&config.plugins.value))?;
-    let before = lock.pin(&args.name).map(|pin| pin.grants.clone());
-    let before = before.unwrap_or_default();
-    let grants = accepted(
-        &info,
-        &args.accept,
-        &before,
-        &format!("update {}", args.name),
-    )?;
-    pin(&config, &args.name, &info, grants.clone())?;
+    let grants = repin(&config, &args.name, &info, |before| {
+        let before = before.map(|pin| pin.grants.clone()).unwrap_or_default();
+        let command = format!("update {}", args.name);
+        accepted(&info, &args.accept, &before, &command)
+    })?;
     said(&info, &args.name, &grants, "accepted as it is now")
 }
 
@@ -231,11 +231,51 @@ fn interface(text: &str) -> Result<Grant, CliError> {
 }
 
 fn pin(config: &Config, name: &str, info: &PluginInfo, grants: Vec<Grant>) -> Result<(), CliError> {
-    let path = PluginsLock::path_for(&config.plugins.value);
-    let mut lock = PluginsLock::read(&path)?;
-    let sha256 = info.sha256.clone();
-    lock.set(name, Pin { sha256, grants });
-    Ok(lock.write(&path)?)
+    repin(config, name, info, |_| Ok(grants)).map(|_| ())
+}
+
+/// Accepts a plugin with the grants that `change` makes of what was accepted before, and gives them.
+fn repin(
+    config: &Config,
+    name: &str,
+    info: &PluginInfo,
+    change: impl FnOnce(Option<&Pin>) -> Result<Vec<Grant>, CliError>,
+) -> Result<Vec<Grant>, CliError> {
+    PluginsLock::edit(&PluginsLock::path_for(&config.plugins.value), |lock| {
+        let grants = change(lock.pin(name))?;
+        let pin = Pin {
+            sha256: info.sha256.clone(),
+            grants: grants.clone(),
+        };
+        lock.set(name, pin);
+        Ok(grants)
+    })
+}
+
+/// Where a component's signature lies: beside it.
+fn signature_path(component: &Path) -> PathBuf {
+    let mut name = component.as_os_str().to_owned();
+    name.push(".minisig");
+    PathBuf::from(name)
+}
+
+/// Puts the signature of a component that is about to be added into its place, or takes that of the one before away.
+fn sign(component: &Path, signature: &Path) -> Result<(), CliError> {
+    let place = signature_path(component);
+    let done = match std::fs::read(signature) {
+        Ok(bytes) => write(&place, &bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => gone(&place),
+        Err(error) => return Err(failed("be read", signature, &error)),
+    };
+    done.map_err(|error| failed("be written", &place, &error))
+}
+
+/// Removes a file that need not be there.
+fn gone(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn said(info: &PluginInfo, name: &str, granted: &[Grant], what: &str) -> Result<(), CliError> {
@@ -264,16 +304,26 @@ pub(super) fn refused(name: &str, want: &WantInfo) -> String {
     )
 }
 
-/// A filter does nothing until it has a place in the chain.
-fn enabled_hint(config: &Config, name: &str, info: &PluginInfo) -> Result<(), CliError> {
+/// What is still to be done: a filter does nothing until it has a place in the chain, nor a strategy until it is
+/// chosen; a dialect has its routes at once.
+fn hint(config: &Config, name: &str, info: &PluginInfo) {
+    let file = config.paths.config_file.display();
     let used = config.filters.iter().any(|filter| filter.plugin == name);
-    if info.world == atoll_plugin_runtime::World::Filter && !used {
-        output::note(format_args!(
-            "To use it, add this to {} and start the server again:\n\n[[filter]]\nplugin = \"{name}\"",
-            config.paths.config_file.display()
-        ));
+    match info.world {
+        World::Dialect => {
+            for route in &info.routes {
+                output::note(format_args!("It answers {} {}", route.method, route.path));
+            }
+        }
+        World::Filter if !used => output::note(format_args!(
+            "To use it, add this to {file} and start the server again:\n\n[[filter]]\nplugin = \"{name}\""
+        )),
+        World::Placement | World::Scheduling => output::note(format_args!(
+            "To use it, say this in {file}; a running server reads it within a second:\n\n[{}]\nstrategy = \"{}\"",
+            info.world, info.name
+        )),
+        _ => {}
     }
-    Ok(())
 }
 
 fn file(config: &Config, name: &str) -> PathBuf {
@@ -332,8 +382,6 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> CliError {
 mod tests {
     use std::time::Duration;
 
-    use atoll_plugin_runtime::World;
-
     use super::*;
 
     /// A dialect that stores something and would like to manage models.
@@ -382,6 +430,21 @@ mod tests {
             command.ends_with("atoll plugin add my-api.wasm --grant kv"),
             "{refused}"
         );
+    }
+
+    /// A signature belongs to its file: it comes with it, and goes with it.
+    #[test]
+    fn a_signature_comes_along() {
+        let here = tempfile::tempdir().unwrap();
+        let from = here.path().join("a.wasm");
+        let to = here.path().join("plugins").join("b.wasm");
+        std::fs::write(signature_path(&from), "signed").unwrap();
+        sign(&to, &signature_path(&from)).unwrap();
+        let placed = here.path().join("plugins").join("b.wasm.minisig");
+        assert_eq!(std::fs::read_to_string(&placed).unwrap(), "signed");
+        std::fs::remove_file(signature_path(&from)).unwrap();
+        sign(&to, &signature_path(&from)).unwrap();
+        assert!(!placed.exists());
     }
 
     #[test]

@@ -19,6 +19,7 @@ const VENDOR: &str = "vendor/atoll";
 /// Runs the command.
 pub fn command(args: &NewArgs) -> Result<(), CliError> {
     check_name(&args.name)?;
+    super::check_not_bundled(&args.name)?;
     let dir = args
         .dir
         .clone()
@@ -34,11 +35,19 @@ pub fn command(args: &NewArgs) -> Result<(), CliError> {
     for (name, text) in &files {
         write(&dir.join(name), text)?;
     }
-    let (name, shown) = (&args.name, dir.display());
+    let shown = dir.display();
+    let built = match (args.lang, dir.file_name()) {
+        // These are called what their folder is.
+        (Language::Python | Language::Javascript, Some(folder)) => folder.to_string_lossy(),
+        _ => args.name.as_str().into(),
+    };
     output::line(format_args!("{shown} is a plugin that builds. Next:"))?;
     output::line(format_args!("  cd {shown}"))?;
+    if args.lang == Language::Rust {
+        output::line("  cargo test                    its own tests, without a server")?;
+    }
     output::line("  atoll plugin build")?;
-    output::line(format_args!("  atoll plugin add {name}.wasm"))
+    output::line(format_args!("  atoll plugin add {built}.wasm"))
 }
 
 /// The names of the WIT world.
@@ -239,6 +248,12 @@ mod tests {
                 .to_string()
                 .contains("exists already")
         );
+        for name in ["openai", "redact-pii"] {
+            let dir = temp.path().join("none");
+            let refused = command(&args(name, WorldArg::Dialect, Language::Rust, &dir));
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("ships with Atoll"), "{refused}");
+        }
         for name in ["", "../a", "A", "a b", "a-", "1a", "a\"\nb"] {
             let dir = temp.path().join("none");
             let refused = command(&args(name, WorldArg::Dialect, Language::Rust, &dir));

@@ -44,8 +44,10 @@ pub fn command(args: &PluginTestArgs) -> Result<(), CliError> {
                 return test_dialect::run(plugin, file).await;
             }
             _ => {
+                let what = if world.is_pure() { " strategy" } else { "" };
                 return Err(CliError::Other(format!(
-                    "{} is a {world}; a filter is tested with text, a dialect with --request FILE",
+                    "{} is a {world}{what}; a filter is tested with text, a dialect with --request FILE, \
+                     and a strategy by its own tests (cargo test)",
                     args.plugin
                 )));
             }

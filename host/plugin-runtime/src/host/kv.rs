@@ -67,6 +67,12 @@ impl KvStore {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nothing is in it, nor waits to be written.
+    pub fn is_empty(&self) -> bool {
+        let inner = self.lock();
+        inner.entries.is_empty() && inner.unwritten.is_empty()
+    }
+
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
         self.lock().entries.get(key).cloned()
     }

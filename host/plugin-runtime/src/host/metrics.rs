@@ -105,6 +105,14 @@ impl PluginMetrics {
         }
     }
 
+    /// Whether there is nothing to tell.
+    pub fn is_untouched(&self) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let reported = !inner.counters.is_empty() || !inner.histograms.is_empty();
+        let sent = self.http_out.snapshot() != HttpOutSnapshot::default();
+        !reported && inner.dropped == 0 && !sent
+    }
+
     pub fn snapshot(&self, plugin: &str) -> PluginMetricsSnapshot {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         PluginMetricsSnapshot {

@@ -2,7 +2,7 @@
 
 use atoll_plugin_runtime::{Breach, CallLimits, FaultKind, PluginRuntime, RuntimeOptions, types};
 
-use crate::support::{dialect, fault, healthy, options, provoke, request, runtime, text};
+use crate::support::{dialect, fault, healthy, options, patient, provoke, request, runtime, text};
 
 const PLACES: [&str; 6] = ["new", "decode", "head", "encode", "reply", "fail"];
 
@@ -10,8 +10,9 @@ const PLACES: [&str; 6] = ["new", "decode", "head", "encode", "reply", "fail"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_misdeed_ends_its_own_exchange_only() {
     let runtime = runtime();
-    let dialect = dialect(&runtime).await;
-    let mut neighbour = dialect.open(request("I stay")).await.unwrap();
+    let hurried = dialect(&runtime).await;
+    let patient = dialect(&PluginRuntime::new(patient()).unwrap()).await;
+    let mut neighbour = hurried.open(request("I stay")).await.unwrap();
     for place in PLACES {
         for (what, expected) in [
             ("loop", &[FaultKind::Deadline][..]),
@@ -23,8 +24,9 @@ async fn each_misdeed_ends_its_own_exchange_only() {
             ("panic", &[FaultKind::Trap]),
             ("flood", &[FaultKind::HostCalls]),
         ] {
+            let dialect = if what == "loop" { &hurried } else { &patient };
             let (beside, (_, outcome)) =
-                tokio::join!(healthy(&dialect, 5), provoke(&dialect, place, what));
+                tokio::join!(healthy(dialect, 5), provoke(dialect, place, what));
             let () = beside;
             let kind = fault(outcome);
             assert!(expected.contains(&kind), "{place}:{what} gave {kind:?}");

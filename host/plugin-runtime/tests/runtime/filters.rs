@@ -1,8 +1,8 @@
 //! Filters: refusals are answers, tampering with the answer's structure is a fault.
 
-use atoll_plugin_runtime::{Breach, FaultKind, Filter, PluginError, Session, types};
+use atoll_plugin_runtime::{Breach, FaultKind, Filter, PluginError, PluginRuntime, Session, types};
 
-use crate::support::{fault, filter, finished, item_started, runtime, text};
+use crate::support::{fault, filter, finished, item_started, patient, runtime, text};
 
 fn context(what: &str) -> types::FilterContext {
     types::FilterContext {
@@ -147,8 +147,9 @@ async fn provoke(filter: &Filter, place: &str, what: &str) -> Result<(), PluginE
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_misdeed_ends_its_own_session_only() {
     let runtime = runtime();
-    let filter = filter(&runtime).await;
-    let mut neighbour = session(&filter, "honest").await;
+    let hurried = filter(&runtime).await;
+    let patient = filter(&PluginRuntime::new(patient()).unwrap()).await;
+    let mut neighbour = session(&hurried, "honest").await;
     for place in ["open", "request", "events", "findings"] {
         for (what, expected) in [
             ("loop", &[FaultKind::Deadline][..]),
@@ -159,7 +160,8 @@ async fn each_misdeed_ends_its_own_session_only() {
             ("panic", &[FaultKind::Trap]),
             ("flood", &[FaultKind::HostCalls]),
         ] {
-            let kind = fault(provoke(&filter, place, what).await);
+            let filter = if what == "loop" { &hurried } else { &patient };
+            let kind = fault(provoke(filter, place, what).await);
             assert!(expected.contains(&kind), "{place}:{what} gave {kind:?}");
         }
     }

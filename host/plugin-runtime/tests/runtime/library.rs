@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atoll_plugin_runtime::{
     Grant, Inventory, Library, LibraryOptions, Listed, Pin, Place, PluginsLock, RouteError,
-    Standing, TrustOptions,
+    Standing, Terms, TrustOptions,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -476,4 +476,28 @@ async fn links_into_the_folder_are_refused() {
     assert_eq!(serves(&inventory, "/a"), None);
     assert!(problem(&inventory, "soft").contains("symbolic link"));
     assert!(problem(&inventory, "hard").contains("hard link"));
+}
+
+/// The configuration grants to a name. A file that was dropped under it is not what was meant: another could be
+/// dropped over it.
+#[tokio::test]
+async fn a_dropped_file_does_not_have_what_the_configuration_grants_to_its_name() {
+    let terms = Terms {
+        grants: Grant::all_local(),
+        ..Terms::default()
+    };
+    let configured = |options: &mut LibraryOptions| {
+        options.terms.insert("api".to_owned(), terms);
+    };
+    let mut rig = Rig::running(configured).await;
+    rig.put("api", atoll_test_plugins::DIALECT);
+    let inventory = rig.look().await;
+    let said = problem(&inventory, "api");
+    assert!(said.contains("atoll plugin grant api"), "{said}");
+    // Accepted as it is, it has what the configuration says.
+    rig.pin("api", atoll_test_plugins::DIALECT, vec![]);
+    let inventory = rig.look().await;
+    let api = listed(&inventory, "api");
+    assert_eq!(api.problem, None);
+    assert!(api.info.as_ref().unwrap().grants.contains(&Grant::Kv));
 }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use atoll_plugin_runtime::{BreakerOptions, FaultKind, PluginRuntime, RuntimeOptions, types};
 
-use crate::support::{dialect, fault, healthy, options, prompt, provoke, request, runtime, text};
+use crate::handmade::HandMade;
+use crate::support::{
+    dialect, fault, healthy, load_dialect, options, patient, prompt, provoke, request, runtime,
+    text,
+};
 
 #[tokio::test]
 async fn when_there_is_no_room_it_says_so_at_once() {
@@ -49,7 +53,7 @@ async fn one_plugin_cannot_take_all_the_memory() {
     let options = RuntimeOptions {
         total_memory_bytes: 48 * mib,
         plugin_memory_bytes: 24 * mib,
-        ..options()
+        ..patient()
     };
     let runtime = PluginRuntime::new(options).unwrap();
     let greedy = dialect(&runtime).await;
@@ -175,4 +179,27 @@ async fn the_breaker_trips_and_recovers() {
     }
     assert!(!dialect.suspended());
     healthy(&dialect, 1).await;
+}
+
+/// A file that is replaced may call itself something else each time. Each name would be a store, and a series on the
+/// metrics page, for good.
+#[tokio::test]
+async fn names_that_nobody_has_any_more_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = runtime();
+    runtime.keep_kv(&folder.path().join("kv.redb")).unwrap();
+    let counting = dialect(&runtime).await;
+    let mut exchange = counting.open(request("decode:facts")).await.unwrap();
+    exchange.decode().await.unwrap().unwrap();
+    drop((exchange, counting));
+    for turn in 0..5 {
+        let wasm = HandMade {
+            name: format!("name-{turn}").into_bytes(),
+            ..HandMade::default()
+        };
+        load_dialect(&runtime, &wasm.build()).await;
+    }
+    let names: Vec<String> = runtime.metrics().into_iter().map(|m| m.plugin).collect();
+    // What the first one counted and stored stays; of the others there is the last, which was just loaded.
+    assert_eq!(names, ["misbehaving", "name-4"]);
 }

@@ -23,3 +23,4 @@ mod outward;
 mod strategies;
 mod support;
 mod swaps;
+mod tokenizer;

@@ -42,6 +42,18 @@ pub fn options() -> RuntimeOptions {
     }
 }
 
+/// The same with so much processor time that another limit is what ends a guest, however busy the machine is.
+pub fn patient() -> RuntimeOptions {
+    let options = options();
+    RuntimeOptions {
+        call: CallLimits {
+            cpu: Duration::from_secs(15),
+            ..options.call
+        },
+        ..options
+    }
+}
+
 pub fn runtime() -> PluginRuntime {
     PluginRuntime::new(options()).unwrap()
 }

@@ -134,11 +134,6 @@ impl Scanner<'_> {
         if !mixed_ok {
             return;
         }
-        // `91 023 394 / 06 32 19 21 32` are two.
-        let text = &self.s[st.span.0..st.span.1];
-        if st.sep == b'*' && text.windows(3).any(|w| w == b" / ") {
-            return;
-        }
         // `03/927/0080` is a file; only pairs are written so.
         if st.sep == b'/' && st.runs > 2 && !paired {
             return;

@@ -7,6 +7,7 @@
 mod assigned;
 mod cell;
 mod command;
+mod shape;
 mod vendors;
 
 use super::checks;

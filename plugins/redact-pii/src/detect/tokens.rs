@@ -3,10 +3,11 @@
 //! A [`Compact`] is such an identifier read across its separators; a rule asks for a pattern over its
 //! first characters, so `AB 12 34 56 C` and `AB123456C` are one case.
 
-mod national;
+mod digits_first;
+mod letters_first;
 mod worldwide;
 
-pub(super) use national::italian_vat;
+pub(super) use digits_first::italian_vat;
 
 use super::context::*;
 use super::entity::Entity;
@@ -148,6 +149,16 @@ impl Scanner<'_> {
         };
         if !letter.is_ascii_alphanumeric() && runs < 2 {
             return end;
+        }
+        // A word of prose is no part of a number: `4399 was`, `4399 Smith`.
+        if next == b' ' && letter.is_ascii_alphabetic() {
+            let word = &self.s[end + 1..self.word_end(end + 1)];
+            let prose = word.len() > 1 && word.iter().all(u8::is_ascii_lowercase)
+                || word.len() > 3 && word.iter().all(u8::is_ascii_alphabetic);
+            // Two runs may be a Finn's number whose check character is a digit.
+            if prose && runs != 2 {
+                return end;
+            }
         }
         if matches!(self.before(a), b'-' | b'/' | b'.')
             && self.before(a.wrapping_sub(1)).is_ascii_alphanumeric()

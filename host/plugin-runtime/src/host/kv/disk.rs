@@ -34,7 +34,7 @@ pub(crate) struct KvDisk {
 struct Shared {
     database: Database,
     bell: Arc<Bell>,
-    /// By plugin. Kept to the end, so that nothing set is forgotten.
+    /// By plugin. Kept to the end if anything is in one, so that nothing set is forgotten.
     stores: Mutex<BTreeMap<String, Arc<KvStore>>>,
 }
 
@@ -123,6 +123,8 @@ impl KvDisk {
         if let Some(store) = stores.get(plugin) {
             return Arc::clone(store);
         }
+        // Of a plugin that is gone and left nothing.
+        stores.retain(|_, store| Arc::strong_count(store) > 1 || !store.is_empty());
         let entries = self.shared.read(plugin).unwrap_or_else(|error| {
             tracing::error!(plugin, %error, "what the plugin stored cannot be read");
             BTreeMap::new()

@@ -5,7 +5,8 @@
 
 use super::super::entity::Entity;
 use super::super::scan::Scanner;
-use super::assigned::{drawn, machine_made, names_a_secret, plausible_secret};
+use super::assigned::names_a_secret;
+use super::shape::{drawn, machine_made, plausible_secret};
 
 /// How far back a cell's neighbour is looked for, tags included.
 const NEIGHBOUR: usize = 80;

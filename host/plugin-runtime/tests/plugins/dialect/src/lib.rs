@@ -60,6 +60,9 @@ impl Exchange for Request {
         let text = match what {
             Some("huge") => "x".repeat(32 << 20),
             Some("refuse") => return Err(Error::invalid("body", "refused")),
+            Some("tokenize") => loop {
+                tokens();
+            },
             Some("tokens") => return Ok(Operation::ShowModel(tokens())),
             Some("facts") => facts(),
             Some("escapes") => escapes(),
