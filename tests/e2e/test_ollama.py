@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pathlib
+import re
 import urllib.error
 import urllib.request
 
@@ -73,6 +74,10 @@ def test_lines_are_what_ollama_sends(server):
         assert set(line["message"]) == {"role", "content"}
     assert list(last) == ["model", "created_at", "message", "done", "done_reason", "total_duration", "load_duration",
                           "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration"]
+    # Each line tells its own time.
+    stamps = [line["created_at"] for line in [*deltas, last]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp) for stamp in stamps), stamps
+    assert stamps == sorted(stamps)
 
 
 def test_generate_with_its_context(client):

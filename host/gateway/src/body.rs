@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use futures::StreamExt;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
 
 use atoll_plugin_runtime::types::{Error, ErrorKind};
@@ -59,6 +59,10 @@ pub(crate) async fn read(parts: &Parts, body: Body, limits: &Limits) -> Result<V
         }
     };
     match tokio::time::timeout(limits.read_timeout, reading).await {
+        Ok(Ok(bytes)) => match encoded(parts).filter(|_| !bytes.is_empty()) {
+            Some(error) => Err(BodyError::Refused(error)),
+            None => Ok(bytes),
+        },
         Ok(result) => result,
         Err(_) if too_large => Err(BodyError::Refused(refusal(limits))),
         Err(_) => {
@@ -70,6 +74,24 @@ pub(crate) async fn read(parts: &Parts, body: Body, limits: &Limits) -> Result<V
             )))
         }
     }
+}
+
+/// Why an encoded body cannot be read, such as one in `gzip`. A dialect would only see that it is no JSON.
+fn encoded(parts: &Parts) -> Option<Error> {
+    let lines = parts.headers.get_all(CONTENT_ENCODING).iter();
+    let lists: Vec<String> = lines
+        .map(|line| String::from_utf8_lossy(line.as_bytes()).to_lowercase())
+        .collect();
+    let coding = lists
+        .iter()
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .find(|coding| !coding.is_empty() && *coding != "identity")?;
+    let message = format!(
+        "the request body is encoded ({coding:?}), which this host does not undo; send it as it is \
+         and without Content-Encoding"
+    );
+    Some(failure::error(ErrorKind::InvalidArgument, message))
 }
 
 fn refusal(limits: &Limits) -> Error {
@@ -122,6 +144,27 @@ mod tests {
             };
             assert!(matches!(error.kind, ErrorKind::TooLarge));
         }
+    }
+
+    #[tokio::test]
+    async fn an_encoded_body_is_refused_by_its_coding() {
+        for coding in ["gzip", "identity, ZSTD"] {
+            let parts = parts(&[("content-encoding", coding)]);
+            let error = read(&parts, chunks(&[3]), &limits(8)).await.unwrap_err();
+            let BodyError::Refused(error) = error else {
+                panic!("{error:?}")
+            };
+            let named = coding.rsplit(' ').next().unwrap().to_lowercase();
+            assert!(error.message.contains(&named), "{}", error.message);
+            assert!(matches!(error.kind, ErrorKind::InvalidArgument));
+            let nothing = read(&parts, chunks(&[]), &limits(8)).await.unwrap();
+            assert!(nothing.is_empty());
+        }
+        let parts = parts(&[("content-encoding", "identity")]);
+        assert_eq!(
+            read(&parts, chunks(&[3]), &limits(8)).await.unwrap(),
+            b"xxx"
+        );
     }
 
     #[tokio::test]

@@ -3,7 +3,9 @@
 //! Tool calls go out whole, with their arguments as an object, so their deltas are collected. The last
 //! line has the counts and durations; text never comes with it.
 
-use atoll_sdk::time::rfc3339;
+use std::time::Duration;
+
+use atoll_sdk::time::rfc3339_millis;
 use atoll_sdk::types::{
     Error, Event, FinishReason, Finished, ItemKind, Phase, Progress, Token, ToolCallStart,
 };
@@ -19,7 +21,8 @@ use crate::request::Kind;
 pub struct Answer {
     kind: Kind,
     stream: bool,
-    created_at: u64,
+    /// When the host handed over what is being encoded, since 1970: each line tells its own time.
+    now: Duration,
     /// As the client spelled it.
     model: String,
     /// The conversation that the last line carries as `context`, with the answer added.
@@ -33,13 +36,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer to a request of this kind, about this model, that came in at `created_at`.
+    /// An answer to a request of this kind, about this model, at no known time.
     #[must_use]
-    pub fn new(kind: Kind, stream: bool, model: String, created_at: u64) -> Self {
+    pub fn new(kind: Kind, stream: bool, model: String) -> Self {
         Self {
             kind,
             stream,
-            created_at,
+            now: Duration::ZERO,
             model,
             memory: None,
             text: String::new(),
@@ -58,6 +61,11 @@ impl Answer {
         self
     }
 
+    /// What is encoded from here on says that it was made at this time since 1970.
+    pub fn at(&mut self, now: Duration) {
+        self.now = now;
+    }
+
     /// Whether lines are sent as they come.
     #[must_use]
     pub fn streams(&self) -> bool {
@@ -70,10 +78,6 @@ impl Answer {
     /// Only defects.
     pub fn encode(&mut self, event: Event, out: &mut Vec<u8>) -> Result<(), Error> {
         match event {
-            Event::Started(started) => {
-                self.created_at = started.created_at;
-                Ok(())
-            }
             Event::ItemStarted(item) => {
                 if let ItemKind::ToolCall(start) = item.kind {
                     self.open_call = Some((start, String::new()));
@@ -122,7 +126,7 @@ impl Answer {
                     Ok(())
                 }
             }
-            Event::Progress(_) | Event::Usage(_) | Event::Other(_) => Ok(()),
+            Event::Started(_) | Event::Progress(_) | Event::Usage(_) | Event::Other(_) => Ok(()),
         }
     }
 
@@ -131,7 +135,7 @@ impl Answer {
     pub fn loaded(&self, model: &str, unload: bool, chat: bool) -> Value {
         let mut body = Map::new();
         body.insert("model".into(), json!(model));
-        body.insert("created_at".into(), json!(rfc3339(self.created_at)));
+        body.insert("created_at".into(), json!(rfc3339_millis(self.now)));
         if chat {
             body.insert(
                 "message".into(),
@@ -196,7 +200,7 @@ impl Answer {
     ) -> Map<String, Value> {
         let mut line = Map::new();
         line.insert("model".into(), json!(self.model));
-        line.insert("created_at".into(), json!(rfc3339(self.created_at)));
+        line.insert("created_at".into(), json!(rfc3339_millis(self.now)));
         let thinking = thinking.filter(|text| !text.is_empty());
         if self.kind == Kind::Generate {
             line.insert("response".into(), json!(text));

@@ -16,6 +16,8 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use atoll_sdk::dialect::{Dialect, DialectDescriptor, Exchange, Route};
 use atoll_sdk::types::{
     Descriptor, Error, ErrorKind, Event, Grant, Header, HttpRequest, HttpResponse, Operation,
@@ -39,6 +41,17 @@ pub struct OllamaExchange {
     kind: Kind,
     model: String,
     answer: Answer,
+    /// The host's clock, since 1970.
+    now: fn() -> Duration,
+}
+
+impl OllamaExchange {
+    /// Tells the time of lines by another clock than the host's.
+    #[cfg(test)]
+    fn timed_by(mut self, now: fn() -> Duration) -> Self {
+        self.now = now;
+        self
+    }
 }
 
 impl Dialect for Ollama {
@@ -54,7 +67,8 @@ impl Dialect for Ollama {
             .wanting(
                 Grant::manage_models(),
                 "To pull, copy and delete models, and to load and keep them as its clients say.",
-            ),
+            )
+            .wanting(Grant::Clock, "To say of each line when it was made."),
             routes: vec![
                 Route::new("POST", "/api/chat"),
                 Route::new("POST", "/api/generate"),
@@ -78,12 +92,13 @@ impl Dialect for Ollama {
 
 impl Exchange for OllamaExchange {
     fn new(request: HttpRequest) -> Self {
-        let answer = Answer::new(Kind::Version, false, String::new(), request.received_at);
+        let answer = Answer::new(Kind::Version, false, String::new());
         Self {
             request,
             kind: Kind::Version,
             model: String::new(),
             answer,
+            now: atoll_sdk::host::clock::now,
         }
     }
 
@@ -98,8 +113,7 @@ impl Exchange for OllamaExchange {
         } = request::decode(&self.request.method, &self.request.path, &body)?;
         self.kind = kind;
         self.model = model;
-        self.answer = Answer::new(kind, stream, self.model.clone(), self.request.received_at)
-            .carrying(memory);
+        self.answer = Answer::new(kind, stream, self.model.clone()).carrying(memory);
         Ok(operation)
     }
 
@@ -117,6 +131,7 @@ impl Exchange for OllamaExchange {
 
     fn encode(&mut self, events: Vec<Event>) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
+        self.answer.at((self.now)());
         for event in events {
             self.answer.encode(event, &mut out)?;
         }
@@ -140,7 +155,10 @@ impl Exchange for OllamaExchange {
                 json!({ "model": self.model, "embeddings": [] })
             }
             (Kind::OldEmbeddings, OperationResult::None) => json!({ "embedding": [] }),
-            (Kind::Load { unload, chat }, _) => self.answer.loaded(&self.model, unload, chat),
+            (Kind::Load { unload, chat }, _) => {
+                self.answer.at((self.now)());
+                self.answer.loaded(&self.model, unload, chat)
+            }
             // Copying and deleting answer with an empty body.
             (Kind::Manage, _) => return Ok(HttpResponse::new(200, "text/plain", "")),
             _ => {

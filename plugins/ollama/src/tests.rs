@@ -1,5 +1,7 @@
 //! The dialect as the host drives it.
 
+use std::time::Duration;
+
 use atoll_sdk::dialect::Exchange;
 use atoll_sdk::types::*;
 use proptest::prelude::*;
@@ -23,6 +25,7 @@ fn exchange(method: &str, path: &str, body: &Value) -> OllamaExchange {
         received_at: 1_795_478_400,
         ext: None,
     })
+    .timed_by(|| Duration::from_millis(1_795_478_400_250))
 }
 
 fn generate(path: &str, body: &Value) -> Result<GenerateRequest, Error> {
@@ -400,6 +403,80 @@ fn run(path: &str, stream: bool, batches: impl IntoIterator<Item = Vec<Event>>) 
         .into_iter()
         .flat_map(|batch| exchange.encode(batch).unwrap())
         .collect()
+}
+
+#[test]
+fn each_line_says_when_it_was_made() {
+    let items = [
+        (1, vec!["hm".into()]),
+        (2, vec!["x".into()]),
+        (0, vec!["a".into()]),
+    ];
+    for path in ["/api/chat", "/api/generate"] {
+        for stream in [true, false] {
+            let sent = String::from_utf8(run(path, stream, [events(&items)])).unwrap();
+            assert_eq!(sent.ends_with('\n'), stream);
+            for line in sent.lines() {
+                let line: Value = serde_json::from_str(line).unwrap();
+                assert_eq!(line["created_at"], "2026-11-24T00:00:00.250Z");
+            }
+        }
+    }
+    let mut load = exchange("POST", "/api/generate", &json!({"model": "m"}));
+    load.decode().unwrap();
+    let reply = load.reply(OperationResult::None).unwrap();
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(body["created_at"], "2026-11-24T00:00:00.250Z");
+}
+
+/// The keys of each line, in the order in which Ollama writes them: its own tests read them so.
+#[test]
+fn each_line_has_the_keys_that_ollamas_have() {
+    let items = [
+        (1, vec!["hm".into()]),
+        (2, vec!["x".into()]),
+        (0, vec!["a".into()]),
+    ];
+    let sent = String::from_utf8(run("/api/chat", true, [events(&items)])).unwrap();
+    let lines: Vec<Value> = sent
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let messages: Vec<String> = lines.iter().map(|line| keys(&line["message"])).collect();
+    assert_eq!(
+        messages,
+        [
+            "role content thinking",
+            "role content tool_calls",
+            "role content",
+            "role content"
+        ]
+    );
+    let (last, others) = lines.split_last().unwrap();
+    assert!(
+        others
+            .iter()
+            .all(|line| keys(line) == "model created_at message done")
+    );
+    assert_eq!(
+        keys(last),
+        "model created_at message done done_reason total_duration load_duration \
+         prompt_eval_count prompt_eval_duration eval_count eval_duration"
+    );
+    let call = &lines[1]["message"]["tool_calls"][0];
+    assert_eq!(
+        (keys(call), keys(&call["function"])),
+        ("id function".into(), "index name arguments".into())
+    );
 }
 
 proptest! {

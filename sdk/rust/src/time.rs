@@ -1,5 +1,7 @@
 //! Dates as wire formats spell them, from the times the host gives.
 
+use std::time::Duration;
+
 /// Unix seconds as RFC 3339 in UTC, such as `2026-11-24T00:00:00Z`. The calendar is Howard Hinnant's
 /// `civil_from_days`, exact for every year.
 #[must_use]
@@ -23,6 +25,14 @@ pub fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// Time since 1970 as RFC 3339 in UTC with milliseconds, such as `2026-11-24T00:00:00.250Z`.
+#[must_use]
+pub fn rfc3339_millis(since_epoch: Duration) -> String {
+    let whole = rfc3339(since_epoch.as_secs());
+    let seconds = whole.trim_end_matches('Z');
+    format!("{seconds}.{:03}Z", since_epoch.subsec_millis())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,5 +42,7 @@ mod tests {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(951_827_696), "2000-02-29T12:34:56Z");
         assert_eq!(rfc3339(1_795_478_400), "2026-11-24T00:00:00Z");
+        let later = Duration::new(1_795_478_400, 7_999_999);
+        assert_eq!(rfc3339_millis(later), "2026-11-24T00:00:00.007Z");
     }
 }
