@@ -185,8 +185,23 @@ impl Answer {
         let event = json!({
             "type": "content_block_start", "index": self.blocks, "content_block": shown,
         });
+        let calls = matches!(block, Block::ToolUse { .. });
         self.open = Some(block);
-        self.send(out, "content_block_start", &event)
+        self.send(out, "content_block_start", &event)?;
+        if calls {
+            // As the service does: the input of a call begins with an empty piece, so that clients that
+            // make its text on the first one have it for a call without arguments too.
+            return self.input_json(out, "");
+        }
+        Ok(())
+    }
+
+    fn input_json(&self, out: &mut Vec<u8>, piece: &str) -> Result<(), Error> {
+        let event = json!({
+            "type": "content_block_delta", "index": self.blocks,
+            "delta": { "type": "input_json_delta", "partial_json": piece },
+        });
+        self.send(out, "content_block_delta", &event)
     }
 
     fn delta(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -205,7 +220,10 @@ impl Answer {
             }
             Some(Block::ToolUse { arguments, .. }) => {
                 arguments.push_str(text);
-                json!({ "type": "input_json_delta", "partial_json": text })
+                if text.is_empty() {
+                    return Ok(());
+                }
+                return self.input_json(out, text);
             }
             None => return Ok(()),
         };
@@ -297,7 +315,7 @@ impl Answer {
         let delta = json!({
             "type": "message_delta",
             "delta": { "stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence },
-            "usage": self.usage_object(),
+            "usage": self.final_usage(),
         });
         self.send(out, "message_delta", &delta)?;
         self.send(out, "message_stop", &json!({ "type": "message_stop" }))
@@ -315,6 +333,18 @@ impl Answer {
             "stop_details": null,
             "container": null,
             "usage": self.usage_object(),
+        })
+    }
+
+    /// The counts that a stream ends with: those of [`Self::usage_object`] that can still change.
+    fn final_usage(&self) -> Value {
+        let usage = &self.usage;
+        json!({
+            "input_tokens": usage.input,
+            "cache_creation_input_tokens": usage.cache_written,
+            "cache_read_input_tokens": usage.cache_read,
+            "output_tokens": usage.output,
+            "output_tokens_details": { "thinking_tokens": usage.thinking },
         })
     }
 

@@ -411,7 +411,9 @@ fn accumulate(bytes: &[u8]) -> Value {
                 for key in ["stop_reason", "stop_sequence"] {
                     message[key] = data["delta"][key].clone();
                 }
-                message["usage"] = data["usage"].clone();
+                for (key, count) in data["usage"].as_object().unwrap() {
+                    message["usage"][key] = count.clone();
+                }
             }
             "message_stop" => stopped = true,
             other => panic!("{other}"),
@@ -434,6 +436,68 @@ fn thinking_then_a_tool_call() {
     assert_eq!(body["content"][1]["input"], json!({"text": "x"}));
     assert_eq!(body["usage"]["input_tokens"], 4);
     assert_eq!(body["usage"]["cache_read_input_tokens"], 16);
+}
+
+/// The events of a stream: names, and for each what strict clients read.
+fn events_of(bytes: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    assert!(text.ends_with("\n\n"));
+    let data = |event: &str| {
+        let (_, data) = event.split_once("\ndata: ").unwrap();
+        serde_json::from_str(data).unwrap()
+    };
+    text.split_terminator("\n\n").map(data).collect()
+}
+
+#[test]
+fn a_calls_input_begins_with_an_empty_piece_even_if_nothing_follows() {
+    let mut events = answer_events(&[(2, vec!["x".into()])], FinishReason::ToolCalls);
+    let pieces = |events: Vec<Event>| -> Vec<String> {
+        let piece = |event: &Value| {
+            let piece = event["delta"]["partial_json"].as_str()?;
+            assert_eq!(event["delta"].as_object().unwrap().len(), 2);
+            Some(piece.to_owned())
+        };
+        let sent = events_of(&run(true, [events]));
+        sent.iter().filter_map(piece).collect()
+    };
+    let sent = pieces(events.clone());
+    assert_eq!(sent[0], "");
+    assert!(sent.iter().skip(1).all(|piece| !piece.is_empty()));
+    assert_eq!(sent.concat(), r#"{"text":"x"}"#);
+    events.retain(|event| !matches!(event, Event::ArgumentsDelta(_)));
+    assert_eq!(pieces(events), [""]);
+}
+
+#[test]
+fn a_stream_ends_with_the_counts_that_the_service_ends_with() {
+    let events = answer_events(&[(0, vec!["x".into()])], FinishReason::Stop);
+    let sent = events_of(&run(true, [events]));
+    let keys = |value: &Value| {
+        let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    let [.., end, stop] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(stop, &json!({"type": "message_stop"}));
+    assert_eq!(keys(end), ["delta", "type", "usage"]);
+    assert_eq!(keys(&end["delta"]), ["stop_reason", "stop_sequence"]);
+    assert_eq!(
+        keys(&end["usage"]),
+        [
+            "cache_creation_input_tokens",
+            "cache_read_input_tokens",
+            "input_tokens",
+            "output_tokens",
+            "output_tokens_details",
+        ]
+    );
+    let start = &sent[0]["message"]["usage"];
+    assert_eq!(start["service_tier"], "standard");
+    assert_eq!(start["cache_creation"]["ephemeral_5m_input_tokens"], 0);
+    assert_eq!(sent[1], json!({"type": "ping"}));
 }
 
 /// The assistant's turn with one thinking block before a tool call, as a client sends it back.

@@ -144,10 +144,10 @@ impl Answer {
                 let Some(open) = &mut self.open else {
                     return Ok(());
                 };
-                let Some((name, fields)) = open.extend(&delta) else {
-                    return Ok(());
-                };
-                self.send_inside(name, fields, out)
+                for (name, fields) in open.extend(&delta) {
+                    self.send_inside(name, fields, out)?;
+                }
+                Ok(())
             }
             Event::ItemFinished(end) => self.close(Some(&end), out),
             Event::ChoiceFinished(end) => {

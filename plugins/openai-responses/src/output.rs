@@ -113,47 +113,56 @@ impl Open {
                     "part": { "type": "output_text", "text": "", "annotations": [], "logprobs": [] },
                 }),
             )],
-            OpenKind::Reasoning => vec![(
-                "response.reasoning_summary_part.added",
-                json!({
-                    "item_id": self.id, "summary_index": 0,
-                    "part": { "type": "summary_text", "text": "" },
-                }),
-            )],
-            OpenKind::Call { .. } => vec![],
+            // Reasoning opens its part with its first text: without any it has none.
+            OpenKind::Reasoning | OpenKind::Call { .. } => vec![],
         }
     }
 
-    /// Takes more text; the event that says so, if it can be said yet.
-    pub fn extend(&mut self, delta: &Delta) -> Option<Sketch> {
-        if delta.text.is_empty() && delta.tokens.is_empty() {
-            return None;
+    /// Takes more text; the events that say so.
+    pub fn extend(&mut self, delta: &Delta) -> Vec<Sketch> {
+        let nothing = match &self.kind {
+            OpenKind::Message => delta.text.is_empty() && delta.tokens.is_empty(),
+            OpenKind::Reasoning | OpenKind::Call { .. } => delta.text.is_empty(),
+        };
+        if nothing {
+            return vec![];
         }
+        let first = self.text.is_empty();
         self.text.push_str(&delta.text);
         match &self.kind {
             OpenKind::Message => {
                 let logprobs: Vec<Value> = delta.tokens.iter().map(logprob).collect();
                 self.logprobs.extend(logprobs.iter().cloned());
-                Some((
+                vec![(
                     "response.output_text.delta",
                     json!({
                         "item_id": self.id, "content_index": 0, "delta": delta.text,
                         "logprobs": logprobs,
                     }),
-                ))
+                )]
             }
-            OpenKind::Reasoning => Some((
-                "response.reasoning_summary_text.delta",
-                json!({ "item_id": self.id, "summary_index": 0, "delta": delta.text }),
-            )),
-            OpenKind::Call { custom, .. } => Some((
+            OpenKind::Reasoning => {
+                let added = (
+                    "response.reasoning_summary_part.added",
+                    json!({
+                        "item_id": self.id, "summary_index": 0,
+                        "part": { "type": "summary_text", "text": "" },
+                    }),
+                );
+                let text = (
+                    "response.reasoning_summary_text.delta",
+                    json!({ "item_id": self.id, "summary_index": 0, "delta": delta.text }),
+                );
+                if first { vec![added, text] } else { vec![text] }
+            }
+            OpenKind::Call { custom, .. } => vec![(
                 if *custom {
                     "response.custom_tool_call_input.delta"
                 } else {
                     "response.function_call_arguments.delta"
                 },
                 json!({ "item_id": self.id, "delta": delta.text }),
-            )),
+            )],
         }
     }
 
@@ -174,6 +183,7 @@ impl Open {
                     json!({ "item_id": self.id, "content_index": 0, "part": self.part() }),
                 ),
             ],
+            OpenKind::Reasoning if self.text.is_empty() => vec![],
             OpenKind::Reasoning => vec![
                 (
                     "response.reasoning_summary_text.done",

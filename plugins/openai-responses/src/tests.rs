@@ -2,6 +2,7 @@
 
 mod answers;
 mod requests;
+mod shapes;
 mod sockets;
 mod stored;
 mod streams;

@@ -42,6 +42,9 @@ impl Mode {
     }
 }
 
+/// How a chat was served, whatever `service_tier` asked for: there is one tier here.
+const SERVICE_TIER: &str = "default";
+
 /// What every chunk repeats and every body starts with.
 #[derive(Clone, Debug, Default)]
 struct Preamble {
@@ -54,12 +57,17 @@ struct Preamble {
 impl Preamble {
     fn new(prefix: &str, started: Started) -> Self {
         Self {
-            id: format!("{prefix}-{}", started.response_id),
+            id: format!("{prefix}-{}", bare_id(&started.response_id)),
             created: started.created_at,
             model: started.model,
             fingerprint: started.fingerprint,
         }
     }
+}
+
+/// The host's id without a prefix that it may have already.
+fn bare_id(id: &str) -> &str {
+    id.strip_prefix("req_").unwrap_or(id)
 }
 
 /// Why a choice ended, in the API's words. Whether tools were called is told by what the client

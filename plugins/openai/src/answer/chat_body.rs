@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::chat::{CallIndex, ChatOptions};
 use super::logprobs::{self, ChatLogprobs};
 use super::usage::Usage;
-use super::{Preamble, finish_reason};
+use super::{Preamble, SERVICE_TIER, finish_reason};
 
 /// The state of one body.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ struct Body<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
+    service_tier: &'static str,
     system_fingerprint: Option<&'a str>,
     choices: Vec<BodyChoice<'a>>,
     usage: Usage,
@@ -193,6 +194,7 @@ impl ChatBody {
             object: "chat.completion",
             created: *created,
             model,
+            service_tier: SERVICE_TIER,
             system_fingerprint: fingerprint.as_deref(),
             choices: self
                 .choices

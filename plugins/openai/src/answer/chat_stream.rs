@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::chat::{CallIndex, ChatOptions};
 use super::logprobs::{self, ChatLogprobs};
 use super::usage::Usage;
-use super::{Mode, Preamble, finish_reason};
+use super::{Mode, Preamble, SERVICE_TIER, finish_reason};
 
 /// The state of one stream.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ struct Chunk<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
+    service_tier: &'static str,
     system_fingerprint: Option<&'a str>,
     choices: &'a [ChunkChoice<'a>],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -364,6 +365,7 @@ impl ChatStream {
             object: "chat.completion.chunk",
             created: *created,
             model,
+            service_tier: SERVICE_TIER,
             system_fingerprint: fingerprint.as_deref(),
             choices,
             usage,

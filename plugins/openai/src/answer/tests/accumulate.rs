@@ -88,10 +88,14 @@ fn accumulate(
         if chunk["object"] != object {
             return Err(format!("object of {line}"));
         }
-        let same = json!({
+        let mut same = json!({
             "id": chunk["id"], "created": chunk["created"], "model": chunk["model"],
             "system_fingerprint": chunk["system_fingerprint"],
         });
+        // Chats have one, completions none.
+        if let Some(tier) = chunk.get("service_tier") {
+            same["service_tier"] = tier.clone();
+        }
         if *preamble.get_or_insert_with(|| same.clone()) != same {
             return Err(format!("the preamble changed: {line}"));
         }
