@@ -201,10 +201,13 @@ fn say_words(play: &Play) {
     }
 }
 
+/// What a loss looks like to the models that play the first attempt.
+type Breaks = fn(&Play);
+
 /// A machine of the other host, the other host itself, and a machine of this host is lost in the middle of an
-/// answer; what these models say then, as the first attempt's play.
-fn losses_in_the_middle() -> [(Setup, fn(&Play)); 3] {
-    let breaks: fn(&Play) = |play| {
+/// answer.
+fn losses_in_the_middle() -> [(Setup, Breaks); 3] {
+    let breaks: Breaks = |play| {
         play.send(lost_machine());
     };
     let here = Setup {
