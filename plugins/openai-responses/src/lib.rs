@@ -229,7 +229,7 @@ impl Exchange for ResponsesExchange {
     }
 
     fn fail(&mut self, reason: Error) -> HttpResponse {
-        let reason = in_our_ids(reason);
+        let reason = in_our_fields(in_our_ids(reason));
         let mut response = failure::response(&reason);
         if self.request.is_socket_message() {
             response.body = socket::failure(&reason, &self.told).into_bytes();
@@ -243,6 +243,15 @@ impl Exchange for ResponsesExchange {
 fn in_our_ids(mut reason: Error) -> Error {
     if reason.kind == ErrorKind::PreviousResponseNotFound && !reason.message.contains("resp_") {
         reason.message = reason.message.replacen('"', "\"resp_", 1);
+    }
+    reason
+}
+
+/// The host counts messages, of which instructions are one and items joined are one; a client has only its `input`.
+fn in_our_fields(mut reason: Error) -> Error {
+    let messages = |param: &String| param == "messages" || param.starts_with("messages[");
+    if reason.param.as_ref().is_some_and(messages) {
+        reason.param = Some("input".to_owned());
     }
     reason
 }

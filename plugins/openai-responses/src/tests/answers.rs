@@ -155,3 +155,19 @@ fn limits_are_told() {
         assert_eq!(told(&head).as_deref(), Some("9"), "{head:?}");
     }
 }
+
+#[test]
+fn what_the_host_refuses_of_a_message_is_a_fault_of_the_input() {
+    for (named, told) in [
+        ("messages[1].content[0]", "input"),
+        ("messages", "input"),
+        ("top_p", "top_p"),
+    ] {
+        let mut exchange = exchange("/v1/responses", &rich(false));
+        exchange.decode().unwrap();
+        let response = exchange.fail(Error::invalid(named, "Send text."));
+        let body: Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!(body["error"]["param"], told);
+        assert_eq!(body["error"]["message"], "Send text.");
+    }
+}
