@@ -46,7 +46,7 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("openai", "dialect-guest", &[]),
     ("openai-responses", "dialect-guest", &[]),
     ("claude", "dialect-guest", &["config", "kv", "random"]),
-    ("ollama", "dialect-guest", &[]),
+    ("ollama", "dialect-guest", &["clock"]),
     ("annotate", "filter-guest", &["config"]),
     ("redact-pii", "filter-guest", &["config"]),
 ];
