@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use hidden::{Hidden, Precision};
 
 /// The version of every frame that this build writes and reads.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 1;
 
 /// Why a frame cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
