@@ -154,13 +154,14 @@ pub(crate) async fn leave_cluster(State(gateway): State<Gateway>) -> Response {
 /// A path under `/atoll` that does not exist.
 pub(crate) async fn unknown(request: Request) -> Response {
     let message = format!("there is no {}", request.uri().path());
-    json(
-        StatusCode::NOT_FOUND,
-        &json!({
-            "error": { "message": message, "type": "not_found", "param": null, "code": "unknown_route" },
-            "routes": ["GET /atoll/v1/version", "GET /atoll/v1/plugins", "GET /atoll/v1/models", "GET /atoll/v1/cluster", "GET /atoll/v1/placements?model=NAME&objective=latency|throughput"],
-        }),
-    )
+    let routes = [
+        "GET /atoll/v1/version",
+        "GET /atoll/v1/plugins",
+        "GET /atoll/v1/models",
+        "GET /atoll/v1/cluster",
+        "GET /atoll/v1/placements?model=NAME&objective=latency|throughput",
+    ];
+    response::with_routes(&failure::error(ErrorKind::NotFound, message), routes)
 }
 
 /// For a person who opens the address in a browser.

@@ -30,7 +30,7 @@ pub(crate) async fn without_route(
             let head = exchange::request_head(parts, &facts.id, asked, facts.received_at);
             rendered_or_host(exchange::fail_afresh(dialect, head, error).await)
         }
-        None => response::with_routes(registry, &error),
+        None => response::with_routes(&error, response::routes(registry)),
     };
     if let RouteError::MethodNotAllowed { allow } = why
         && let Ok(allow) = HeaderValue::from_str(&allow.join(", "))

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure;
@@ -108,18 +109,21 @@ pub(crate) fn text(status: StatusCode, content_type: &'static str, body: String)
     response
 }
 
-/// An error where no dialect can speak. The shape is the one most clients know.
-pub(crate) fn host_error(error: &Error) -> Response {
+fn host_body(error: &Error) -> Value {
     let kind = failure::kind_name(&error.kind);
-    let body = json!({
+    json!({
         "error": {
             "message": error.message,
             "type": kind,
             "param": error.param,
             "code": kind,
         }
-    });
-    let mut response = json(failure::status(&error.kind), &body);
+    })
+}
+
+/// An error where no dialect can speak. The shape is the one most clients know.
+pub(crate) fn host_error(error: &Error) -> Response {
+    let mut response = json(failure::status(&error.kind), &host_body(error));
     if let Some(millis) = error.retry_after_ms {
         // Whole seconds, rounded up: the header knows no others.
         let seconds = HeaderValue::from(millis.div_ceil(1000));
@@ -156,13 +160,10 @@ pub(crate) fn no_route(registry: &Registry, parts: &Parts, why: &RouteError) -> 
     }
 }
 
-/// An error in the host's shape, with every path there is.
-pub(crate) fn with_routes(registry: &Registry, error: &Error) -> Response {
-    let kind = failure::kind_name(&error.kind);
-    let body = json!({
-        "error": { "message": error.message, "type": kind, "param": null, "code": kind },
-        "routes": routes(registry),
-    });
+/// An error in the host's shape, with the paths that there are instead.
+pub(crate) fn with_routes(error: &Error, routes: impl Serialize) -> Response {
+    let mut body = host_body(error);
+    body["routes"] = json!(routes);
     json(failure::status(&error.kind), &body)
 }
 

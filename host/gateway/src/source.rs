@@ -269,7 +269,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 fn seed(chance: u128, index: usize) -> u64 {
     let (high, low) = ((chance >> 64) as u64, chance as u64);
     // An odd multiplier gives every prompt a seed of its own.
-
     high ^ low
         .rotate_left(32)
         .wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
