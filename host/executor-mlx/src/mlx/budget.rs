@@ -4,6 +4,7 @@ use mlx_rs::error::Exception;
 use mlx_rs::memory::active_memory;
 
 use super::attention::Segment;
+use super::ffi;
 use super::weights::{Layer, Model, width};
 
 /// A bound on the memory that this process's arrays take. MLX's own limit only makes it give back what
@@ -24,8 +25,15 @@ impl Budget {
         let Some(limit) = self.bytes else {
             return Ok(());
         };
+        let fits = |used: u64| used.saturating_add(more as u64) <= limit;
+        if fits(active_memory()? as u64) {
+            return Ok(());
+        }
+        // MLX gives an operation's arrays back a little after its results can be read: what is over may
+        // still be counted, and a row must not fail for it.
+        ffi::synchronize()?;
         let used = active_memory()? as u64;
-        if used.saturating_add(more as u64) <= limit {
+        if fits(used) {
             return Ok(());
         }
         Err(Exception::custom(format!(
