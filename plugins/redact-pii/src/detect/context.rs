@@ -15,6 +15,8 @@ pub struct Context {
     pub near: Bits,
     /// Words further before (ten), and right after (four).
     pub far: Bits,
+    /// Those of `far` that stand on the same line and in the same sentence.
+    pub same: Bits,
     /// The nearest of the words right before that names one kind of number, if there is one.
     pub first: Bits,
 }
@@ -227,6 +229,9 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
             }
         } else {
             ctx.far |= bits;
+            if !crossed {
+                ctx.same |= bits;
+            }
         }
     }
     ctx

@@ -180,6 +180,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (NRIC | SG, "nric"),
     (NRIC, "fin"),
     (UEN | SG, "uen"),
+    (UEN, "entity"),
     (KR, "rrn korea korean"),
     (BRN | KR, "brn"),
     (
@@ -265,7 +266,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     ),
     (
         NEG,
-        "product item timestamp epoch commit hash shipment parcel transaction txn batch lot",
+        "product item timestamp ts epoch commit hash shipment parcel transaction txn batch lot",
     ),
     (
         NEG,

@@ -75,6 +75,10 @@ impl Scanner<'_> {
             return;
         }
         let near_four = e.cut && st.runs > 1 && self.continues_by_four(st);
+        // Three groups of four: a mistyped card has such too.
+        if near_four && d.len() < 13 {
+            return;
+        }
         let c = self.context(st.span.0, st.span.1);
         let tax = (c.near | c.far) & (VAT | TAX | TRN) != 0 && c.near & CARD == 0;
         let maestro = matches!(d[0], b'5' | b'6') && !d.starts_with(b"62");
