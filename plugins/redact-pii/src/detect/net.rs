@@ -269,8 +269,8 @@ impl Scanner<'_> {
                     }
                 }
                 None if info.len() >= 20
-                    && info.iter().any(u8::is_ascii_digit)
-                    && self.secret(from).is_none() =>
+                    && self.secret(from).is_none()
+                    && info.iter().any(u8::is_ascii_digit) =>
                 {
                     self.put(from, sign, Entity::UrlCredentials, 80, true);
                 }

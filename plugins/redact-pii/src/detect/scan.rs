@@ -362,7 +362,8 @@ pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
         if c.first != 0 && c.same & specific == 0 && base < 50 {
             15
         } else {
-            35
+            // Never as much as a word right before says of another kind.
+            return base.saturating_add(35).min(96);
         }
     } else if neg && base < 80 {
         return base.saturating_sub(30);

@@ -10,6 +10,8 @@ mod command;
 mod shape;
 mod vendors;
 
+pub(super) use cell::neighbour;
+
 use super::checks;
 use super::entity::Entity;
 use super::scan::Scanner;

@@ -17,6 +17,7 @@ use super::context::{
     self, Bits, CALL, COUNTRIES, Context, FILE, ID, MINE, NEG, NUMBER, ORG, PHONE,
 };
 use super::scan::Scanner;
+use super::secret::neighbour;
 use insert::Insert;
 use lines::{HEAD, Lines, ROW, SEPARATORS, cells, fits, names, separator};
 use markup::{Markup, nth_cell, only_markup};
@@ -63,6 +64,7 @@ impl Scanner<'_> {
         let (head, row) = self
             .column(start, end)
             .or_else(|| self.element(start, end))
+            .or_else(|| self.field(start))
             .or_else(|| self.assigned_to(start))?;
         let mut near = context::words(&self.s[head.0..head.1]);
         if near & CALL != 0 {
@@ -116,6 +118,22 @@ impl Scanner<'_> {
         let name = (open + 1, start - 1);
         let says = kinds(context::words(&self.s[name.0..name.1])) != 0;
         (says && self.at(open + 1) != b'/').then_some((name, open))
+    }
+
+    /// What names the field of a form whose value is at `start`: `<input name="cin" value="...">`, or the label before
+    /// it.
+    fn field(&self, start: usize) -> Option<((usize, usize), usize)> {
+        let s = self.s;
+        let attributes = s[..start].strip_suffix(b"\"")?.strip_suffix(b" value=")?;
+        let floor = attributes.len().saturating_sub(HEAD);
+        let open = floor + attributes[floor..].iter().rposition(|&b| b == b'<')?;
+        let says = |(a, b): (usize, usize)| kinds(context::words(&s[a..b])) & !(CALL | NEG) != 0;
+        let own = (open + 1, attributes.len());
+        let label = neighbour(s, open);
+        [own, label]
+            .into_iter()
+            .find(|&name| says(name))
+            .map(|name| (name, open))
     }
 
     /// The name that the value at `start` is assigned to, `national_id: "..."` or `cin=...`, if it names one kind

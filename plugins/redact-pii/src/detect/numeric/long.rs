@@ -43,10 +43,16 @@ impl Scanner<'_> {
             if mm <= 12 && dd <= 31 && (97 - n % 97 == key || 97 - (2_000_000_000 + n) % 97 == key)
             {
                 let shaped = st.shape(&[2, 2, 2, 3, 2]);
+                // An Egyptian's mobile passes once in a hundred.
+                let mobile = d[0] == b'0' && d[1] == b'1';
                 self.weigh(
                     st.span,
                     Entity::BeNrn,
-                    if shaped { 92 } else { 55 },
+                    match (shaped, mobile) {
+                        (true, _) => 92,
+                        (false, true) => 45,
+                        (false, false) => 55,
+                    },
                     true,
                     BE,
                     ID,
