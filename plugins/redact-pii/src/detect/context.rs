@@ -36,11 +36,13 @@ impl Context {
 /// Whether the byte at `i` belongs to a letter or digit: general, Latin and Arabic punctuation does not.
 #[inline]
 fn is_word(s: &[u8], i: usize) -> bool {
-    let b = s[i];
-    if b < 0x80 {
-        return b.is_ascii_alphanumeric();
-    }
-    is_word_beyond_ascii(s, i)
+    in_word(s, i, BYTES[usize::from(s[i])])
+}
+
+/// The same of a byte whose entry in [`BYTES`] is at hand.
+#[inline]
+fn in_word(s: &[u8], i: usize, entry: Letters) -> bool {
+    entry & WORDS != 0 || entry & OTHER != 0 && is_word_beyond_ascii(s, i)
 }
 
 fn is_word_beyond_ascii(s: &[u8], i: usize) -> bool {
@@ -69,14 +71,54 @@ type Letters = u8;
 const DIGIT: Letters = 1;
 const CAPITAL: Letters = 2;
 const OTHER: Letters = 4;
+/// Every ASCII letter and digit has this too.
+const WORDS: Letters = 8;
 
-const fn letters(b: u8) -> Letters {
-    match b {
-        b'a'..=b'z' => 0,
-        b'0'..=b'9' => DIGIT,
-        b'A'..=b'Z' => CAPITAL,
-        _ => OTHER,
+/// What each byte adds to a run; [`OTHER`] is any beyond ASCII.
+static BYTES: [Letters; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = match b as u8 {
+            b'a'..=b'z' => WORDS,
+            b'0'..=b'9' => WORDS | DIGIT,
+            b'A'..=b'Z' => WORDS | CAPITAL,
+            0x80.. => OTHER,
+            _ => 0,
+        };
+        b += 1;
     }
+    table
+};
+
+/// The word that begins at `from`: where it ends, at `ceiling` at the latest, and what is in it.
+#[inline]
+fn run_on(s: &[u8], from: usize, ceiling: usize) -> (usize, Letters) {
+    let (mut i, mut of) = (from, 0);
+    while i < ceiling {
+        let entry = BYTES[usize::from(s[i])];
+        if !in_word(s, i, entry) {
+            break;
+        }
+        of |= entry;
+        i += 1;
+    }
+    (i, of & !WORDS)
+}
+
+/// The word that ends before `stop`: where it begins, at `floor` at the earliest, and what is in it.
+#[inline]
+fn run_back(s: &[u8], stop: usize, floor: usize) -> (usize, Letters) {
+    let (mut i, mut of) = (stop, 0);
+    while i > floor {
+        let entry = BYTES[usize::from(s[i - 1])];
+        if !in_word(s, i - 1, entry) {
+            break;
+        }
+        of |= entry;
+        i -= 1;
+    }
+    (i, of & !WORDS)
 }
 
 /// What a word of these letters suggests: most words are plain and need one look.
@@ -91,11 +133,7 @@ fn suggests(w: &[u8], of: Letters) -> Bits {
 
 /// Where the run of letters and digits that ends before `stop` begins.
 fn run_start(s: &[u8], stop: usize, floor: usize) -> usize {
-    let mut i = stop;
-    while i > floor && is_word(s, i - 1) {
-        i -= 1;
-    }
-    i
+    run_back(s, stop, floor).0
 }
 
 /// `C.I.N` or `ب.ت.و`, whose last letter is `i..stop`, as one word: its bits and where it begins.
@@ -181,11 +219,8 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
             continue;
         }
         let stop = i;
-        let mut of = 0;
-        while i > floor && is_word(s, i - 1) {
-            i -= 1;
-            of |= letters(s[i]);
-        }
+        let (from, of) = run_back(s, stop, floor);
+        i = from;
         if i == floor && floor > first {
             break;
         }
@@ -271,11 +306,8 @@ fn each_word(s: &[u8], mut tell: impl FnMut(Bits, usize)) {
     let mut i = 0;
     while i < s.len() {
         let from = i;
-        let mut of = 0;
-        while i < s.len() && is_word(s, i) {
-            of |= letters(s[i]);
-            i += 1;
-        }
+        let of;
+        (i, of) = run_on(s, from, s.len());
         if i == from {
             i += 1;
             continue;
@@ -330,11 +362,8 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
             continue;
         }
         let from = i;
-        let mut of = 0;
-        while i < ceiling && is_word(s, i) {
-            of |= letters(s[i]);
-            i += 1;
-        }
+        let of;
+        (i, of) = run_on(s, from, ceiling);
         if of & DIGIT != 0 && s[from..i].iter().filter(|b| b.is_ascii_digit()).count() >= 5 {
             break;
         }
