@@ -15,6 +15,8 @@ pub struct Context {
     pub near: Bits,
     /// Words further before (ten), and right after (four).
     pub far: Bits,
+    /// Those of `far` that stand on the same line and in the same sentence.
+    pub same: Bits,
     /// The nearest of the words right before that names one kind of number, if there is one.
     pub first: Bits,
 }
@@ -162,12 +164,15 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
                 b'(' => crossed |= words > 0,
                 _ => {}
             }
+            let mut title = false;
             if b == b'\n' {
+                // A short line right above the number's own is its label.
+                title = words == 0 && !number && short(s, i - 1);
                 // A line of a list, `- 062422590`, is no distance.
                 breaks += usize::from(worded || !number);
                 (number, worded) = (false, false);
             }
-            crossed |= matches!(b, b';' | b'\n' | b'!' | b'?')
+            crossed |= matches!(b, b';' | b'\n' | b'!' | b'?') && !title
                 || (b == b'.' && s.get(i) == Some(&b' ') && sentence_ends(s, i - 1));
             if breaks > 2 {
                 break;
@@ -227,9 +232,18 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
             }
         } else {
             ctx.far |= bits;
+            if !crossed {
+                ctx.same |= bits;
+            }
         }
     }
     ctx
+}
+
+/// Whether the line that ends at `end` is no longer than a label.
+fn short(s: &[u8], end: usize) -> bool {
+    let floor = end.saturating_sub(40);
+    floor == 0 || s[floor..end].contains(&b'\n')
 }
 
 /// What all the words of a short text suggest.
@@ -303,6 +317,10 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
         if !is_word(s, i) {
             // What follows a comma belongs here only if nothing stood before.
             if matches!(s[i], b'\n' | b';')
+                || told
+                    && matches!(s[i], b'/' | b'|' | b'-')
+                    && s[i - 1] == b' '
+                    && s.get(i + 1) == Some(&b' ')
                 || ((s[i] == b',' || s[i..].starts_with("،".as_bytes())) && (told || far != 0))
                 || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| *b == b' ' || *b == b'\n'))
             {
@@ -320,6 +338,10 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
         if of & DIGIT != 0 && s[from..i].iter().filter(|b| b.is_ascii_digit()).count() >= 5 {
             break;
         }
+        // `NHS number 616 569 7305 Phone: ...`: the next label.
+        if told && s.get(i) == Some(&b':') {
+            break;
+        }
         words += 1;
         // What follows is weaker evidence, and never evidence against.
         let bits = suggests(&s[from..i], of);
@@ -332,10 +354,10 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
 }
 
 /// Whether the word `a..b` is written as prose, not as a part of a name in source text: `FILL_RING`,
-/// `text(`, `Call::Start`.
+/// `text(`, `Call::Start`, `type="text"`.
 fn prose(s: &[u8], a: usize, b: usize) -> bool {
     let before = a.checked_sub(1).and_then(|i| s.get(i));
-    before != Some(&b'_')
+    !matches!(before, Some(b'_' | b'"'))
         && !matches!(s.get(b), Some(b'_' | b'('))
         && s.get(b..b + 2).is_none_or(|c| c != b"::")
 }
