@@ -7,6 +7,7 @@ mod scaffold;
 mod taken;
 mod test;
 mod test_dialect;
+mod test_scheduling;
 
 use atoll_plugin_runtime::Listed;
 use serde_json::{Value, json};
