@@ -99,4 +99,4 @@ pub use self::router::RouteError;
 pub use self::runtime::{LoadPolicy, PluginRuntime};
 pub use self::source::PluginSource;
 pub use self::strategy::{Placement, Scheduling};
-pub use self::trust::{Pin, PluginsLock, Standing, TrustOptions};
+pub use self::trust::{Pin, PluginsLock, SeenVersions, Standing, TrustOptions};

@@ -200,6 +200,10 @@ pub struct AcceptArgs {
     /// Let it use everything it wants
     #[arg(long)]
     pub yes: bool,
+
+    /// Take it although a higher version was used here before
+    #[arg(long)]
+    pub allow_downgrade: bool,
 }
 
 /// Options of `plugin add`.

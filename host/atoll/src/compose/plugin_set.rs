@@ -11,7 +11,7 @@ use std::time::Duration;
 use atoll_gateway::{FilterEntry, Installed, PluginSet, RefusedPlugin};
 use atoll_plugin_runtime::{
     CompileLimits, Compiler, Grant, Inventory, Library, LibraryOptions, Place, PluginRuntime,
-    PluginsLock, RuntimeOptions, Terms, TokenizerHost, TrustOptions,
+    PluginsLock, RuntimeOptions, SeenVersions, Terms, TokenizerHost, TrustOptions,
 };
 use serde_json::Value;
 
@@ -42,6 +42,7 @@ pub fn library(config: &Config, runtime: PluginRuntime) -> Result<Library, CliEr
         trust: TrustOptions {
             lock: Some(PluginsLock::path_for(&config.plugins.value)),
             keys: config.plugin_keys.clone(),
+            versions: Some(SeenVersions::path_for(&config.plugins.value)),
             pinned_only: config.pinned_plugins_only,
         },
     };

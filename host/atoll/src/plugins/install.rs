@@ -7,7 +7,9 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock, WantInfo, World};
+use atoll_plugin_runtime::{
+    Grant, Pin, PluginInfo, PluginSource, PluginsLock, SeenVersions, WantInfo, World,
+};
 
 use super::inspect::{self, needs};
 use super::taken;
@@ -38,6 +40,14 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
         &args.accept,
         &[],
         &format!("add {}", args.file.display()),
+    )?;
+    let lock = PluginsLock::read(&PluginsLock::path_for(&config.plugins.value))?;
+    check_downgrade(
+        &config,
+        &name,
+        &info,
+        lock.pin(&name),
+        args.accept.allow_downgrade,
     )?;
     let path = file(&config, &name);
     sign(&path, &signature_path(&args.file))?;
@@ -124,11 +134,32 @@ pub fn update(args: &UpdateArgs) -> Result<(), CliError> {
     check_name(&args.name)?;
     let info = installed(&config, &args.name)?;
     let grants = repin(&config, &args.name, &info, |before| {
+        let allowed = args.accept.allow_downgrade;
+        check_downgrade(&config, &args.name, &info, before, allowed)?;
         let before = before.map(|pin| pin.grants.clone()).unwrap_or_default();
         let command = format!("update {}", args.name);
         accepted(&info, &args.accept, &before, &command)
     })?;
     said(&info, &args.name, &grants, "accepted as it is now")
+}
+
+/// Refuses a version that is older than one that was accepted, or than a signed one that was in force: it may be one
+/// that was withdrawn, with all that its maker signed still true of it.
+fn check_downgrade(
+    config: &Config,
+    name: &str,
+    info: &PluginInfo,
+    before: Option<&Pin>,
+    allowed: bool,
+) -> Result<(), CliError> {
+    let seen = SeenVersions::read(&SeenVersions::path_for(&config.plugins.value))?;
+    match seen.downgraded_from(name, before, &info.version) {
+        Some(from) if !allowed => Err(CliError::Plugins(format!(
+            "version {} of {name} is older than {from}, which was used here before; if that is meant, say the same with --allow-downgrade",
+            info.version
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What is granted: what was before, what is said now, everything with `--yes`. Refuses when the
@@ -243,11 +274,7 @@ fn repin(
 ) -> Result<Vec<Grant>, CliError> {
     PluginsLock::edit(&PluginsLock::path_for(&config.plugins.value), |lock| {
         let grants = change(lock.pin(name))?;
-        let pin = Pin {
-            sha256: info.sha256.clone(),
-            grants: grants.clone(),
-        };
-        lock.set(name, pin);
+        lock.set(name, Pin::of(info, grants.clone()));
         Ok(grants)
     })
 }
@@ -414,7 +441,12 @@ mod tests {
 
     fn accept(grants: &[&str], yes: bool) -> Result<Vec<Grant>, CliError> {
         let grants = grants.iter().map(|&grant| grant.to_owned()).collect();
-        accepted(&info(), &AcceptArgs { grants, yes }, &[], "add my-api.wasm")
+        let accept = AcceptArgs {
+            grants,
+            yes,
+            allow_downgrade: false,
+        };
+        accepted(&info(), &accept, &[], "add my-api.wasm")
     }
 
     #[test]
