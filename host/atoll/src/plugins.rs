@@ -4,6 +4,7 @@ mod build;
 mod inspect;
 mod install;
 mod scaffold;
+mod stored;
 mod taken;
 mod test;
 mod test_dialect;

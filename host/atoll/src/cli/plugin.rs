@@ -62,7 +62,10 @@ time, random numbers and a few lines in the log. Everything else it wants is nam
     Add(AddArgs),
 
     /// Take a plugin out of the plugins folder, and forget what was accepted of it
-    Remove(NameArgs),
+    #[command(after_help = "\
+What it stored (the grant kv) is kept, so that it finds it when it comes back; with --purge it is deleted,
+also later, and by a running server too.")]
+    Remove(RemoveArgs),
 
     /// List plugins: those that ship with Atoll and those in the plugins folder
     List(PluginsArgs),
@@ -227,9 +230,13 @@ pub struct AddArgs {
 
 /// Options of `plugin remove`.
 #[derive(Debug, Args)]
-pub struct NameArgs {
+pub struct RemoveArgs {
     /// The plugin
     pub name: String,
+
+    /// Delete what it stored, too
+    #[arg(long)]
+    pub purge: bool,
 
     /// Options shared with other commands.
     #[command(flatten)]

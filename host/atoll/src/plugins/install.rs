@@ -12,8 +12,8 @@ use atoll_plugin_runtime::{
 };
 
 use super::inspect::{self, needs};
-use super::taken;
-use crate::cli::{AcceptArgs, AddArgs, GrantArgs, NameArgs, UpdateArgs};
+use super::{stored, taken};
+use crate::cli::{AcceptArgs, AddArgs, GrantArgs, RemoveArgs, UpdateArgs};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::output;
@@ -65,10 +65,14 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
 }
 
 /// Runs `remove`.
-pub fn remove(args: &NameArgs) -> Result<(), CliError> {
+pub fn remove(args: &RemoveArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
     check_name(&args.name)?;
+    let lock_path = PluginsLock::path_for(&config.plugins.value);
+    let pin = PluginsLock::read(&lock_path)?.pin(&args.name).cloned();
     let path = file(&config, &args.name);
+    // While the file is there to be asked.
+    let stored_as = stored_as(&config, &args.name, pin.as_ref());
     let removed = match std::fs::remove_file(&path) {
         Ok(()) => true,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
@@ -76,16 +80,32 @@ pub fn remove(args: &NameArgs) -> Result<(), CliError> {
     };
     let signature = signature_path(&path);
     gone(&signature).map_err(|error| failed("be removed", &signature, &error))?;
-    let lock_path = PluginsLock::path_for(&config.plugins.value);
-    let pinned = PluginsLock::read(&lock_path)?.pin(&args.name).is_some();
-    if pinned {
+    if pin.is_some() {
         let forget = |lock: &mut PluginsLock| Ok::<_, CliError>(lock.remove(&args.name));
         PluginsLock::edit(&lock_path, forget)?;
     }
-    if !removed && !pinned {
-        return Err(no_such(&config, &args.name));
+    let found = removed || pin.is_some();
+    if found {
+        output::line(format_args!("{} is removed", args.name))?;
     }
-    output::line(format_args!("{} is removed", args.name))?;
+    if args.purge {
+        let deleted = stored::forget(&config, &stored_as)?;
+        if deleted.is_empty() && !found {
+            return Err(no_such(&config, &args.name));
+        }
+        let shown = stored::shown(deleted);
+        output::line(format_args!("what it stored is deleted: {shown}"))?;
+    } else if !found {
+        return Err(no_such(&config, &args.name));
+    } else {
+        let kept = stored::look(&config, &stored_as);
+        if !kept.is_empty() {
+            output::note(format_args!(
+                "What it stored is kept ({}), and is there when it comes back. To delete it: atoll plugin remove {stored_as} --purge",
+                stored::shown(kept)
+            ));
+        }
+    }
     if config
         .filters
         .iter()
@@ -97,6 +117,19 @@ pub fn remove(args: &NameArgs) -> Result<(), CliError> {
         );
     }
     Ok(())
+}
+
+/// The name under which a plugin of the folder stores things: the one it gives itself. It is asked only if it may store
+/// any: compiling it takes time.
+fn stored_as(config: &Config, name: &str, pin: Option<&Pin>) -> String {
+    let accepted = pin.is_some_and(|pin| pin.grants.contains(&Grant::Kv));
+    let configured = config.plugin.get(name);
+    let configured = configured.is_some_and(|entry| entry.grants.iter().any(|grant| grant == "kv"));
+    let described = (accepted || configured).then(|| installed(config, name).ok());
+    match described.flatten() {
+        Some(info) => info.name,
+        None => name.to_owned(),
+    }
 }
 
 /// Runs `grant`.
