@@ -225,9 +225,9 @@ def test_an_unknown_model_is_not_found(claude):
 @pytest.mark.parametrize(("change", "field"), [
     ({"max_tokens": -1}, "max_tokens"),
     ({"messages": []}, "messages"),
-    ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
-    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
-    ({"stop_sequences": [""]}, "stop_sequences[0]"),
+    ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role: "),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0.text: Field required"),
+    ({"stop_sequences": [""]}, "stop_sequences.0: "),
     ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "thinking.budget_tokens"),
     ({"tool_choice": {"type": "tool", "name": "none"}}, "tool_choice.name"),
     ({"messages": [{"role": "user", "content": [{"type": "image", "source": {

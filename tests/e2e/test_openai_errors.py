@@ -1,6 +1,5 @@
 """Every class of error reaches the official client as its own typed exception, in OpenAI's shape."""
 
-import gzip
 import json
 import urllib.error
 import urllib.request
@@ -34,7 +33,7 @@ def test_unknown_model_is_404(client):
     [
         ({"temperature": -1}, "temperature"),
         ({"temperature": "hot"}, "temperature"),
-        ({"top_p": 0}, "top_p"),
+        ({"top_p": -0.5}, "top_p"),
         ({"top_p": 1.5}, "top_p"),
         ({"n": 0}, "n"),
         ({"n": 1000000}, "n"),
@@ -96,13 +95,6 @@ def test_a_broken_body_is_a_400(server, data):
     status, body, _ = raw(f"{server.url}/v1/chat/completions", data)
     assert status == 400
     assert body["error"]["type"] == "invalid_request_error"
-
-
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/api/chat"])
-def test_an_encoded_body_is_refused_by_its_coding(server, path):
-    status, body, _ = raw(server.url + path, gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
-    said = body["error"] if path == "/api/chat" else body["error"]["message"]
-    assert status == 400 and '"gzip"' in said and "Content-Encoding" in said
 
 
 def test_a_missing_field_says_which(server):

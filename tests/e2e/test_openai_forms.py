@@ -102,3 +102,24 @@ def test_a_schema_that_cannot_be_kept_is_refused_with_the_reason(client):
             response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {"type": "string"}}}},
         )
     assert refused.value.param == "response_format" and "cannot be enforced" in refused.value.message
+
+
+def test_the_best_of_several_is_the_likeliest_of_them(client):
+    """Candidates are those that `n` of the same seed would be; the best by the mean log probability of their tokens come
+    first, and all are paid for."""
+    asked = {"model": MODEL, "prompt": ["The sea", "A boat"], "max_tokens": 6, "temperature": 1.0, "seed": 11}
+    all_of_them = client.completions.create(**asked, n=5, logprobs=0)
+    texts, scores = {}, {}
+    for choice in all_of_them.choices:
+        logprobs = choice.logprobs.token_logprobs
+        texts[choice.index] = choice.text
+        scores[choice.index] = sum(logprobs) / len(logprobs) if logprobs else float("-inf")
+    expected = []
+    for prompt in range(2):
+        places = sorted(range(prompt * 5, prompt * 5 + 5), key=lambda place: -scores[place])
+        expected += [texts[place] for place in places[:2]]
+    best = client.completions.create(**asked, n=2, best_of=5)
+    assert [choice.index for choice in best.choices] == [0, 1, 2, 3]
+    assert [choice.text for choice in best.choices] == expected
+    assert all(choice.logprobs is None for choice in best.choices)
+    assert best.usage.completion_tokens == all_of_them.usage.completion_tokens

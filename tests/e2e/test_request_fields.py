@@ -109,7 +109,7 @@ COMPLETIONS = Api(
         **SAMPLING,
         "stream": [(7, REFUSED)],
         "prompt": [(["a", "b"], HONOURED), ([5, 6], HONOURED), ([[5], [6]], HONOURED), ([], REFUSED), ({}, REFUSED)],
-        "best_of": [(1, HONOURED), ({"n": 2, "best_of": 1}, REFUSED), (2, REFUSED)],
+        "best_of": [(1, HONOURED), ({"n": 2, "best_of": 1}, REFUSED), (2, HONOURED), ({"best_of": 2, "stream": True}, REFUSED)],
         "echo": [(True, HONOURED), ({"echo": True, "logprobs": 1}, REFUSED)],
         "logprobs": [(3, HONOURED), (21, REFUSED)],
         "max_tokens": [(0, HONOURED)],

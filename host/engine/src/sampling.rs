@@ -22,6 +22,7 @@ mod random;
 mod select;
 mod weights;
 
+pub use adjust::{Adjustment, Adjustments};
 pub use params::{MAX_LOGIT_BIAS, MAX_LOGPROBS, SamplingError, SamplingParams};
 pub use random::derive_seed;
 

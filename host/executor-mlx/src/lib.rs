@@ -10,8 +10,8 @@
 //! - **A step is a transaction.** It reads the pages and makes every result first; only when all of
 //!   them exist do the new keys and values go into the pages, in place. A step that runs out of memory
 //!   therefore changes nothing: it is tried again in smaller chunks, and at last its rows fail, alone.
-//! - **Tokens are drawn where the logits are** (`draw`), with the engine's own numbers; a grammar, penalties,
-//!   a bias or log probabilities bring the logits to the host and its sampler.
+//! - **Tokens are drawn where the logits are** (`draw`), with the engine's own numbers, after penalties and bias
+//!   (`adjust`); a grammar or log probabilities bring the logits to the host and its sampler.
 //! - **Rows that decode share a lane** (`lane`): their keys and values lie side by side, and where all
 //!   tokens are drawn on the device, the next step is begun before this one is read. The pages get what the
 //!   lane has before anything else looks at them.

@@ -1,5 +1,6 @@
 //! The executor itself, where MLX is part of the build.
 
+mod adjust;
 mod attention;
 mod budget;
 mod draw;

@@ -8,8 +8,8 @@ use crate::Rig;
 use crate::precision::{decide, decide_all};
 use crate::support::{greedy, open_with, results, row};
 
-/// Ways to draw: each of the sampler's steps alone, together, and at the ends of its range; then what needs
-/// more than logits.
+/// Ways to draw: each of the sampler's steps alone, together, and at the ends of its range; penalties and bias;
+/// then what is more than a token.
 pub fn ways() -> Vec<SamplingParams> {
     let plain = SamplingParams::default();
     let with = |change: &dyn Fn(&mut SamplingParams)| {
@@ -36,6 +36,22 @@ pub fn ways() -> Vec<SamplingParams> {
             way.min_p = 0.05;
         }),
         with(&|way| way.repetition_penalty = 1.5),
+        with(&|way| {
+            way.temperature = 0.0;
+            way.repetition_penalty = 1.3;
+            way.repeat_last_n = Some(4);
+        }),
+        with(&|way| {
+            way.temperature = 0.0;
+            way.presence_penalty = 1.5;
+            way.frequency_penalty = 0.5;
+        }),
+        with(&|way| {
+            way.repetition_penalty = 0.5;
+            way.frequency_penalty = -2.0;
+            way.logit_bias = vec![(0, 1.0), (17, -3.0), (250, 2.5)];
+            way.top_p = 0.9;
+        }),
         with(&|way| way.logit_bias = vec![(3, 5.0), (9, f32::NEG_INFINITY)]),
         with(&|way| way.logprobs = Some(2)),
     ]

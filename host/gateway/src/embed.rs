@@ -108,8 +108,12 @@ fn prepare(
     };
     prepared.map_err(|error| {
         let mut error = failure::from_engine(&error);
-        if error.param.is_some() {
-            error.param = Some(format!("input[{index}]"));
+        if let Some(param) = &mut error.param {
+            let place = format!("input[{index}]");
+            if let Some(rest) = error.message.strip_prefix(param.as_str()) {
+                error.message = format!("{place}{rest}");
+            }
+            *param = place;
         }
         error
     })

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use atoll_plugin_runtime::types::{Error, Event, Header, HttpRequest, HttpResponse, Operation};
 use atoll_plugin_runtime::types::{OperationResult, ResponseHead};
 use atoll_plugin_runtime::{Dialect, Exchange, PluginError};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::request::Parts;
 
 use crate::failure::Failure;
@@ -70,6 +71,8 @@ pub(crate) fn request_head(
         .headers
         .iter()
         .filter(|(name, _)| !is_credential(name.as_str()))
+        // They speak of the bytes on the wire; the body is the decoded one.
+        .filter(|(name, _)| *name != CONTENT_ENCODING && *name != CONTENT_LENGTH)
         // A value that is not text has no meaning in any dialect.
         .filter_map(|(name, value)| {
             let value = value.to_str().ok()?.to_owned();
@@ -213,6 +216,8 @@ mod tests {
                 "sec-websocket-protocol",
                 "realtime, openai-insecure-api-key.s3cret",
             )
+            .header("content-encoding", "gzip")
+            .header("content-length", "5")
             .header("anthropic-version", "2023-06-01")
             .body(())
             .unwrap()

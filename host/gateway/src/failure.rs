@@ -108,7 +108,9 @@ pub(crate) fn from_engine(failure: &EngineError) -> Error {
         EngineError::Elsewhere { .. } | EngineError::ShuttingDown => {
             overloaded(message, DEFAULT_RETRY_AFTER_MS)
         }
-        EngineError::InvalidRequest { param, .. } => invalid(client_name(param), message),
+        EngineError::InvalidRequest { param, message } => {
+            invalid(client_name(param), sentence(client_name(param), message))
+        }
         EngineError::Unsupported { param, .. } => unsupported(client_name(param), message),
         EngineError::ModelNotFound { name } => model_not_found(name.clone()),
         EngineError::OutOfMemory { .. } => overloaded(message, DEFAULT_RETRY_AFTER_MS),
@@ -131,10 +133,23 @@ pub(crate) fn model_not_found(name: String) -> Error {
 
 /// The engine's parameter names are the field's own; the few that canonical requests spell
 /// differently are put back.
-fn client_name(param: &str) -> String {
+fn client_name(param: &str) -> &str {
     match param {
-        "choices" => "n".to_owned(),
-        other => other.to_owned(),
+        "choices" => "n",
+        "continue_final_message" => "messages",
+        other => other,
+    }
+}
+
+/// What is wrong, on one line, and with the field's name in front where the engine's words need one. Parsers of
+/// patterns draw pictures of several lines.
+fn sentence(param: &str, message: &str) -> String {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut words = message.split(|char: char| !char.is_alphanumeric() && char != '_');
+    if words.any(|word| word == param) {
+        message
+    } else {
+        format!("{param}: {message}")
     }
 }
 
@@ -187,5 +202,47 @@ pub(crate) fn kind_name(kind: &ErrorKind) -> &'static str {
         ErrorKind::PluginFault => "plugin_fault",
         ErrorKind::Internal => "internal",
         ErrorKind::Other(_) => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_of_a_field_is_one_sentence_that_names_it_once() {
+        for (param, said, name, sentence) in [
+            (
+                "temperature",
+                "temperature is 101, but must be from 0 to 100",
+                "temperature",
+                "temperature is 101, but must be from 0 to 100",
+            ),
+            (
+                "choices",
+                "128 choices, but at most 64 sequences run at once",
+                "n",
+                "n: 128 choices, but at most 64 sequences run at once",
+            ),
+            (
+                "continue_final_message",
+                "the last message has no text to continue",
+                "messages",
+                "messages: the last message has no text to continue",
+            ),
+            (
+                "response_format",
+                "regex parse error:\n    (?=a)\n    ^^^\nerror: no look-around",
+                "response_format",
+                "response_format: regex parse error: (?=a) ^^^ error: no look-around",
+            ),
+        ] {
+            let error = from_engine(&EngineError::InvalidRequest {
+                param: param.to_owned(),
+                message: said.to_owned(),
+            });
+            assert_eq!(error.param.as_deref(), Some(name));
+            assert_eq!(error.message, sentence);
+        }
     }
 }

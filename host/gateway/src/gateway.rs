@@ -264,7 +264,8 @@ async fn dialect_request(State(gateway): State<Gateway>, request: Request) -> Re
 
 async fn answer(gateway: Gateway, request: Request, id: String) -> Response {
     let mut facts = RequestFacts {
-        answer_id: id.clone(),
+        // The answer's is written with a prefix of its API's own.
+        answer_id: id.strip_prefix("req_").unwrap_or(&id).to_owned(),
         id,
         received_at: unix_seconds(),
         arrived: Instant::now(),

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub inputs: Vec<PromptInput>,
     /// Answers per prompt; choice index = input index * choices + choice.
     pub choices: u32,
+    /// How many of them are answers: the likeliest, where they are not all.
+    pub wanted: u32,
     /// Most tokens per answer, or as many as fit.
     pub max_tokens: Option<u32>,
     /// Strings that end an answer.
@@ -106,7 +108,8 @@ pub(crate) fn plan(request: GenerateRequest, limits: &Limits) -> Result<Plan, Er
     let plan = Plan {
         model: request.model,
         inputs,
-        choices: request.choices,
+        choices: request.best_of.unwrap_or(request.choices),
+        wanted: request.choices,
         max_tokens: request.max_output_tokens,
         stop: request.stop,
         custom_tools: rules::custom_tools(&request.tools),
@@ -123,10 +126,15 @@ pub(crate) fn plan(request: GenerateRequest, limits: &Limits) -> Result<Plan, Er
         remarks: Remarks::default(),
     };
     if plan.choices == 0 || plan.total_choices() > limits.max_choices {
+        let param = if plan.choices > plan.wanted {
+            "best_of"
+        } else {
+            "n"
+        };
         return Err(failure::invalid(
-            "n",
+            param,
             format!(
-                "n times the number of prompts must be from 1 to {}",
+                "{param} times the number of prompts must be from 1 to {}",
                 limits.max_choices
             ),
         ));
@@ -152,8 +160,9 @@ pub(crate) fn sampling(
     };
     Ok(SamplingParams {
         temperature: or(asked.temperature, defaults.temperature, plain.temperature),
-        top_k: asked.top_k.or(defaults.top_k),
-        top_p: or(asked.top_p, defaults.top_p, plain.top_p),
+        // 0 is none, whatever the model's own is.
+        top_k: asked.top_k.or(defaults.top_k).filter(|&count| count > 0),
+        top_p: nucleus(or(asked.top_p, defaults.top_p, plain.top_p)),
         min_p: or(asked.min_p, defaults.min_p, plain.min_p),
         repetition_penalty: or(
             asked.repetition_penalty,
@@ -167,6 +176,12 @@ pub(crate) fn sampling(
         seed,
         logprobs,
     })
+}
+
+/// APIs allow a `top_p` of 0 for the one most likely token. A nucleus without any mass would be empty; this one never
+/// has a second token, whose share is below it only where the first one's is too.
+fn nucleus(top_p: f32) -> f32 {
+    if top_p == 0.0 { f32::EPSILON } else { top_p }
 }
 
 /// Sampling is computed in f32. A finite number beyond its range becomes an infinity, which the
@@ -285,14 +300,17 @@ fn template_variables(request: &GenerateRequest) -> Result<Map<String, Value>, E
 /// Everything canonical that the engine behind this gateway cannot do yet, each by name.
 fn refuse_unsupported(request: &GenerateRequest) -> Result<(), Error> {
     let refuse = |param: &str, message: &str| Err(failure::unsupported(param, message));
-    if request
-        .best_of
-        .is_some_and(|best_of| best_of != request.choices)
-    {
-        return refuse(
-            "best_of",
-            "best_of must equal n: ranking candidates is not available yet",
-        );
+    match request.best_of {
+        Some(best_of) if best_of < request.choices => {
+            return Err(failure::invalid("best_of", "best_of must be at least n"));
+        }
+        Some(best_of) if best_of > request.choices && request.streaming.enabled => {
+            return refuse(
+                "best_of",
+                "best_of must equal n in a stream: candidates are ranked when the last of them has ended",
+            );
+        }
+        _ => {}
     }
     if request.sampling.typical_p.is_some_and(|p| p < 1.0) {
         return refuse("typical_p", "locally typical sampling is not available");

@@ -56,6 +56,7 @@ mod plugin_metrics;
 mod plugins;
 mod prompt;
 mod pull;
+mod ranking;
 mod refusal;
 mod remarks;
 mod replay;

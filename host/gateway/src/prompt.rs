@@ -7,7 +7,7 @@
 //! render (pictures, sound, documents) is refused by name instead of being dropped.
 
 use atoll_plugin_runtime::types::{
-    Error, Message, PartContent, ResultContent, Role, ToolCall, ToolResult,
+    Error, Message, Part, PartContent, ResultContent, Role, ToolCall, ToolResult,
 };
 use serde_json::{Map, Value, json};
 
@@ -60,7 +60,8 @@ fn convert(index: usize, message: &Message, out: &mut Vec<Value>) -> Result<(), 
     let mut calls = Vec::new();
     let mut results = 0usize;
     for (position, part) in message.parts.iter().enumerate() {
-        let here = || format!("messages[{index}].content[{position}]");
+        let here =
+            || place(part).unwrap_or_else(|| format!("messages[{index}].content[{position}]"));
         match &part.content {
             PartContent::Text(value) | PartContent::Refusal(value) => text.push(value.as_str()),
             PartContent::Reasoning(value) => {
@@ -107,6 +108,16 @@ fn convert(index: usize, message: &Message, out: &mut Vec<Value>) -> Result<(), 
     }
     out.push(Value::Object(object));
     Ok(())
+}
+
+/// Where the client has the part, if its dialect said so.
+fn place(part: &Part) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Place {
+        path: String,
+    }
+    let place: Place = serde_json::from_str(part.ext.as_deref()?).ok()?;
+    Some(place.path)
 }
 
 /// `developer` is what one API calls a system message; no template of an open model knows it.
@@ -171,7 +182,7 @@ fn media(param: impl Into<String>, what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use atoll_plugin_runtime::types::{ErrorKind, Media, MediaSource, Opaque, Part, Reasoning};
+    use atoll_plugin_runtime::types::{ErrorKind, Media, MediaSource, Opaque, Reasoning};
 
     use super::*;
 
@@ -298,8 +309,13 @@ mod tests {
             PartContent::Document(picture),
             PartContent::Other(strange),
         ] {
-            let error = messages(&[message(Role::User, vec![text("see"), content])]).unwrap_err();
+            let error =
+                messages(&[message(Role::User, vec![text("see"), content.clone()])]).unwrap_err();
             assert_eq!(error.param.as_deref(), Some("messages[0].content[1]"));
+            let mut told = message(Role::User, vec![text("look"), content]);
+            told.parts[1].ext = Some(r#"{"path": "input[3].content[1]"}"#.to_owned());
+            let error = messages(&[told]).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("input[3].content[1]"));
             assert!(matches!(error.kind, ErrorKind::Unsupported), "{error:?}");
         }
         assert_eq!(

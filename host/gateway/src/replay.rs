@@ -75,7 +75,7 @@ impl Replay {
 }
 
 /// The choice that an event is a part of.
-fn choice_of(event: &Event) -> Option<u32> {
+pub(crate) fn choice_of(event: &Event) -> Option<u32> {
     match event {
         Event::ItemStarted(item) => Some(item.choice),
         Event::TextDelta(delta)

@@ -19,6 +19,7 @@ use crate::events::{Elapsed, Splitting, Translator};
 use crate::generate::{self, Plan};
 use crate::loss::Stopped;
 use crate::models::{Models, TextEngine};
+use crate::ranking::Ranking;
 use crate::remarks::Remarks;
 use crate::{failure, fit, rules};
 
@@ -49,6 +50,8 @@ pub(crate) struct Running {
     translator: Translator,
     load: Duration,
     arrived: Instant,
+    /// More candidates were asked for than answers.
+    ranking: Option<Ranking>,
     /// A generation ended because a machine was lost.
     lost: bool,
     /// Keeps the model from being unloaded while it answers.
@@ -72,6 +75,7 @@ impl Running {
         while batch.is_empty() {
             let Some(first) = self.streams.next().await else {
                 let message = "the engine ended the answer without saying why";
+                // Of candidates there is nothing to hold back any more.
                 self.translator
                     .fail(failure::error(ErrorKind::Internal, message), &mut batch);
                 break;
@@ -83,6 +87,9 @@ impl Running {
                     break;
                 };
                 self.push(event, &mut batch);
+            }
+            if let Some(ranking) = &mut self.ranking {
+                batch = ranking.hold(batch);
             }
         }
         batch
@@ -99,6 +106,9 @@ impl Running {
                 ExecutorError::Lost(_)
             )))
         );
+        if let (Some(ranking), Some(event)) = (&mut self.ranking, &event) {
+            ranking.hear(input, event);
+        }
         self.translator.push(input, event, elapsed, batch);
     }
 }
@@ -162,6 +172,9 @@ pub(crate) async fn start(
     let translator = Translator::new(started, lengths, plan.choices, plan.logprobs.is_some())
         .splitting(&splitting);
 
+    let ranking = (plan.choices > plan.wanted).then(|| Ranking::new(plan.choices, plan.wanted));
+    // Candidates are ranked by them, whether the client sees them or not.
+    let logprobs = plan.logprobs.or(ranking.is_some().then_some(0));
     let mut streams = SelectAll::new();
     for (index, (prompt, answer)) in prompts.into_iter().zip(answers).enumerate() {
         // A seed given by the client is every prompt's own, so that an answer in a batch equals the
@@ -173,7 +186,7 @@ pub(crate) async fn start(
         let request = GenerateRequest {
             id: format!("{}-{index}", facts.id),
             prompt,
-            sampling: generate::sampling(&plan.sampling, &model.defaults, seed, plan.logprobs)?,
+            sampling: generate::sampling(&plan.sampling, &model.defaults, seed, logprobs)?,
             choices: plan.choices,
             max_tokens: plan.max_tokens,
             stop: plan.stop.clone(),
@@ -193,6 +206,7 @@ pub(crate) async fn start(
     Ok(Running {
         streams,
         translator,
+        ranking,
         load,
         arrived: facts.arrived,
         lost: false,

@@ -29,6 +29,9 @@ pub fn system(field: &Field) -> Result<Vec<Part>, Error> {
             .into_iter()
             .collect());
     }
+    if field.kind() != Kind::Array {
+        return Err(field.wrong("a string or an array of text blocks"));
+    }
     let mut parts = Vec::new();
     for block in field.array()? {
         let mut block = block.object()?;
@@ -85,14 +88,14 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
             _ => return Err(role_field.wrong("'user', 'assistant' or 'system'")),
         };
         let content = message.require("content")?;
-        let parts = if content.kind() == Kind::String {
-            vec![Part::text(content.string()?)]
-        } else {
-            content
+        let parts = match content.kind() {
+            Kind::String => vec![Part::text(content.string()?)],
+            Kind::Array => content
                 .array()?
                 .iter()
                 .map(block)
-                .collect::<Result<_, _>>()?
+                .collect::<Result<_, _>>()?,
+            _ => return Err(content.wrong("a string or an array of content blocks")),
         };
         for (position, mut part) in parts.into_iter().enumerate() {
             if let PartContent::Reasoning(reasoning) = &mut part.content {
@@ -104,7 +107,7 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
                     }
                     Returned::Changed => {
                         let path = format!("{}.content[{position}]", item.path());
-                        let message = format!("{path}: Invalid `signature` in `thinking` block");
+                        let message = "Invalid `signature` in `thinking` block";
                         return Err(Error::invalid(path, message));
                     }
                 }
@@ -132,10 +135,12 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
         }
     }
     if messages.is_empty() {
-        return Err(Error::invalid(
-            field.path(),
-            "at least one message is required",
-        ));
+        let message = if dropped || !field.array()?.is_empty() {
+            "at least one message must have content that is not empty"
+        } else {
+            "at least one message is required"
+        };
+        return Err(Error::invalid(field.path(), message));
     }
     if let Some(Message {
         role: Role::Assistant,
@@ -168,7 +173,11 @@ fn block(field: &Field) -> Result<Part, Error> {
     let content = match kind.as_str() {
         "text" => PartContent::Text(block.require("text")?.string()?),
         "image" => PartContent::Image(media(&mut block)?),
-        "document" => PartContent::Document(media(&mut block)?),
+        "document" => match text_of_document(&mut block)? {
+            Some(text) => PartContent::Text(text),
+            None => PartContent::Document(media(&mut block)?),
+        },
+        "search_result" => PartContent::Text(text_of_search_result(&mut block)?),
         "thinking" => PartContent::Reasoning(Reasoning {
             text: block.require("thinking")?.string()?,
             summary: vec![],
@@ -198,22 +207,87 @@ fn block(field: &Field) -> Result<Part, Error> {
                 .map_or_else(|| Ok(vec![]), |f| result_content(&f))?,
             is_error: block.bool("is_error")?.unwrap_or(false),
         }),
-        // Results of tools that only the original service runs, search results, and what comes next.
+        // Results of tools that only the original service runs, and what comes next.
         _ => PartContent::Other(Opaque {
             kind,
             value: field.json().to_owned(),
         }),
     };
-    Ok(Part {
-        content,
+    let plain = matches!(content, PartContent::Text(_));
+    let part = Part {
         cache_ttl: cache_ttl(&mut block)?,
-        ext: None,
-    })
+        ..Part::new(content)
+    };
+    // Of text there is nothing that the host could say.
+    Ok(if plain { part } else { part.at(field.path()) })
+}
+
+/// A document that is text already, as the model gets it: with its title and what the client says of it. None for the
+/// others, which need a model that reads them.
+fn text_of_document(block: &mut Fields) -> Result<Option<String>, Error> {
+    let Some(source_field) = block.take("source") else {
+        return Ok(None);
+    };
+    let mut source = source_field.object()?;
+    let kind = source.take("type");
+    let body = match kind.as_ref().map(Field::string).transpose()?.as_deref() {
+        Some("text") => source.require("data")?.string()?,
+        Some("content") => texts(&source.require("content")?)?,
+        _ => {
+            block.put("source", source_field);
+            return Ok(None);
+        }
+    };
+    let mut lines = Vec::new();
+    for name in ["title", "context"] {
+        lines.extend(block.string(name)?);
+    }
+    lines.push(body);
+    Ok(Some(format!(
+        "<document>\n{}\n</document>",
+        lines.join("\n")
+    )))
+}
+
+/// What a client found by itself, as the model gets it.
+fn text_of_search_result(block: &mut Fields) -> Result<String, Error> {
+    let source = block.require("source")?.string()?;
+    let title = block.require("title")?.string()?;
+    let found = texts(&block.require("content")?)?;
+    Ok(format!(
+        "<search_result>\n{title}\n{source}\n{found}\n</search_result>"
+    ))
+}
+
+/// A text, or blocks of text.
+fn texts(field: &Field) -> Result<String, Error> {
+    if field.kind() == Kind::String {
+        return field.string();
+    }
+    if field.kind() != Kind::Array {
+        return Err(field.wrong("a string or an array of text blocks"));
+    }
+    let mut texts = Vec::new();
+    for block in field.array()? {
+        let mut block = block.object()?;
+        let kind = block.require("type")?;
+        if kind.string()? != "text" {
+            return Err(Error::unsupported(
+                kind.path(),
+                "this host reads only text here; send the text of it",
+            ));
+        }
+        texts.push(block.require("text")?.string()?);
+    }
+    Ok(texts.join("\n"))
 }
 
 fn result_content(field: &Field) -> Result<Vec<ResultContent>, Error> {
     if field.kind() == Kind::String {
         return Ok(vec![ResultContent::Text(field.string()?)]);
+    }
+    if field.kind() != Kind::Array {
+        return Err(field.wrong("a string or an array of content blocks"));
     }
     field
         .array()?
@@ -224,7 +298,11 @@ fn result_content(field: &Field) -> Result<Vec<ResultContent>, Error> {
             Ok(match kind.as_str() {
                 "text" => ResultContent::Text(block.require("text")?.string()?),
                 "image" => ResultContent::Image(media(&mut block)?),
-                "document" => ResultContent::Document(media(&mut block)?),
+                "document" => match text_of_document(&mut block)? {
+                    Some(text) => ResultContent::Text(text),
+                    None => ResultContent::Document(media(&mut block)?),
+                },
+                "search_result" => ResultContent::Text(text_of_search_result(&mut block)?),
                 _ => ResultContent::Other(Opaque {
                     kind,
                     value: item.json().to_owned(),
@@ -248,10 +326,9 @@ fn media(block: &mut Fields) -> Result<Media, Error> {
                 .map_err(|_| data.wrong("base64"))?;
             MediaSource::Bytes(bytes)
         }
-        "text" => MediaSource::Bytes(source.require("data")?.string()?.into_bytes()),
         "url" => MediaSource::Url(source.require("url")?.string()?),
         "file" => MediaSource::FileId(source.require("file_id")?.string()?),
-        _ => return Err(kind.wrong("'base64', 'text', 'url' or 'file'")),
+        _ => return Err(kind.wrong("'base64', 'url' or 'file'")),
     };
     Ok(Media {
         source,

@@ -42,11 +42,31 @@ pub fn message(error: &Error) -> String {
         ErrorKind::ModelNotFound(model) => {
             format!("model: {model} is not on this host. GET /v1/models lists those that there are")
         }
-        _ => match error.param.as_deref().map(client_name) {
-            Some(param) if !error.message.contains(param) => {
-                format!("{param}: {}", error.message)
-            }
-            _ => error.message.clone(),
+        _ => match error.param.as_deref() {
+            Some(param) => in_place(param, error),
+            None => error.message.clone(),
+        },
+    }
+}
+
+/// `messages.0.content.1.type: Input should be ...`: where, with dots, and then what, as this API says it.
+fn in_place(param: &str, error: &Error) -> String {
+    let place = client_name(param).replace('[', ".").replace(']', "");
+    if error.kind == ErrorKind::MissingArgument {
+        return format!("{place}: Field required");
+    }
+    let said = error.message.as_str();
+    let expected = format!("Invalid value for '{param}': expected ");
+    match said.strip_prefix(&expected) {
+        Some(expected) => format!(
+            "{place}: Input should be {}",
+            expected.trim_end_matches('.')
+        ),
+        // A sentence that begins with the field's name needs none in front, unless it is called otherwise here.
+        None => match said.strip_prefix(param) {
+            Some(rest) if rest.starts_with(": ") => format!("{place}{rest}"),
+            Some(_) if place == param => said.to_owned(),
+            _ => format!("{place}: {said}"),
         },
     }
 }
@@ -55,7 +75,8 @@ pub fn message(error: &Error) -> String {
 fn client_name(param: &str) -> &str {
     match param {
         "stop" => "stop_sequences",
-        "response_format" => "output_config.format",
+        "response_format" => "output_config.format.schema",
+        "continue_final_message" => "messages",
         "reasoning.budget_tokens" => "thinking.budget_tokens",
         "reasoning.effort" => "output_config.effort",
         other => other,
@@ -109,7 +130,27 @@ mod tests {
 
     #[test]
     fn the_field_at_fault_is_named() {
-        let error = Error::invalid("messages.0.role", "unknown role");
-        assert_eq!(message(&error), "messages.0.role: unknown role");
+        let wrong = |said: &str| Error::invalid("messages[0].role", said);
+        for (error, said) in [
+            (wrong("unknown role"), "messages.0.role: unknown role"),
+            (
+                wrong("Invalid value for 'messages[0].role': expected 'user' or 'assistant'."),
+                "messages.0.role: Input should be 'user' or 'assistant'",
+            ),
+            (
+                Error::missing("tools[1].input_schema"),
+                "tools.1.input_schema: Field required",
+            ),
+            (
+                Error::invalid("top_k", "top_k is 9, but must be 8"),
+                "top_k is 9, but must be 8",
+            ),
+            (
+                Error::invalid("response_format", "response_format: no such pointer"),
+                "output_config.format.schema: no such pointer",
+            ),
+        ] {
+            assert_eq!(message(&error), said);
+        }
     }
 }

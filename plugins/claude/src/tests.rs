@@ -255,6 +255,62 @@ fn what_is_wrong_names_its_field() {
 }
 
 #[test]
+fn what_is_text_already_is_given_as_text_and_the_rest_says_where_it_stands() {
+    let document = |source: Value| json!({"type": "document", "title": "T", "source": source});
+    let found = json!({"type": "search_result", "source": "s", "title": "t",
+        "content": [{"type": "text", "text": "found"}]});
+    let picture =
+        json!({"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}});
+    let body = with(json!({"system": "Be brief.", "messages": [
+        {"role": "user", "content": [
+            document(json!({"type": "text", "media_type": "text/plain", "data": "one"})),
+            document(json!({"type": "content", "content": [{"type": "text", "text": "two"}]})),
+            found, picture,
+            document(json!({"type": "base64", "media_type": "application/pdf", "data": "AAAA"})),
+        ]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [found, picture]}]},
+    ]}));
+    let request = decode(&body).unwrap();
+    let messages = conversation(&request);
+    let said: Vec<_> = messages[1]
+        .parts
+        .iter()
+        .map(|part| match &part.content {
+            PartContent::Text(text) => text.as_str(),
+            _ => part.ext.as_deref().unwrap_or_default(),
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "<document>\nT\none\n</document>",
+            "<document>\nT\ntwo\n</document>",
+            "<search_result>\nt\ns\nfound\n</search_result>",
+            r#"{"path":"messages[0].content[3]"}"#,
+            r#"{"path":"messages[0].content[4]"}"#,
+        ]
+    );
+    let result = &messages[3].parts[0];
+    assert_eq!(
+        result.ext.as_deref(),
+        Some(r#"{"path":"messages[2].content[0]"}"#)
+    );
+    let PartContent::ToolResult(result) = &result.content else {
+        panic!("not a result")
+    };
+    assert!(matches!(&result.content[0], ResultContent::Text(text) if text.contains("found")));
+    // What was found is text only.
+    let wrong = with(json!({"messages": [{"role": "user", "content": [
+        document(json!({"type": "content", "content": [picture]}))]}]}));
+    let error = decode(&wrong).unwrap_err();
+    assert_eq!(
+        error.param.as_deref(),
+        Some("messages[0].content[0].source.content[0].type")
+    );
+}
+
+#[test]
 fn counting_needs_no_max_tokens_and_answers_only_the_count() {
     let mut body = with(json!({}));
     body.as_object_mut().unwrap().remove("max_tokens");

@@ -210,7 +210,20 @@ pub fn message(error: &Error) -> String {
         ErrorKind::Overloaded => {
             format!("server busy, please try again. {}", error.message)
         }
-        _ => error.message.clone(),
+        _ => match error.param.as_deref().and_then(own_name) {
+            Some((theirs, ours)) => error.message.replace(theirs, ours),
+            None => error.message.clone(),
+        },
+    }
+}
+
+/// A field that the host names otherwise than this API, and its name here.
+fn own_name(param: &str) -> Option<(&'static str, &'static str)> {
+    match param {
+        "repetition_penalty" => Some(("repetition_penalty", "repeat_penalty")),
+        "response_format" => Some(("response_format", "format")),
+        "max_tokens" => Some(("max_tokens", "num_predict")),
+        _ => None,
     }
 }
 

@@ -97,16 +97,17 @@ pub fn apply(body: &mut Fields, request: &mut GenerateRequest) -> Result<Context
         }
     }
     if let Some(value) = number(&mut options, "temperature")? {
-        sampling.temperature = Some(value);
+        // What is out of range counts as the range's end, as in the original.
+        sampling.temperature = Some(value.max(0.0));
     }
     if let Some(value) = integer(&mut options, "top_k")? {
-        // Zero or less means all.
-        sampling.top_k = u32::try_from(value).ok().filter(|k| *k > 0);
+        // Zero or less means all, whatever the model's own is.
+        sampling.top_k = Some(u32::try_from(value.max(0)).unwrap_or(u32::MAX));
     }
     if let Some(value) = number(&mut options, "top_p")? {
-        sampling.top_p = Some(value);
+        sampling.top_p = Some(value.clamp(0.0, 1.0));
     }
-    sampling.min_p = number(&mut options, "min_p")?;
+    sampling.min_p = number(&mut options, "min_p")?.map(|value| value.clamp(0.0, 1.0));
     sampling.typical_p = number(&mut options, "typical_p")?.filter(|p| *p < 1.0);
     sampling.repetition_penalty = number(&mut options, "repeat_penalty")?;
     // -1 looks back over the whole context.

@@ -291,7 +291,7 @@ fn common(
                 };
             }
             _ => {
-                let effort = think.string()?;
+                let effort = think.string().unwrap_or_default();
                 if !["low", "medium", "high", "max"].contains(&effort.as_str()) {
                     return Err(
                         think.wrong("true, false, \"low\", \"medium\", \"high\" or \"max\"")
@@ -468,6 +468,9 @@ fn embed(mut body: Fields, model: String, old: bool) -> Result<Operation, Error>
             .filter(|text| !text.is_empty())
             .into_iter()
             .collect(),
+        Some(field) if !old && field.kind() != JsonKind::Array => {
+            return Err(field.wrong("a string or an array of strings"));
+        }
         Some(field) if !old => field
             .array()?
             .iter()

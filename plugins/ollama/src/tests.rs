@@ -80,7 +80,11 @@ fn a_chat_keeps_everything() {
         "results find their calls"
     );
     assert_eq!(request.sampling.temperature, Some(0.0));
-    assert_eq!(request.sampling.top_k, None, "0 is all");
+    assert_eq!(
+        request.sampling.top_k,
+        Some(0),
+        "0 is all, whatever the model's own is"
+    );
     assert_eq!(request.sampling.top_p, Some(0.9), "Ollama's default");
     assert_eq!(request.sampling.seed, Some(7));
     assert_eq!(request.max_output_tokens, None);

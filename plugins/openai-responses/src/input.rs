@@ -36,6 +36,9 @@ impl Input {
                 .push(Message::text(Role::User, field.string()?));
             return Ok(input);
         }
+        if field.kind() != Kind::Array {
+            return Err(field.wrong("a string or an array of items"));
+        }
         for item in field.array()? {
             input.item(&item)?;
         }
@@ -70,7 +73,7 @@ impl Input {
                     content,
                     is_error: false,
                 };
-                let part = Part::new(PartContent::ToolResult(result));
+                let part = Part::new(PartContent::ToolResult(result)).at(output.path());
                 self.messages.push(Message::new(Role::Tool, vec![part]));
             }
             Some("reasoning") => {
@@ -176,14 +179,14 @@ impl Input {
             _ => return Err(role_field.wrong("'user', 'system', 'developer' or 'assistant'")),
         };
         let content = item.require("content")?;
-        let parts = if content.kind() == Kind::String {
-            vec![Part::text(content.string()?)]
-        } else {
-            content
+        let parts = match content.kind() {
+            Kind::String => vec![Part::text(content.string()?)],
+            Kind::Array => content
                 .array()?
                 .iter()
                 .map(part)
-                .collect::<Result<_, _>>()?
+                .collect::<Result<_, _>>()?,
+            _ => return Err(content.wrong("a string or an array of parts")),
         };
         if role == Role::Assistant {
             for part in parts {
@@ -221,21 +224,27 @@ fn part(field: &Field) -> Result<Part, Error> {
         "refusal" => PartContent::Refusal(part.require("refusal")?.string()?),
         "input_image" => PartContent::Image(image(&mut part)?),
         "input_file" => PartContent::Document(file(&mut part)?),
-        "input_audio" => PartContent::Other(Opaque {
-            kind: "input_audio".to_owned(),
-            value: field.json().to_owned(),
-        }),
-        _ => return Err(kind.wrong("a known part of a message")),
+        "input_audio" => PartContent::Audio(audio(&mut part)?),
+        _ => {
+            let known = "one of 'input_text', 'input_image', 'input_file', 'input_audio', 'output_text', 'refusal'";
+            return Err(kind.wrong(known));
+        }
     };
-    Ok(Part {
+    let plain = matches!(content, PartContent::Text(_) | PartContent::Refusal(_));
+    let part = Part {
         cache_ttl: breakpoint,
         ..Part::new(content)
-    })
+    };
+    // Of text there is nothing that the host could say.
+    Ok(if plain { part } else { part.at(field.path()) })
 }
 
 fn result(field: &Field) -> Result<Vec<ResultContent>, Error> {
     if field.kind() == Kind::String {
         return Ok(vec![ResultContent::Text(field.string()?)]);
+    }
+    if field.kind() != Kind::Array {
+        return Err(field.wrong("a string or an array of parts"));
     }
     field
         .array()?
@@ -284,6 +293,25 @@ fn file(part: &mut Fields) -> Result<Media, Error> {
         source,
         media_type,
         detail,
+    })
+}
+
+fn audio(part: &mut Fields) -> Result<Media, Error> {
+    let mut audio = part.require("input_audio")?.object()?;
+    let data = audio.require("data")?;
+    let bytes = STANDARD
+        .decode(data.string()?)
+        .map_err(|_| data.wrong("base64"))?;
+    let format = audio.require("format")?;
+    let media_type = match format.string()?.as_str() {
+        "wav" => "audio/wav",
+        "mp3" => "audio/mpeg",
+        _ => return Err(format.wrong("'wav' or 'mp3'")),
+    };
+    Ok(Media {
+        source: MediaSource::Bytes(bytes),
+        media_type: media_type.to_owned(),
+        detail: None,
     })
 }
 

@@ -241,18 +241,31 @@ impl Exchange for ResponsesExchange {
 
 /// The host names a stored answer by its own id; clients know it by this API's.
 fn in_our_ids(mut reason: Error) -> Error {
-    if reason.kind == ErrorKind::PreviousResponseNotFound && !reason.message.contains("resp_") {
-        reason.message = reason.message.replacen('"', "\"resp_", 1);
+    let of_an_answer =
+        [ErrorKind::PreviousResponseNotFound, ErrorKind::NotFound].contains(&reason.kind);
+    let stored = ["the previous response \"", "stored answer \""];
+    if of_an_answer
+        && let Some(begin) = stored.iter().find(|begin| reason.message.contains(**begin))
+    {
+        reason.message = reason.message.replacen(begin, &format!("{begin}resp_"), 1);
     }
     reason
 }
 
-/// The host counts messages, of which instructions are one and items joined are one; a client has only its `input`.
+/// The host names fields as most APIs do, and what has no place that we told it by its count of messages, of which
+/// instructions are one and items joined are one; a client has only its `input`.
 fn in_our_fields(mut reason: Error) -> Error {
-    let messages = |param: &String| param == "messages" || param.starts_with("messages[");
-    if reason.param.as_ref().is_some_and(messages) {
-        reason.param = Some("input".to_owned());
+    let (theirs, ours) = match reason.param.as_deref() {
+        Some(param) if param == "messages" || param.starts_with("messages[") => (param, "input"),
+        Some(param @ "response_format") => (param, "text.format.schema"),
+        Some(param @ "max_tokens") => (param, "max_output_tokens"),
+        Some(param @ "reasoning_effort") => (param, "reasoning.effort"),
+        _ => return reason,
+    };
+    if let Some(rest) = reason.message.strip_prefix(theirs) {
+        reason.message = format!("{ours}{rest}");
     }
+    reason.param = Some(ours.to_owned());
     reason
 }
 

@@ -143,6 +143,9 @@ impl ToolSet {
                 _ => Err(field.wrong("'auto', 'none', 'required' or an object")),
             };
         }
+        if field.kind() != atoll_sdk::json::Kind::Object {
+            return Err(field.wrong("'auto', 'none', 'required' or an object"));
+        }
         let mut choice = field.object()?;
         match choice.require("type")?.string()?.as_str() {
             "function" | "custom" => Ok(ToolChoice::Named(self.flat(&choice.require("name")?)?)),

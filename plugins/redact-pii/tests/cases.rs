@@ -135,3 +135,8 @@ fn source_text() {
 fn documents() {
     check("documents.txt");
 }
+
+#[test]
+fn exchanges() {
+    check("exchanges.txt");
+}

@@ -132,7 +132,9 @@ impl Field {
     /// # Errors
     /// It is something else or too large.
     pub fn u32(&self) -> Result<u32, Error> {
-        self.read("an integer of at least 0")
+        let number: u64 = self.read("an integer of at least 0")?;
+        u32::try_from(number)
+            .map_err(|_| self.wrong(&format!("an integer of at most {}", u32::MAX)))
     }
 
     /// Reads a finite number.

@@ -72,6 +72,14 @@ impl Part {
         }
     }
 
+    /// Says where the client has this part, such as `input[2].content[0]`: the host names it so in an error about it.
+    /// Without this it counts messages and parts as you gave them.
+    #[must_use]
+    pub fn at(mut self, path: &str) -> Self {
+        self.ext = Some(serde_json::json!({ "path": path }).to_string());
+        self
+    }
+
     /// A stretch of text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(PartContent::Text(text.into()))

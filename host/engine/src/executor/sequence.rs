@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{RowError, SampleRequest, SampledToken, SequenceSpec, TokenId};
-use crate::sampling::{History, SamplingParams, sample};
+use crate::sampling::{Adjustments, History, SamplingParams, sample};
 
 /// An open sequence.
 ///
@@ -95,6 +95,13 @@ impl SequenceState {
         self.with_prefix(next, |history| {
             sample(logits, &sampling, history, next, mask)
         })
+    }
+
+    /// What penalties and bias change before the draw of the token that follows the first `len`
+    /// positions and, with `unknown`, one more ([`SamplingParams::adjustments`]).
+    pub fn adjustments(&mut self, len: usize, unknown: bool) -> Adjustments {
+        let sampling = Arc::clone(&self.sampling);
+        self.with_prefix(len, |history| sampling.adjustments(history, unknown))
     }
 
     /// Calls `draw` with the history of the first `len` positions.

@@ -101,16 +101,13 @@ impl SamplingError {
 }
 
 impl SamplingParams {
-    /// Whether a draw without a mask needs nothing but the raw logits and reports nothing else than the
-    /// token, so that an executor may make it where the logits are: by temperature, top-k, top-p, min-p
-    /// and [`uniform`](Self::uniform).
+    /// Whether penalties or the bias may change a logit ([`adjustments`](Self::adjustments)).
     #[must_use]
-    pub fn needs_only_logits(&self) -> bool {
-        self.repetition_penalty == 1.0
-            && self.presence_penalty == 0.0
-            && self.frequency_penalty == 0.0
-            && self.logit_bias.is_empty()
-            && self.logprobs.is_none()
+    pub fn adjusts(&self) -> bool {
+        self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
+            || !self.logit_bias.is_empty()
     }
 
     /// The uniform number in [0, 1) that chooses the token at `position` (the number of tokens before

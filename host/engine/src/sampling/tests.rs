@@ -111,6 +111,27 @@ prop_compose! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
+    /// What an unknown token adds is what it adds once it is known.
+    #[test]
+    fn an_unknown_token_adds_what_a_known_one_does(
+        params in any_params(), history in any_history(), token in 0_u32..90,
+    ) {
+        let mut longer = history.clone();
+        longer.tokens.push(token);
+        let mut merged = params.adjustments(&history, true);
+        let unknown = merged.unknown.take().unwrap();
+        if unknown.repeated || unknown.count > 0 {
+            match merged.tokens.binary_search_by_key(&token, |known| known.token) {
+                Ok(place) => {
+                    merged.tokens[place].repeated |= unknown.repeated;
+                    merged.tokens[place].count += unknown.count;
+                }
+                Err(place) => merged.tokens.insert(place, Adjustment { token, bias: 0.0, ..unknown }),
+            }
+        }
+        prop_assert_eq!(merged, params.adjustments(&longer, false));
+    }
+
     /// The token is the oracle's inverse CDF at the same uniform number, whatever the settings.
     #[test]
     fn draws_what_the_oracle_draws(

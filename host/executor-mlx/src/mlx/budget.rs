@@ -73,8 +73,8 @@ impl Costs {
             position: 4 * kv_bytes / model.weights.layers.len().max(1),
             // GPUs have a kernel that keeps none of them, for two-byte numbers.
             score: if number == 4 { 2 * heads * number } else { 0 },
-            // In the compute type and as floats; a draw's weights, sums and order.
-            logits: vocab_size * (number + 24),
+            // In the compute type and as floats, with penalties; a draw's weights, sums and order.
+            logits: vocab_size * (number + 28),
         }
     }
 

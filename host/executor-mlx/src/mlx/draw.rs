@@ -1,6 +1,6 @@
 //! Draws on the device: the engine's sampler as a graph, so that logits stay where they are.
 //!
-//! It is the draw of [`atoll_engine::sampling`], step by step: weights `exp((logit - largest) / temperature)`,
+//! It is the draw of [`atoll_engine::sampling`], step by step: penalties and bias ([`super::adjust`]), weights `exp((logit - largest) / temperature)`,
 //! then top-k, top-p and min-p over the tokens in order of weight, where one of them is asked for, then
 //! the first token whose running sum passes the uniform number of (seed, position). So a seed gives the
 //! token that it gives on every other executor, up to rounding: sums are in f32 here, not f64.
@@ -8,7 +8,7 @@
 //! Which number chooses a token is known before the token before it is, which is what lets a step begin
 //! ahead.
 
-use atoll_engine::sampling::SamplingParams;
+use atoll_engine::sampling::{Adjustments, SamplingParams};
 use mlx_rs::error::Exception;
 use mlx_rs::ops::indexing::argmax_axis;
 use mlx_rs::ops::{arange, argsort_axis, concatenate, select};
@@ -16,12 +16,15 @@ use mlx_rs::{Array, Dtype};
 
 use super::attention::index;
 use super::ffi;
+use super::worker::{Shared, lock};
 
-/// One draw that needs nothing but logits ([`SamplingParams::needs_only_logits`]).
+/// One draw that is made here: without a grammar's mask, and without a report of log probabilities.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pick<'a> {
     /// How.
     pub(super) sampling: &'a SamplingParams,
+    /// What it looks at.
+    pub(super) sequence: &'a Shared,
     /// The position that the drawn token will have.
     pub(super) position: usize,
 }
@@ -38,6 +41,21 @@ enum Kind {
 }
 
 impl Pick<'_> {
+    /// What penalties and bias change in the vocabulary. With `unknown` the sequence does not have the token
+    /// before this draw yet.
+    pub(super) fn adjustments(&self, vocabulary: i32, unknown: bool) -> Adjustments {
+        if !self.sampling.adjusts() {
+            return Adjustments::default();
+        }
+        let known = self.position.saturating_sub(usize::from(unknown));
+        let mut adjustments = lock(self.sequence).adjustments(known, unknown);
+        let inside = |token: u32| i32::try_from(token).is_ok_and(|token| token < vocabulary);
+        adjustments
+            .tokens
+            .retain(|adjustment| inside(adjustment.token));
+        adjustments
+    }
+
     fn kind(&self, vocabulary: i32) -> Kind {
         let sampling = self.sampling;
         if sampling.temperature <= 0.0 {
@@ -175,7 +193,10 @@ fn invert(
 }
 
 /// One number for each row, as `[rows, 1]`.
-fn column<'a>(picks: &[Pick<'a>], number: impl Fn(&Pick<'a>) -> f32) -> Result<Array, Exception> {
+pub(super) fn column<'a>(
+    picks: &[Pick<'a>],
+    number: impl Fn(&Pick<'a>) -> f32,
+) -> Result<Array, Exception> {
     let numbers: Vec<f32> = picks.iter().map(number).collect();
     Ok(Array::from_slice(&numbers, &[index(numbers.len())?, 1]))
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atoll_engine::executor::rows::{RowCheck, copies_valid};
@@ -26,12 +26,9 @@ use super::load::{Source, dtype_of};
 use super::pages::{PageShape, Pages};
 use super::results::{Look, Seen};
 use super::weights::Model;
-use super::worker::{Thread, Work, Worker, receive};
+use super::worker::{Shared, Thread, Work, Worker, lock, receive};
 use super::{device, ffi};
 use crate::{Backend, Device, LoadError, MlxOptions};
-
-/// A sequence's state; draws on the thread look at it too.
-type Shared = Arc<Mutex<SequenceState>>;
 
 /// What a started step becomes: one result per row, and the hidden states that leave.
 pub(super) type Started = Result<(Results, Vec<f32>), ExecutorError>;
@@ -170,7 +167,8 @@ impl MlxExecutor {
             if let (Ok(()), Some(state)) = (verdict, self.sequences.get(&row.sequence)) {
                 let masked = row.sample.as_ref().is_some_and(|s| s.mask.is_some());
                 let sampling = Arc::clone(lock(state).sampling());
-                let here = (!masked && sampling.needs_only_logits()).then_some(sampling);
+                let here = !masked && sampling.logprobs.is_none();
+                let here = here.then(|| (sampling, Arc::clone(state)));
                 works.push(work(row, positions(row), here));
                 draws.push((index, Arc::clone(state), row.sample.clone()));
             }
@@ -379,14 +377,14 @@ fn positions(row: &Row) -> usize {
     row.sample.as_ref().map_or(0, |sample| sample.positions)
 }
 
-fn work(row: &Row, wants: usize, sampling: Option<Arc<SamplingParams>>) -> Work {
+fn work(row: &Row, wants: usize, draw: Option<(Arc<SamplingParams>, Shared)>) -> Work {
     Work {
         sequence: row.sequence.0,
         start: row.start,
         tokens: row.tokens.clone(),
         blocks: row.block_table.iter().map(|block| block.0).collect(),
         wants,
-        sampling,
+        draw,
     }
 }
 
@@ -396,10 +394,6 @@ fn plain(token: u32) -> SampledToken {
         logprob: None,
         top_logprobs: Vec::new(),
     }
-}
-
-fn lock(state: &Shared) -> MutexGuard<'_, SequenceState> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Executor for MlxExecutor {

@@ -191,12 +191,13 @@ impl Lane {
             _ => {
                 self.was_ahead = false;
                 let tokens = Array::from_slice(&tokens, &[index(tokens.len())?]);
-                self.begin(model, &self.state, &tokens, now.as_deref(), budget)?
+                self.begin(model, &self.state, &tokens, now.as_deref(), false, budget)?
             }
         };
         let next = match &begun.results {
             Results::Drawn { tokens, .. } => {
-                let next = self.begin(model, &begun.state, tokens, picks(2).as_deref(), budget);
+                let picks = picks(2);
+                let next = self.begin(model, &begun.state, tokens, picks.as_deref(), true, budget);
                 let failed = |error: &Exception| tracing::debug!(error = error.what(), "not ahead");
                 next.inspect_err(failed).ok()
             }
@@ -215,13 +216,15 @@ impl Lane {
         Ok(seen)
     }
 
-    /// Asks MLX to compute the step that feeds `tokens` after `state`.
+    /// Asks MLX to compute the step that feeds `tokens` after `state`. Whether it is `ahead`: the host does not
+    /// know these tokens yet.
     fn begin(
         &self,
         model: &Model,
         state: &State,
         tokens: &Array,
         picks: Option<&[Pick<'_>]>,
+        ahead: bool,
         budget: &Budget,
     ) -> Result<Begun, Exception> {
         let began = Instant::now();
@@ -261,7 +264,8 @@ impl Lane {
             .weights
             .head()
             .ok_or_else(|| Exception::custom("a lane needs a head"))?;
-        let results = Results::new(model, &norm.apply(&x)?, Look::Logits, picks)?;
+        let last = ahead.then_some(tokens);
+        let results = Results::new(model, &norm.apply(&x)?, Look::Logits, picks, last)?;
         let built = began.elapsed();
         // Every layer's new keys and values are on the way to it.
         async_eval([results.array()])?;

@@ -1,9 +1,10 @@
 //! What is looked at after the last layer, on its way to the host.
 
 use mlx_rs::error::Exception;
-use mlx_rs::ops::concatenate;
+use mlx_rs::ops::{concatenate, select};
 use mlx_rs::{Array, Dtype};
 
+use super::adjust;
 use super::draw::{self, Pick};
 use super::forward;
 use super::weights::Model;
@@ -51,12 +52,14 @@ pub(super) enum Results {
 
 impl Results {
     /// The graph of what is looked at in normed hidden states `[positions, hidden]`: tokens if there are
-    /// `picks`, one for each position, else numbers.
+    /// `picks`, one for each position, else numbers. `last` holds the token of each position where the
+    /// picks' sequences do not have it yet.
     pub(super) fn new(
         model: &Model,
         normed: &Array,
         look: Look,
         picks: Option<&[Pick<'_>]>,
+        last: Option<&Array>,
     ) -> Result<Self, Exception> {
         if look == Look::Normed {
             return Ok(Self::Values(normed.as_dtype(Dtype::Float32)?));
@@ -65,9 +68,15 @@ impl Results {
         let Some(picks) = picks else {
             return Ok(Self::Values(logits.as_dtype(Dtype::Float32)?));
         };
-        let tokens = draw::tokens(&logits, picks)?;
         // Not the largest: a sum shows a NaN however a maximum treats it.
-        let sums = logits.as_dtype(Dtype::Float32)?.logsumexp_axis(-1, None)?;
+        let mut sums = logits.as_dtype(Dtype::Float32)?.logsumexp_axis(-1, None)?;
+        let adjusted = adjust::adjusted(&logits, picks, last)?;
+        if let Some(adjusted) = &adjusted {
+            // Nor is there a token to draw where the bias forbids all.
+            let none = Array::from_f32(f32::NEG_INFINITY);
+            sums = select(adjusted.max_axis(-1, None)?.gt(&none)?, sums, none)?;
+        }
+        let tokens = draw::tokens(adjusted.as_ref().unwrap_or(&logits), picks)?;
         let both = concatenate(&[tokens.as_dtype(Dtype::Float32)?, sums], 0)?;
         Ok(Self::Drawn { tokens, both })
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use atoll_engine::executor::{BlockCopy, ExecutorError, RowError};
+use atoll_engine::executor::{BlockCopy, ExecutorError, RowError, SequenceState};
 use atoll_engine::sampling::SamplingParams;
 use mlx_rs::Dtype;
 use mlx_rs::error::Exception;
@@ -28,6 +28,14 @@ use crate::LoadError;
 /// Positions whose logits are computed together; bounds their memory (64 of 150,000 floats: 38 MB).
 const HEAD_ROWS: usize = 64;
 
+/// A sequence's state; draws on the thread look at it too.
+pub(super) type Shared = Arc<Mutex<SequenceState>>;
+
+/// A look at a sequence's state.
+pub(super) fn lock(state: &Shared) -> MutexGuard<'_, SequenceState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One checked row.
 #[derive(Debug, Clone)]
 pub(super) struct Work {
@@ -41,16 +49,19 @@ pub(super) struct Work {
     pub(super) blocks: Vec<u32>,
     /// How many of its last positions are looked at.
     pub(super) wants: usize,
-    /// How tokens are drawn after them, if that is done where the logits are.
-    pub(super) sampling: Option<Arc<SamplingParams>>,
+    /// How tokens are drawn after them and what that looks at, if it is done where the logits are.
+    pub(super) draw: Option<(Arc<SamplingParams>, Shared)>,
 }
 
 impl Work {
     /// The draw of the token that will have `position`, if it is made on the device.
     pub(super) fn pick(&self, position: usize) -> Option<Pick<'_>> {
-        self.sampling
-            .as_deref()
-            .map(|sampling| Pick { sampling, position })
+        let (sampling, sequence) = self.draw.as_ref()?;
+        Some(Pick {
+            sampling,
+            sequence,
+            position,
+        })
     }
 }
 
@@ -291,7 +302,7 @@ impl Worker {
                 let places: Vec<i32> = places.collect::<Result<_, _>>()?;
                 let normed = forward::normed(&self.model, &pass.hidden, &places)?;
                 let picks: Option<Vec<Pick<'_>>> = wanted.iter().map(pick).collect();
-                Results::new(&self.model, &normed, feed.look, picks.as_deref())
+                Results::new(&self.model, &normed, feed.look, picks.as_deref(), None)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let leaving = match self.model.weights.end {
@@ -578,7 +589,7 @@ mod tests {
             tokens: vec![0; len],
             blocks: Vec::new(),
             wants: 0,
-            sampling: None,
+            draw: None,
         };
         lengths.iter().map(work).collect()
     }

@@ -19,6 +19,8 @@ struct Talk {
     blocks: Vec<u32>,
     sampling: Arc<SamplingParams>,
     prompt: usize,
+    /// From where on its tokens are checked.
+    checked: usize,
 }
 
 impl Talk {
@@ -42,6 +44,7 @@ impl Talk {
             blocks,
             sampling,
             prompt: length,
+            checked: length,
         }
     }
 
@@ -49,7 +52,7 @@ impl Talk {
     fn check(&self, model: &str) {
         let mut fresh = MlxRig.load(model);
         let blocks: Vec<u32> = (0..32).collect();
-        for (id, len) in (self.prompt..self.tokens.len()).enumerate() {
+        for (id, len) in (self.checked..self.tokens.len()).enumerate() {
             let (known, drawn) = (&self.tokens[..len], self.tokens[len]);
             let prompt = &self.tokens[..self.prompt];
             open_with(&mut fresh, id as u64, prompt, Arc::clone(&self.sampling));
@@ -115,7 +118,7 @@ fn draws_of_every_kind_share_a_lane_and_begin_ahead() {
     let (here, on_the_host): (Vec<_>, Vec<_>) = ways()
         .into_iter()
         .map(Arc::new)
-        .partition(|way| way.needs_only_logits());
+        .partition(|way| way.logprobs.is_none());
     assert!(here.len() > 8 && !on_the_host.is_empty());
     // So many rows are as many as a lane of these few pages can have.
     for (group, ways) in here.chunks(3).enumerate() {
@@ -143,7 +146,7 @@ fn draws_of_every_kind_share_a_lane_and_begin_ahead() {
         // Something else than what was begun: it is dropped, and a draw's number is not used up.
         let last = device[0].tokens.len() - 1;
         device[0].tokens[last] = (device[0].tokens[last] + 1) % 250;
-        device[0].prompt = device[0].tokens.len();
+        device[0].checked = device[0].tokens.len();
         together(executor, device, 5);
         assert_eq!(ahead(executor), 9);
         for talk in &talks {
@@ -161,10 +164,10 @@ fn a_lane_grows_and_a_window_ends_it() {
         let mut talk = Talk::begin(executor, 1, prompt(4, 3), 0, blocks, greedy());
         together(executor, &mut [&mut talk], 300);
         // All of it would take long to check.
-        talk.prompt = 290;
+        talk.checked = 290;
         talk.check(model);
         talk.tokens.truncate(60);
-        talk.prompt = 40;
+        talk.checked = 40;
         talk.check(model);
     }
 }

@@ -182,6 +182,26 @@ fn what_the_engine_cannot_do_is_refused_by_name() {
 }
 
 #[test]
+fn candidates_are_planned_where_they_can_be_ranked() {
+    let mut request = request();
+    request.streaming.enabled = false;
+    request.choices = 2;
+    let with = |best_of: Option<u32>, streams: bool| {
+        let mut request = request.clone();
+        request.best_of = best_of;
+        request.streaming.enabled = streams;
+        plan(request, &Limits::default()).map(|plan| (plan.choices, plan.wanted))
+    };
+    assert_eq!(with(None, false).unwrap(), (2, 2));
+    assert_eq!(with(Some(5), false).unwrap(), (5, 2));
+    assert_eq!(with(Some(2), true).unwrap(), (2, 2));
+    for (best_of, streams) in [(1, false), (1, true), (5, true), (129, false)] {
+        let error = with(Some(best_of), streams).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("best_of"), "{best_of}");
+    }
+}
+
+#[test]
 fn a_text_with_a_suffix_is_a_gap_to_fill() {
     let mut request = request();
     let mut prompt = completion(vec![CompletionInput::Text("a".to_owned())]);
@@ -428,6 +448,11 @@ fn the_client_wins_over_the_model_over_plain_sampling() {
         (0.0, 7, Some(3))
     );
     assert_eq!(params.logit_bias, [(2, 1.5), (9, -100.0)]);
+    // 0 is all of them for the one, and none but the first for the other.
+    asked.top_k = Some(0);
+    asked.top_p = Some(0.0);
+    let params = sampling(&asked, &defaults, 7, None).unwrap();
+    assert_eq!((params.top_k, params.top_p), (None, f32::EPSILON));
     asked.logit_bias.push((9, 1.0));
     let error = sampling(&asked, &defaults, 7, None).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("logit_bias"));

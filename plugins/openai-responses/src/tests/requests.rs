@@ -178,6 +178,62 @@ fn what_is_wrong_names_its_field() {
     }
 }
 
+/// The host's count of messages is not the client's: instructions are one, and neighbouring items join.
+#[test]
+fn what_the_host_may_refuse_says_where_it_stands() {
+    let picture = json!({"type": "input_image", "image_url": "https://example.com/a.png"});
+    let body = json!({"model": "m", "instructions": "Be brief.", "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "x"}, picture]},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": [picture]},
+    ]});
+    let request = decode(&body).unwrap();
+    let places: Vec<_> = conversation(&request)
+        .iter()
+        .flat_map(|message| &message.parts)
+        .filter_map(|part| part.ext.as_deref())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            r#"{"path":"input[0].content[1]"}"#,
+            r#"{"path":"input[2].output"}"#
+        ]
+    );
+}
+
+#[test]
+fn the_hosts_fields_and_ids_become_this_apis() {
+    for (error, param, message) in [
+        (
+            Error::unsupported("messages[2].content[0]", "no images"),
+            "input",
+            "no images",
+        ),
+        (
+            Error::unsupported("input[2].content[0]", "no images"),
+            "input[2].content[0]",
+            "no images",
+        ),
+        (
+            Error::invalid("response_format", "response_format: no such pointer"),
+            "text.format.schema",
+            "text.format.schema: no such pointer",
+        ),
+        (
+            Error::new(ErrorKind::NotFound, "there is no stored answer \"9\": gone")
+                .with_param("x"),
+            "x",
+            "there is no stored answer \"resp_9\": gone",
+        ),
+    ] {
+        let answer = exchange("/v1/responses", &json!({})).fail(error);
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(body["error"]["param"], param);
+        assert_eq!(body["error"]["message"], message);
+    }
+}
+
 /// What would make the answer another one than was asked for is not left out in silence.
 #[test]
 fn what_this_host_cannot_do_is_refused() {

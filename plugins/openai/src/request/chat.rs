@@ -64,17 +64,17 @@ fn logprobs(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Erro
     let wanted = body.bool("logprobs")?.unwrap_or(false);
     let alternatives = match body.take("top_logprobs") {
         None => 0,
-        Some(field) => match field.u32()? {
-            count if count > MOST_LOGPROBS => {
+        Some(field) => match field.u32().ok().filter(|&count| count <= MOST_LOGPROBS) {
+            None => {
                 return Err(field.wrong(&format!("an integer from 0 to {MOST_LOGPROBS}")));
             }
-            0 => 0,
+            Some(0) => 0,
             _ if !wanted => {
                 let path = field.path();
                 let message = format!("'{path}' is only allowed when 'logprobs' is true.");
                 return Err(Error::invalid(path, message));
             }
-            count => count,
+            Some(count) => count,
         },
     };
     request.logprobs = wanted.then_some(alternatives);

@@ -42,11 +42,10 @@ pub(crate) fn decode(mut body: Fields) -> Result<(GenerateRequest, u32), Error> 
         request.best_of = Some(best_of);
     }
     if let Some(field) = body.take("logprobs") {
-        let logprobs = field.u32()?;
-        if logprobs > MOST_LOGPROBS {
-            return Err(field.wrong(&format!("an integer from 0 to {MOST_LOGPROBS}")));
+        match field.u32() {
+            Ok(logprobs) if logprobs <= MOST_LOGPROBS => request.logprobs = Some(logprobs),
+            _ => return Err(field.wrong(&format!("an integer from 0 to {MOST_LOGPROBS}"))),
         }
-        request.logprobs = Some(logprobs);
     }
     let choices = prompts.checked_mul(request.choices).ok_or_else(|| {
         Error::invalid(

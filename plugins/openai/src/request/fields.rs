@@ -32,8 +32,8 @@ pub(crate) fn shared(body: &mut Fields, request: &mut GenerateRequest) -> Result
     sampling(body, request)?;
     request.stop = stop(body)?;
     if let Some(n) = body.take("n") {
-        request.choices = match n.u32()? {
-            choices @ 1..=128 => choices,
+        request.choices = match n.u32() {
+            Ok(choices @ 1..=128) => choices,
             _ => return Err(n.wrong("an integer from 1 to 128")),
         };
     }
@@ -64,9 +64,9 @@ fn sampling(body: &mut Fields, request: &mut GenerateRequest) -> Result<(), Erro
     sampling.repetition_penalty = body.f64_in("repetition_penalty", 0.01..=100.0)?;
     if let Some(field) = body.take("top_k") {
         let value: i64 = field.read("an integer")?;
-        // 0 and -1 both turn it off, as in the servers that have the field.
+        // 0 and -1 both turn it off, as in the servers that have the field, whatever the model's own is.
         sampling.top_k = match value {
-            -1 | 0 => None,
+            -1 => Some(0),
             value => Some(u32::try_from(value).map_err(|_| field.wrong("an integer from -1"))?),
         };
     }
@@ -143,9 +143,9 @@ pub(crate) fn put_back(body: &mut Fields, name: &str, rest: Fields) -> Result<()
 pub(crate) fn max_tokens(field: &Field) -> Result<Option<u32>, Error> {
     match field.read::<i64>("an integer of at least 0")? {
         -1 => Ok(None),
-        value => u32::try_from(value)
-            .map(Some)
-            .map_err(|_| field.wrong("an integer of at least 0")),
+        value if value < 0 => Err(field.wrong("an integer of at least 0")),
+        // More than any model has room for, which is what the client means.
+        value => Ok(Some(u32::try_from(value).unwrap_or(u32::MAX))),
     }
 }
 

@@ -21,7 +21,7 @@ impl Scanner<'_> {
         }
         let c = self.context(span.0, span.1);
         let head = |scan: &Self| scan.column_head(span.0, span.1).map(context::words);
-        let score = if (c.near | c.far) & BIRTH == 0 {
+        let score = if (c.near | c.far) & BIRTH == 0 || self.stamps(span) {
             0
         } else if head(self).is_some_and(|words| words & BIRTH != 0) {
             85
@@ -32,6 +32,16 @@ impl Scanner<'_> {
         if score > 0 {
             self.put(span.0, span.1, Entity::DateOfBirth, score, true);
         }
+    }
+
+    /// Whether a line begins with this date and a time: `[15/05/2025, 02:22:38] Youssef: ...` of an exported chat.
+    fn stamps(&self, (start, end): (usize, usize)) -> bool {
+        let line = start - usize::from(self.before(start) == b'[');
+        let begins = matches!(self.before(line), 0 | b'\n');
+        let time = self.s[end..].trim_ascii_start();
+        let time = time.strip_prefix(b",").unwrap_or(time).trim_ascii_start();
+        let hour = time.iter().take_while(|b| b.is_ascii_digit()).count();
+        begins && (1..=2).contains(&hour) && time.get(hour) == Some(&b':')
     }
 
     /// How surely words before or behind make the date a birth. What was said before another date is about that

@@ -15,6 +15,8 @@ pub struct Context {
     pub near: Bits,
     /// Words further before (ten), and right after (four).
     pub far: Bits,
+    /// Those of `far` that stand on the same line and in the same sentence.
+    pub same: Bits,
     /// The nearest of the words right before that names one kind of number, if there is one.
     pub first: Bits,
 }
@@ -34,11 +36,13 @@ impl Context {
 /// Whether the byte at `i` belongs to a letter or digit: general, Latin and Arabic punctuation does not.
 #[inline]
 fn is_word(s: &[u8], i: usize) -> bool {
-    let b = s[i];
-    if b < 0x80 {
-        return b.is_ascii_alphanumeric();
-    }
-    is_word_beyond_ascii(s, i)
+    in_word(s, i, BYTES[usize::from(s[i])])
+}
+
+/// The same of a byte whose entry in [`BYTES`] is at hand.
+#[inline]
+fn in_word(s: &[u8], i: usize, entry: Letters) -> bool {
+    entry & WORDS != 0 || entry & OTHER != 0 && is_word_beyond_ascii(s, i)
 }
 
 fn is_word_beyond_ascii(s: &[u8], i: usize) -> bool {
@@ -67,14 +71,54 @@ type Letters = u8;
 const DIGIT: Letters = 1;
 const CAPITAL: Letters = 2;
 const OTHER: Letters = 4;
+/// Every ASCII letter and digit has this too.
+const WORDS: Letters = 8;
 
-const fn letters(b: u8) -> Letters {
-    match b {
-        b'a'..=b'z' => 0,
-        b'0'..=b'9' => DIGIT,
-        b'A'..=b'Z' => CAPITAL,
-        _ => OTHER,
+/// What each byte adds to a run; [`OTHER`] is any beyond ASCII.
+static BYTES: [Letters; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = match b as u8 {
+            b'a'..=b'z' => WORDS,
+            b'0'..=b'9' => WORDS | DIGIT,
+            b'A'..=b'Z' => WORDS | CAPITAL,
+            0x80.. => OTHER,
+            _ => 0,
+        };
+        b += 1;
     }
+    table
+};
+
+/// The word that begins at `from`: where it ends, at `ceiling` at the latest, and what is in it.
+#[inline]
+fn run_on(s: &[u8], from: usize, ceiling: usize) -> (usize, Letters) {
+    let (mut i, mut of) = (from, 0);
+    while i < ceiling {
+        let entry = BYTES[usize::from(s[i])];
+        if !in_word(s, i, entry) {
+            break;
+        }
+        of |= entry;
+        i += 1;
+    }
+    (i, of & !WORDS)
+}
+
+/// The word that ends before `stop`: where it begins, at `floor` at the earliest, and what is in it.
+#[inline]
+fn run_back(s: &[u8], stop: usize, floor: usize) -> (usize, Letters) {
+    let (mut i, mut of) = (stop, 0);
+    while i > floor {
+        let entry = BYTES[usize::from(s[i - 1])];
+        if !in_word(s, i - 1, entry) {
+            break;
+        }
+        of |= entry;
+        i -= 1;
+    }
+    (i, of & !WORDS)
 }
 
 /// What a word of these letters suggests: most words are plain and need one look.
@@ -89,11 +133,7 @@ fn suggests(w: &[u8], of: Letters) -> Bits {
 
 /// Where the run of letters and digits that ends before `stop` begins.
 fn run_start(s: &[u8], stop: usize, floor: usize) -> usize {
-    let mut i = stop;
-    while i > floor && is_word(s, i - 1) {
-        i -= 1;
-    }
-    i
+    run_back(s, stop, floor).0
 }
 
 /// `C.I.N` or `ب.ت.و`, whose last letter is `i..stop`, as one word: its bits and where it begins.
@@ -162,12 +202,15 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
                 b'(' => crossed |= words > 0,
                 _ => {}
             }
+            let mut title = false;
             if b == b'\n' {
+                // A short line right above the number's own is its label.
+                title = words == 0 && !number && short(s, i - 1);
                 // A line of a list, `- 062422590`, is no distance.
                 breaks += usize::from(worded || !number);
                 (number, worded) = (false, false);
             }
-            crossed |= matches!(b, b';' | b'\n' | b'!' | b'?')
+            crossed |= matches!(b, b';' | b'\n' | b'!' | b'?') && !title
                 || (b == b'.' && s.get(i) == Some(&b' ') && sentence_ends(s, i - 1));
             if breaks > 2 {
                 break;
@@ -176,11 +219,8 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
             continue;
         }
         let stop = i;
-        let mut of = 0;
-        while i > floor && is_word(s, i - 1) {
-            i -= 1;
-            of |= letters(s[i]);
-        }
+        let (from, of) = run_back(s, stop, floor);
+        i = from;
         if i == floor && floor > first {
             break;
         }
@@ -227,9 +267,18 @@ pub fn before_since(s: &[u8], start: usize, first: usize) -> Context {
             }
         } else {
             ctx.far |= bits;
+            if !crossed {
+                ctx.same |= bits;
+            }
         }
     }
     ctx
+}
+
+/// Whether the line that ends at `end` is no longer than a label.
+fn short(s: &[u8], end: usize) -> bool {
+    let floor = end.saturating_sub(40);
+    floor == 0 || s[floor..end].contains(&b'\n')
 }
 
 /// What all the words of a short text suggest.
@@ -257,11 +306,8 @@ fn each_word(s: &[u8], mut tell: impl FnMut(Bits, usize)) {
     let mut i = 0;
     while i < s.len() {
         let from = i;
-        let mut of = 0;
-        while i < s.len() && is_word(s, i) {
-            of |= letters(s[i]);
-            i += 1;
-        }
+        let of;
+        (i, of) = run_on(s, from, s.len());
         if i == from {
             i += 1;
             continue;
@@ -303,6 +349,10 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
         if !is_word(s, i) {
             // What follows a comma belongs here only if nothing stood before.
             if matches!(s[i], b'\n' | b';')
+                || told
+                    && matches!(s[i], b'/' | b'|' | b'-')
+                    && s[i - 1] == b' '
+                    && s.get(i + 1) == Some(&b' ')
                 || ((s[i] == b',' || s[i..].starts_with("،".as_bytes())) && (told || far != 0))
                 || (s[i] == b'.' && s.get(i + 1).is_none_or(|b| *b == b' ' || *b == b'\n'))
             {
@@ -312,12 +362,13 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
             continue;
         }
         let from = i;
-        let mut of = 0;
-        while i < ceiling && is_word(s, i) {
-            of |= letters(s[i]);
-            i += 1;
-        }
+        let of;
+        (i, of) = run_on(s, from, ceiling);
         if of & DIGIT != 0 && s[from..i].iter().filter(|b| b.is_ascii_digit()).count() >= 5 {
+            break;
+        }
+        // `NHS number 616 569 7305 Phone: ...`: the next label.
+        if told && s.get(i) == Some(&b':') {
             break;
         }
         words += 1;
@@ -332,10 +383,10 @@ pub fn after(s: &[u8], end: usize, told: bool) -> Bits {
 }
 
 /// Whether the word `a..b` is written as prose, not as a part of a name in source text: `FILL_RING`,
-/// `text(`, `Call::Start`.
+/// `text(`, `Call::Start`, `type="text"`.
 fn prose(s: &[u8], a: usize, b: usize) -> bool {
     let before = a.checked_sub(1).and_then(|i| s.get(i));
-    before != Some(&b'_')
+    !matches!(before, Some(b'_' | b'"'))
         && !matches!(s.get(b), Some(b'_' | b'('))
         && s.get(b..b + 2).is_none_or(|c| c != b"::")
 }

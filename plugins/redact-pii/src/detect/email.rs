@@ -11,6 +11,12 @@ const fn local(b: u8) -> bool {
         )
 }
 
+/// Whether the `%` at `i` escapes a character of a URL; in an address it may stand for itself.
+fn escape(s: &[u8], i: usize) -> bool {
+    s.get(i + 1..i + 3)
+        .is_none_or(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// Whether the byte at `i` belongs to an Arabic letter: Latin and Arabic never share a label.
 fn arabic(s: &[u8], i: usize) -> bool {
     let mut j = i;
@@ -149,7 +155,9 @@ impl Scanner<'_> {
         let mut script = None;
         while a > floor {
             let b = s[a - 1];
-            if b < 0x80 && !local(b) || (b >= 0x80 && unicode_tail_punctuation(s, a)) {
+            if b < 0x80 && !(local(b) || b == b'%' && !escape(s, a - 1))
+                || (b >= 0x80 && unicode_tail_punctuation(s, a))
+            {
                 break;
             }
             if b.is_ascii_alphanumeric() || b >= 0x80 {

@@ -68,6 +68,24 @@ const fn separates(b: u8) -> bool {
     matches!(b, b' ' | b'-' | b'.' | b'/' | b'(' | b')' | b'_' | b'\\')
 }
 
+/// Whether the run `a..end` numbers an item of a list that begins at `next`: `1) 31107173277235`,
+/// `2. 98 765 432`, but not the first of `06. 12. 34. 56. 78`.
+fn numbers_item(s: &[u8], a: usize, end: usize, next: usize) -> bool {
+    let opens = a == 0 || s[a - 1].is_ascii_whitespace();
+    if end - a > 2 || !opens {
+        return false;
+    }
+    match s[end..next] {
+        [b')', ..] => true,
+        [b'.', b' '] => {
+            let run = s[next..].iter().take_while(|b| b.is_ascii_digit());
+            let stop = next + run.count();
+            s.get(stop..stop + 2) != Some(b". ")
+        }
+        _ => false,
+    }
+}
+
 impl Group {
     /// Reads the group that begins with the digit at `a`.
     #[must_use]
@@ -105,6 +123,9 @@ impl Group {
                 next += 1;
             }
             if next == end || !s.get(next).is_some_and(u8::is_ascii_digit) {
+                break;
+            }
+            if g.n == 1 && numbers_item(s, a, end, next) {
                 break;
             }
             g.seps[g.n - 1] = if next - end == 1 { s[end] } else { b'*' };

@@ -180,6 +180,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (NRIC | SG, "nric"),
     (NRIC, "fin"),
     (UEN | SG, "uen"),
+    (UEN, "entity"),
     (KR, "rrn korea korean"),
     (BRN | KR, "brn"),
     (
@@ -265,7 +266,7 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     ),
     (
         NEG,
-        "product item timestamp epoch commit hash shipment parcel transaction txn batch lot",
+        "product item timestamp ts epoch commit hash shipment parcel transaction txn batch lot",
     ),
     (
         NEG,
@@ -347,4 +348,18 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
         "voucher coupon build article chapitre page ماده صفحه فصل قانون عقد",
     ),
     (BRN | KR, "사업자등록번호"),
+    // As people write Arabic in Latin letters, and what they say where a form says `my`.
+    (
+        MINE,
+        "mte3i mta3i dyali diali bta3i bta3y ta3i متاعي متاعتي ديالي بتاعي بتاعتي حقي حقتي",
+    ),
+    (NUMBER | MINE, "raqmi ra9mi nemrti nimirti"),
+    (NUMBER, "raqm ra9m raqam noumrou nemra"),
+    (PHONE, "tilifoun telifoun jawal jawali tilifouni نمرتي نمره"),
+    (CARD | ID, "bita9a bitaqa batta9a"),
+    (ID | NATIONAL | KSAID, "hawiya hawiyati"),
+    (NATIONAL | ID | EG, "qawmi qawmy 9awmi"),
+    (ACCOUNT, "hisab 7sab 7sabi"),
+    (BIRTH, "mouloud mawloud moulouda milad"),
+    (PASSPORT, "jawaz"),
 ];

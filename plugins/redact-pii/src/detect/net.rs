@@ -41,10 +41,17 @@ impl Scanner<'_> {
             if tail == b'/' && g.number(i + 4) <= 32 && g.len(i + 4) <= 2 {
                 end = g.chunks[i + 4].1;
             }
+            // `version 3.0.9.154`, `"version": "10.0.22.31"`.
+            let named = quad.octets()[0] < 64 && {
+                let before = &self.s[..start];
+                let joins = |b: &u8| matches!(b, b' ' | b':' | b'=' | b'"' | b'\'');
+                let n = before.iter().rev().take(4).take_while(|b| joins(b)).count();
+                self.word_before(start - n) & VERSION != 0
+            };
             let small = quad.octets().iter().all(|&o| o < 30);
             let version = small && self.context(start, end).near & (VERSION | NEG) != 0;
             found = true;
-            if !version && quad.octets()[0] != 0 {
+            if !version && !named && quad.octets()[0] != 0 {
                 self.put(start, end, Entity::Ip, 92, true);
             }
         }
@@ -183,13 +190,14 @@ impl Scanner<'_> {
                     c.is_ascii_hexdigit()
                 }
             });
-            if shape
-                && self.closes(a + 14)
-                && w.iter().any(u8::is_ascii_alphabetic)
-                && w.iter().any(u8::is_ascii_digit)
-            {
+            let letters = w.iter().any(u8::is_ascii_alphabetic);
+            let digits = w.iter().any(u8::is_ascii_digit);
+            if shape && self.closes(a + 14) && letters && digits {
                 self.put(a, a + 14, Entity::Mac, 80, true);
                 return Some(a + 14);
+            }
+            if shape && digits && self.closes(a + 14) && self.opens(a) {
+                self.weigh((a, a + 14), Entity::Mac, 15, false, MACADDR, 0);
             }
         }
         None
@@ -261,8 +269,8 @@ impl Scanner<'_> {
                     }
                 }
                 None if info.len() >= 20
-                    && info.iter().any(u8::is_ascii_digit)
-                    && self.secret(from).is_none() =>
+                    && self.secret(from).is_none()
+                    && info.iter().any(u8::is_ascii_digit) =>
                 {
                     self.put(from, sign, Entity::UrlCredentials, 80, true);
                 }

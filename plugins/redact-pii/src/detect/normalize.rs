@@ -222,6 +222,16 @@ impl<'a> View<'a> {
         (start, start + width)
     }
 
+    /// Whether the view's byte at `at` is the character that stands in the original, not one folded to it.
+    #[must_use]
+    pub fn literal(&self, at: usize) -> bool {
+        if self.runs.is_empty() {
+            return true;
+        }
+        let (start, end) = self.locate(at);
+        end - start == 1
+    }
+
     /// Whether something invisible stood right before view offset `at`.
     #[must_use]
     pub fn gap_at(&self, at: usize) -> bool {

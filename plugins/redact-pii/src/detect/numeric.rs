@@ -148,6 +148,8 @@ impl Scanner<'_> {
                     n.is_ascii_digit()
                         && !self.at(end + 4).is_ascii_digit()
                         && self.at(end + 3).is_ascii_digit()
+                        // Unless both are cells.
+                        && self.column_head(start, end).is_none()
                 }
                 b'%' => true,
                 _ => false,
@@ -157,7 +159,7 @@ impl Scanner<'_> {
     }
 
     /// What the ASCII word that ends before `end` suggests.
-    fn word_before(&self, end: usize) -> Bits {
+    pub(super) fn word_before(&self, end: usize) -> Bits {
         let mut a = end;
         while a > 0 && end - a < 24 && self.s[a - 1].is_ascii_alphanumeric() {
             a -= 1;
@@ -225,7 +227,10 @@ impl Scanner<'_> {
     /// Numbers without any scheme of their own, that a word right before names.
     fn named_only(&mut self, st: &Stretch<'_>) {
         let n = st.d.len();
-        if (8..=20).contains(&n) && (st.solid() || st.even() || st.runs <= 5 && st.sep != b'*') {
+        // `10.0.19045.2454` is a version.
+        let dotted = st.sep == b'.' && st.lens[..st.runs].contains(&1);
+        let grouped = st.even() || st.runs <= 5 && st.sep != b'*' && !dotted;
+        if (8..=20).contains(&n) && (st.solid() || grouped) {
             let c = self.context(st.span.0, st.span.1);
             // Before the number, or behind one that nothing stands before.
             let said = |what: Bits| c.near & what != 0 || c.near == 0 && c.far & what != 0;

@@ -296,10 +296,16 @@ impl<'a> Scanner<'a> {
         let slot = &self.after[end % AFTER];
         let (at, before_told, mut more) = slot.get();
         if (at, before_told) != (end, told) {
-            more = context::after(self.s, end, told);
+            // `req=9f1c2d3e passport=...`: what follows a value is the next one's name.
+            more = if self.before(start) == b'=' {
+                0
+            } else {
+                context::after(self.s, end, told)
+            };
             slot.set((end, told, more));
         }
         words.far |= more;
+        words.same |= more;
         words
     }
 
@@ -352,7 +358,13 @@ pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
         }
         45
     } else if c.far & specific != 0 && !neg {
-        35
+        // Where the nearest word names another kind, those of another line named something else.
+        if c.first != 0 && c.same & specific == 0 && base < 50 {
+            15
+        } else {
+            // Never as much as a word right before says of another kind.
+            return base.saturating_add(35).min(96);
+        }
     } else if neg && base < 80 {
         return base.saturating_sub(30);
     } else if foreign && base < 85 {

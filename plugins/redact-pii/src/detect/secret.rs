@@ -10,6 +10,8 @@ mod command;
 mod shape;
 mod vendors;
 
+pub(super) use cell::neighbour;
+
 use super::checks;
 use super::entity::Entity;
 use super::scan::Scanner;
@@ -40,7 +42,8 @@ impl Scanner<'_> {
             let mut n = body
                 .iter()
                 .take(r.len.1 + 1)
-                .take_while(|&&b| r.set.has(b))
+                .enumerate()
+                .take_while(|&(k, &b)| r.set.has(b) && self.part(a + r.prefix.len() + k))
                 .count();
             // A full stop ends the sentence; one dash may be the last character of base64url.
             let dashes = body[..n].ends_with(b"--");
@@ -65,12 +68,17 @@ impl Scanner<'_> {
         None
     }
 
+    /// Whether the character at `i` can be of a credential: an en or em dash, a `-` of the view, is around one.
+    fn part(&self, i: usize) -> bool {
+        self.s[i] != b'-' || self.view.literal(i)
+    }
+
     /// Three base64url parts of which the first is a JSON header that names its algorithm.
     fn jwt(&mut self, a: usize) -> Option<usize> {
         let s = self.s;
         let run = |from: usize| {
             let mut e = from;
-            while e < s.len() && e - from < 16_384 && Set::Url.has(s[e]) {
+            while e < s.len() && e - from < 16_384 && Set::Url.has(s[e]) && self.part(e) {
                 e += 1;
             }
             e

@@ -231,6 +231,15 @@ impl Scanner<'_> {
         {
             return end;
         }
+        // `T N 5 9 1 0 0 0 ...`, spelled out or read by a scanner.
+        if n == 1
+            && let [_, b' ', country, b' ', digit, ..] = s[a..]
+            && country.is_ascii_uppercase()
+            && digit.is_ascii_digit()
+            && let Some(end) = self.iban(a)
+        {
+            return end;
+        }
         // `AB 12 34 56 C`, `BE 123456`, `TN 59 ...`: two capitals and a number.
         if n <= 2
             && self.at(b).is_ascii_whitespace() | (self.at(b) == b'-')

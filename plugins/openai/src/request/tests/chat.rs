@@ -80,7 +80,11 @@ fn every_field_arrives() {
         (json!({"top_p": 0.5}), |r| r.sampling.top_p == Some(0.5)),
         (json!({"min_p": 0.1}), |r| r.sampling.min_p == Some(0.1)),
         (json!({"top_k": 40}), |r| r.sampling.top_k == Some(40)),
-        (json!({"top_k": -1}), |r| r.sampling.top_k.is_none()),
+        (json!({"top_k": -1}), |r| r.sampling.top_k == Some(0)),
+        (json!({"top_p": 0}), |r| r.sampling.top_p == Some(0.0)),
+        (json!({"max_tokens": 1e12 as u64}), |r| {
+            r.max_output_tokens == Some(u32::MAX)
+        }),
         (json!({"repetition_penalty": 1.1}), |r| {
             r.sampling.repetition_penalty == Some(1.1)
         }),

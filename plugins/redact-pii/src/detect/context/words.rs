@@ -78,26 +78,31 @@ const fn fold_word(word: &[u8], out: &mut [u8; WORD]) -> Option<usize> {
     Some(n)
 }
 
-/// One word of the lexicon: its group plus one, where in the group's text, and its hash's upper half so
-/// that a miss compares no text.
+/// One word of the lexicon: its group, and where in the group's text.
 #[derive(Clone, Copy)]
 struct Slot {
     group: u16,
     from: u16,
     len: u8,
-    tag: u16,
 }
 
-const EMPTY: Slot = Slot {
-    group: 0,
-    from: 0,
-    len: 0,
-    tag: 0,
-};
+/// Open addressing. A byte of the hash for each slot stands apart, 0 where the slot is free: a word of prose, which is
+/// seldom in the lexicon, reads two kilobytes of a fresh instance's memory and no more.
+struct Table {
+    tags: [u8; SLOTS],
+    slots: [Slot; SLOTS],
+}
 
-/// Open addressing.
-static TABLE: [Slot; SLOTS] = {
-    let mut table = [EMPTY; SLOTS];
+static TABLE: Table = {
+    let free = Slot {
+        group: 0,
+        from: 0,
+        len: 0,
+    };
+    let mut table = Table {
+        tags: [0; SLOTS],
+        slots: [free; SLOTS],
+    };
     let mut group = 0;
     while group < GROUPS.len() {
         let text = GROUPS[group].1.as_bytes();
@@ -112,15 +117,15 @@ static TABLE: [Slot; SLOTS] = {
             let mut buf = [0u8; WORD];
             if let Some(n) = fold_word(word, &mut buf) {
                 let h = hash(&buf, n);
-                let mut slot = h % SLOTS;
-                while table[slot].group != 0 {
-                    slot = (slot + 1) % SLOTS;
+                let mut at = h % SLOTS;
+                while table.tags[at] != 0 {
+                    at = (at + 1) % SLOTS;
                 }
-                table[slot] = Slot {
-                    group: group as u16 + 1,
+                table.tags[at] = tag(h);
+                table.slots[at] = Slot {
+                    group: group as u16,
                     from: from as u16,
                     len: (end - from) as u8,
-                    tag: (h >> 16) as u16,
                 };
             }
             from = end + 1;
@@ -130,20 +135,22 @@ static TABLE: [Slot; SLOTS] = {
     table
 };
 
+/// What tells entries of one chain apart.
+const fn tag(h: usize) -> u8 {
+    match (h >> 24) as u8 {
+        0 => 1,
+        tag => tag,
+    }
+}
+
 pub(super) fn exact(folded: &[u8]) -> Bits {
     let h = hash(folded, folded.len());
-    let tag = (h >> 16) as u16;
     let mut at = h % SLOTS;
     let mut bits = 0;
-    while TABLE[at].group != 0 {
-        let Slot {
-            group,
-            from,
-            len,
-            tag: known,
-        } = TABLE[at];
-        if known == tag {
-            let (b, text) = GROUPS[usize::from(group) - 1];
+    while TABLE.tags[at] != 0 {
+        if TABLE.tags[at] == tag(h) {
+            let Slot { group, from, len } = TABLE.slots[at];
+            let (b, text) = GROUPS[usize::from(group)];
             let from = usize::from(from);
             let word = text.as_bytes().get(from..from + usize::from(len));
             let mut buf = [0u8; WORD];

@@ -65,8 +65,17 @@ impl Scanner<'_> {
                 19 => st.shape(&[4, 4, 4, 4, 3]) || st.shape(&[6, 13]),
                 _ => st.even() && st.lens[0] >= 4,
             };
-        // Columns of a table and bytes of a dump are no groups of a card.
-        if !standard && (st.sep == b'*' && !st.even() || st.runs > 6 && st.lens[0] != 1) {
+        // Columns of a table and bytes of a dump are no groups of a card; read out in pairs, it is called one.
+        let pairs = || {
+            let near = self.context(st.span.0, st.span.1).near;
+            st.lens[0] == 2 && st.even() && !e.cut && near & CARD != 0
+        };
+        if !standard && (st.sep == b'*' && !st.even() || st.runs > 6 && st.lens[0] != 1 && !pairs())
+        {
+            return;
+        }
+        // A window of single digits.
+        if e.cut && st.runs > 6 && st.lens[0] == 1 {
             return;
         }
         // `6011 9140 2060 9059 -120,00`: a card, and what was paid with it.
@@ -75,6 +84,10 @@ impl Scanner<'_> {
             return;
         }
         let near_four = e.cut && st.runs > 1 && self.continues_by_four(st);
+        // Three groups of four: a mistyped card has such too.
+        if near_four && d.len() < 13 {
+            return;
+        }
         let c = self.context(st.span.0, st.span.1);
         let tax = (c.near | c.far) & (VAT | TAX | TRN) != 0 && c.near & CARD == 0;
         let maestro = matches!(d[0], b'5' | b'6') && !d.starts_with(b"62");
@@ -93,6 +106,8 @@ impl Scanner<'_> {
             25
         } else if d.len() < 13 {
             // Twelve digits leave Maestro's wide range: a tenth of such numbers would pass.
+            25
+        } else if unusual && tax {
             25
         } else if unusual {
             45

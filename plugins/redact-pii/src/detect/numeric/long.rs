@@ -43,10 +43,16 @@ impl Scanner<'_> {
             if mm <= 12 && dd <= 31 && (97 - n % 97 == key || 97 - (2_000_000_000 + n) % 97 == key)
             {
                 let shaped = st.shape(&[2, 2, 2, 3, 2]);
+                // An Egyptian's mobile passes once in a hundred.
+                let mobile = d[0] == b'0' && d[1] == b'1';
                 self.weigh(
                     st.span,
                     Entity::BeNrn,
-                    if shaped { 92 } else { 55 },
+                    match (shaped, mobile) {
+                        (true, _) => 92,
+                        (false, true) => 45,
+                        (false, false) => 55,
+                    },
                     true,
                     BE,
                     ID,
@@ -106,7 +112,12 @@ impl Scanner<'_> {
             && d.iter().ne(d.iter().rev())
             && (st.solid() || st.even())
         {
-            let base = if st.shape(&[4, 4, 4]) && !self.continues_by_four(st) {
+            // Twelve digits of a Maestro card, where the words say card.
+            let card = luhn(d) && regions::card_range(d) && {
+                let near = self.context(st.span.0, st.span.1).near;
+                near & CARD != 0 && near & (AADHAAR | IN | ID) == 0
+            };
+            let base = if st.shape(&[4, 4, 4]) && !self.continues_by_four(st) && !card {
                 75
             } else {
                 25
@@ -137,15 +148,15 @@ impl Scanner<'_> {
             );
         }
         if st.solid() || st.even() {
-            self.weigh(
-                st.span,
-                Entity::IqNationalCard,
-                15,
-                false,
-                self.both(st, IQ) | self.national_card(st),
-                0,
-            );
-            self.weigh(st.span, Entity::LbId, 15, false, self.both(st, LB), 0);
+            let named = self.national_card(st);
+            // Lebanon pads its register's numbers to twelve digits; `بطاقة الهوية` of no country is either's.
+            let padded = named != 0 && d.starts_with(b"000");
+            let iraqi = if padded { 0 } else { named };
+            let base = if iraqi == 0 { 15 } else { 30 };
+            let words = self.both(st, IQ) | iraqi;
+            self.weigh(st.span, Entity::IqNationalCard, base, false, words, 0);
+            let words = self.both(st, LB) | if padded { named } else { 0 };
+            self.weigh(st.span, Entity::LbId, 15, false, words, 0);
             self.weigh(
                 st.span,
                 Entity::PhTin,
@@ -157,14 +168,15 @@ impl Scanner<'_> {
         }
     }
 
-    /// `البطاقة الوطنية` of no other country: twelve digits are Iraq's.
+    /// `البطاقة الوطنية` or `national card` of no other country: twelve digits are Iraq's.
     fn national_card(&self, st: &Stretch<'_>) -> Bits {
-        let c = self.context(st.span.0, st.span.1);
-        let words = c.closest();
-        let around = st.span.0.saturating_sub(48)..(st.span.1 + 48).min(self.s.len());
-        let arabic = self.s[around].iter().any(|b| matches!(b, 0xD8 | 0xD9));
-        let card = words & CARD != 0 && words & NATIONAL != 0 && words & COUNTRIES == 0;
-        if arabic && card { NATIONAL } else { 0 }
+        let words = self.context(st.span.0, st.span.1).closest();
+        let card = words & CARD != 0 && words & NATIONAL != 0;
+        if card && words & (COUNTRIES | AADHAAR) == 0 {
+            NATIONAL
+        } else {
+            0
+        }
     }
 
     pub(super) fn thirteen(&mut self, st: &Stretch<'_>) {
@@ -271,7 +283,9 @@ impl Scanner<'_> {
     pub(super) fn fifteen(&mut self, st: &Stretch<'_>, loose: bool) {
         let d = st.d;
         let luhn_ok = luhn(d);
-        let written = st.solid() || st.even() || st.lens[0] == 3 && st.runs <= 4;
+        // A window of a mistyped IBAN may pass.
+        let even = loose && st.even();
+        let written = st.solid() || even || st.lens[0] == 3 && st.runs <= 4;
         if d.starts_with(b"784") && luhn_ok && written {
             let base = if st.shape(&[3, 4, 7, 1]) { 95 } else { 85 };
             self.weigh(st.span, Entity::AeEmiratesId, base, true, EID | AE, ID);

@@ -48,7 +48,7 @@ impl Scanner<'_> {
         if area != 0 && area != 666 && area < 900 && group != 0 && serial != 0 && !known_bad {
             let base = if st.shape(&[3, 2, 4]) && matches!(st.sep, b'-' | b' ' | b'.') {
                 if st.sep == b'-' { 80 } else { 60 }
-            } else if solid || st.even() {
+            } else if solid || st.even() && st.lens[0] < 5 {
                 15
             } else {
                 0
@@ -275,7 +275,9 @@ impl Scanner<'_> {
                     Entity::SeOrgnr,
                     if hyphen { 55 } else { 25 },
                     true,
-                    COMPANY | SE | self.both_with(st, NUMBER, ORG),
+                    COMPANY & self.context(st.span.0, st.span.1).closest()
+                        | SE
+                        | self.both_with(st, NUMBER, ORG),
                     0,
                 );
             }

@@ -137,19 +137,23 @@ impl Scanner<'_> {
                 .any(|w| contains_ci(phrase, w))
                 || PHRASES.iter().any(|w| ends_ci(phrase, w.as_bytes()))
         };
-        let named = ENDINGS[1..].iter().any(|w| ends_ci(key, w)) && !ends_ci(key, b"compass")
+        let named = ENDINGS[1..].iter().any(|w| ends_ci(key, w))
+            && ![&b"compass"[..], b"reisepass", b"bypass"]
+                .iter()
+                .any(|w| ends_ci(key, w))
             || key.eq_ignore_ascii_case(b"sig");
         let keyword = keyword || named;
         if !keyword && !ends_ci(key, ENDINGS[0]) {
             return next;
         }
         let mut v = next;
+        // Stars before a value emphasise it, behind a quotation mark they are its own.
         while v < s.len()
             && v - next < 4
-            && matches!(
+            && (matches!(
                 s[v],
-                b' ' | b'"' | b'\'' | b'`' | b'\t' | b'=' | b'>' | b'*' | b'\\'
-            )
+                b' ' | b'"' | b'\'' | b'`' | b'\t' | b'=' | b'>' | b'\\'
+            ) || s[v] == b'*' && !matches!(s[v - 1], b'"' | b'\''))
         {
             v += 1;
         }

@@ -40,8 +40,10 @@ impl Scanner<'_> {
             // `<password>...</password>`: whatever stands there is one.
             b'>' if names_a_secret(tag(s, edge)) && self.at(e) == b'<' => true,
             _ if !machine_made(value) && !drawn(value) => false,
-            b'>' => names_a_secret(neighbour(s, edge)) || column(self),
-            b'|' => names_a_secret(neighbour(s, edge)) || column(self),
+            b'>' | b'|' => {
+                let (a, b) = neighbour(s, edge);
+                names_a_secret(&s[a..b]) || column(self)
+            }
             _ => column(self),
         };
         named.then(|| {
@@ -68,8 +70,8 @@ const fn ends_cell(b: u8) -> bool {
     matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b',' | b';' | b'|')
 }
 
-/// The text of the cell before the one that begins at `edge`, without tags and bars.
-fn neighbour(s: &[u8], edge: usize) -> &[u8] {
+/// Where the text of the cell stands before the one that begins at `edge`, without tags and bars.
+pub(in super::super) fn neighbour(s: &[u8], edge: usize) -> (usize, usize) {
     let floor = edge.saturating_sub(NEIGHBOUR);
     let mut end = edge;
     loop {
@@ -79,7 +81,7 @@ fn neighbour(s: &[u8], edge: usize) -> &[u8] {
                 let open = s[floor..end].iter().rev().take(24);
                 match open.enumerate().find(|(_, b)| **b == b'<') {
                     Some((n, _)) => n + 1,
-                    None => return &[],
+                    None => return (end, end),
                 }
             }
             _ => break,
@@ -90,5 +92,5 @@ fn neighbour(s: &[u8], edge: usize) -> &[u8] {
         .iter()
         .rposition(|b| matches!(b, b'|' | b'>' | b'\n'))
         .map_or(floor, |at| floor + at + 1);
-    &s[from..end]
+    (from, end)
 }

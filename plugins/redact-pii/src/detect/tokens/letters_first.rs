@@ -32,6 +32,12 @@ impl Scanner<'_> {
                 }
             }
         }
+        if tight == 10
+            && let Some(sp) = self.shaped(a, c, b"A99AA9999A")
+            && other_uen(&c.c[..10])
+        {
+            self.weigh(sp, Entity::SgUen, 60, true, UEN | SG, COMPANY);
+        }
         self.nino(a, c);
         if tight == 9
             && let Some(sp) = self
@@ -245,4 +251,17 @@ impl Scanner<'_> {
             self.put(a, c.end[15], Entity::UkDrivingLicence, 85, true);
         }
     }
+}
+
+/// The check character of a Singapore entity that is no company: `T08LL1234X`, of which the letters in the middle
+/// say what it is.
+fn other_uen(c: &[u8]) -> bool {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWX0123456789";
+    let value = |b: u8| ALPHABET.iter().position(|&x| x == b);
+    let mut sum = 0;
+    for (&b, weight) in c[..9].iter().zip([4, 3, 5, 3, 10, 2, 2, 5, 7]) {
+        let Some(v) = value(b) else { return false };
+        sum += v * weight;
+    }
+    matches!(c[0], b'R' | b'S' | b'T') && ALPHABET[(sum + 6) % 11] == c[9]
 }

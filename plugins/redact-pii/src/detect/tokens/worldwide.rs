@@ -47,11 +47,10 @@ impl Scanner<'_> {
     /// An IBAN that begins at `a`, in any grouping, either case.
     pub(super) fn iban(&mut self, a: usize) -> Option<usize> {
         let s = self.s;
-        let head = s.get(a..a + 2)?;
-        if !head.iter().all(u8::is_ascii_alphabetic) {
-            return None;
-        }
-        let country = [head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()];
+        let country = match s[a..] {
+            [x, b' ', y, ..] | [x, y, ..] => [x.to_ascii_uppercase(), y.to_ascii_uppercase()],
+            _ => return None,
+        };
         let length = regions::iban_length(country)?;
         let c = self.compact(a, length);
         let x = c.get(length)?;
