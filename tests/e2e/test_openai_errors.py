@@ -103,10 +103,28 @@ def test_a_missing_field_says_which(server):
 
 
 def test_unknown_route_and_method(server):
-    status, body, _ = raw(f"{server.url}/v1/nonsense", b"{}")
-    assert status == 404 and "/v1/chat/completions" in json.dumps(body)
+    status, body, _ = raw(f"{server.url}/proxy/v1/chat/completions", b"{}")
+    assert status == 404 and "Did you mean /v1/chat/completions?" in body["error"]["message"] and body["routes"]
     status, _, headers = raw(f"{server.url}/v1/chat/completions", None, method="DELETE")
     assert status == 405 and "POST" in headers["allow"]
+
+
+@pytest.mark.parametrize("call", [
+    lambda client: client.files.list(),
+    lambda client: client.files.create(file=b"x", purpose="user_data"),
+    lambda client: client.batches.list(),
+    lambda client: client.conversations.create(),
+    lambda client: client.images.generate(prompt="x"),
+    lambda client: client.moderations.create(input="x"),
+    lambda client: client.chat.completions.retrieve("chatcmpl-x"),
+    lambda client: client.with_options(base_url=f"{client.base_url}v1").models.list(),
+])
+def test_what_this_host_does_not_have_is_a_404_of_the_api(client, call):
+    with pytest.raises(openai.NotFoundError) as caught:
+        call(client)
+    body = body_of(caught.value)
+    assert set(caught.value.response.json()) == {"error"} and body["type"] == "invalid_request_error"
+    assert "/v1/" in body["message"]
 
 
 def test_a_body_over_the_limit_is_413(server):

@@ -166,3 +166,17 @@ def test_tools_whose_schemas_refer_to_parts_of_themselves(server, client):
         model=MODEL, messages=ask, max_tokens=2000, extra_body={"temperature": 0}, tool_choice={"type": "any"},
         tools=[{"name": "order", "input_schema": schema}])
     Order.model_validate(message.content[-1].input)
+
+
+def test_a_function_without_parameters_takes_none(client):
+    """APIs say so of a function that is described without a schema; a small model would make some up."""
+    for tool in ({"name": "now"}, {"name": "now", "description": "The time."}):
+        ask = [{"role": "user", "content": "What time is it?"}]
+        reply = client.chat.completions.create(
+            model=MODEL, messages=ask, tools=[{"type": "function", "function": tool}], tool_choice="required",
+            parallel_tool_calls=False, max_tokens=300)
+        assert [json.loads(call.function.arguments) for call in reply.choices[0].message.tool_calls] == [{}]
+        answer = client.responses.create(
+            model=MODEL, input=ask, tools=[{"type": "function", **tool}], tool_choice="required",
+            parallel_tool_calls=False, max_output_tokens=300)
+        assert json.loads(answer.output[-1].arguments) == {}

@@ -288,7 +288,8 @@ impl<T: Clone> Router<T> {
     }
 
     /// Whose client sent a request that no route matches: the target whose routes have the longest beginning in
-    /// common with the path, before that among equals which ask for a header the request has. `None` where that is
+    /// common with the path, before that among equals which ask for a header the request has, and after that the one
+    /// with the most of them: the more of an API begins so, the likelier it is one of its paths. `None` where that is
     /// nobody, or more than one by `same`.
     pub fn nearest(
         &self,
@@ -304,14 +305,26 @@ impl<T: Clone> Router<T> {
             (meant && shared > 0).then_some((shared, header.is_some()))
         };
         let most = self.entries.iter().filter_map(near).max()?;
-        let mut nearest = self
+        let mut counts: Vec<(&T, usize)> = Vec::new();
+        for entry in self
             .entries
             .iter()
-            .filter(|entry| near(entry) == Some(most));
-        let first = &nearest.next()?.target;
-        nearest
-            .all(|other| same(first, &other.target))
-            .then_some(first)
+            .filter(|entry| near(entry) == Some(most))
+        {
+            match counts
+                .iter_mut()
+                .find(|(target, _)| same(target, &entry.target))
+            {
+                Some((_, count)) => *count += 1,
+                None => counts.push((&entry.target, 1)),
+            }
+        }
+        let most = counts.iter().map(|(_, count)| *count).max()?;
+        let mut nearest = counts.into_iter().filter(|(_, count)| *count == most);
+        match (nearest.next(), nearest.next()) {
+            (Some((only, _)), None) => Some(only),
+            _ => None,
+        }
     }
 
     /// The route for a request: `path` as sent, without the query.

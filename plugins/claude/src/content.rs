@@ -68,7 +68,8 @@ fn without_billing_header(text: &str) -> &str {
 #[derive(Debug)]
 pub(crate) struct Conversation {
     pub messages: Vec<Message>,
-    /// What could not be honoured, by the names that are reported: thinking that this host did not sign, citations.
+    /// What could not be honoured, by the names that are reported: thinking that this host did not sign, citations,
+    /// calls of the original service's own tools.
     pub ignored: BTreeSet<&'static str>,
 }
 
@@ -113,6 +114,11 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
                         return Err(Error::invalid(path, message));
                     }
                 }
+            }
+            // Of tools that only the original service runs: the model goes on without what they found.
+            if role == Role::Assistant && matches!(part.content, PartContent::Other(_)) {
+                ignored.insert("messages.server_tools");
+                continue;
             }
             if role == Role::System
                 && let PartContent::Text(text) = &mut part.content

@@ -307,6 +307,22 @@ fn what_is_text_already_is_given_as_text_and_the_rest_says_where_it_stands() {
         panic!("not a result")
     };
     assert!(matches!(&result.content[0], ResultContent::Text(text) if text.contains("found")));
+    // What the original service's own tools did is left out, and said.
+    let searched = with(
+        json!({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [
+        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}},
+        {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+        {"type": "text", "text": "Found."}]}]}),
+    );
+    let request = decode(&searched).unwrap();
+    assert_eq!(
+        conversation(&request)[1].parts,
+        [Part::text("Found.".to_owned())]
+    );
+    assert_eq!(
+        request.unconsumed.as_deref(),
+        Some(r#"{"messages.server_tools":true}"#)
+    );
     // What was found is text only.
     let wrong = with(json!({"messages": [{"role": "user", "content": [
         document(json!({"type": "content", "content": [picture]}))]}]}));

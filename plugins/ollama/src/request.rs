@@ -453,7 +453,7 @@ fn tool(field: &Field) -> Result<Tool, Error> {
         description: function.string("description")?,
         parameters: function
             .object_json("parameters")?
-            .unwrap_or_else(|| "{}".to_owned()),
+            .unwrap_or_else(|| Tool::WITHOUT_PARAMETERS.to_owned()),
         strict: None,
         ext: None,
     })

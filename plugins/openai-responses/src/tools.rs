@@ -46,7 +46,7 @@ impl ToolSet {
             "function" => {
                 let parameters = tool
                     .object_json("parameters")?
-                    .unwrap_or_else(|| "{}".to_owned());
+                    .unwrap_or_else(|| Tool::WITHOUT_PARAMETERS.to_owned());
                 self.push(namespace, ToolKind::Function, &mut tool, parameters)?;
             }
             "custom" => {

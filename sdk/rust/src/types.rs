@@ -86,6 +86,11 @@ impl Part {
     }
 }
 
+impl Tool {
+    /// The schema of a function that its client describes without one: APIs say that it takes nothing then.
+    pub const WITHOUT_PARAMETERS: &'static str = r#"{"type":"object","properties":{}}"#;
+}
+
 impl Message {
     /// A message without name or id.
     #[must_use]

@@ -212,6 +212,6 @@ async fn items_of_stored_answers_are_named_instead_of_sent() {
         )
         .await;
         assert_eq!(answer.status, 404);
-        assert_eq!(answer.json().await["error"]["param"], "input");
+        assert_eq!(answer.json().await["error"]["param"], "input[0].id");
     }
 }

@@ -295,8 +295,8 @@ fn a_path_without_a_route_is_nearest_to_whom_it_shares_most_with() {
         ("/v1/responses/r/nonsense", &[], Some(2)),
         ("/v1/respons%65s", &[], Some(2)),
         ("/api/push", &[], Some(3)),
-        // All have `/v1`, but one asks for what only its own clients send.
-        ("/v1/files", &[], None),
+        // All have `/v1`, the first most of it; but one asks for what only its own clients send.
+        ("/v1/files", &[], Some(0)),
         ("/v1/files", &["anthropic-version"], Some(1)),
         ("/v1/models", &[], Some(0)),
         ("/v1/models", &["anthropic-version"], Some(1)),
@@ -307,6 +307,10 @@ fn a_path_without_a_route_is_nearest_to_whom_it_shares_most_with() {
     ] {
         assert_eq!(nearest(path, names), expected, "{path} {names:?}");
     }
+    // Of two with as much there is none.
+    let even = self::router(&[("POST", "/v1/a", None), ("POST", "/v1/b", None)]);
+    let same = |a: &usize, b: &usize| a == b;
+    assert_eq!(even.nearest("/v1/c", &headers(&[]), same), None);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn function_tool(mut function: Fields, ext: Option<String>) -> Result<Tool, Erro
         description: function.string("description")?,
         parameters: function
             .object_json("parameters")?
-            .unwrap_or_else(|| "{}".to_owned()),
+            .unwrap_or_else(|| Tool::WITHOUT_PARAMETERS.to_owned()),
         strict: function.bool("strict")?,
         ext: function.rest()?.or(ext),
     })

@@ -248,7 +248,7 @@ fn tools_of_every_kind() {
     );
     assert_eq!(
         (bare.name.as_str(), bare.parameters.as_str()),
-        ("bare", "{}")
+        ("bare", atoll_sdk::types::Tool::WITHOUT_PARAMETERS)
     );
     let grammar = Grammar {
         syntax: GrammarSyntax::Lark,
