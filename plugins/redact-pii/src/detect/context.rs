@@ -444,13 +444,31 @@ fn token(w: &[u8]) -> Bits {
     bits
 }
 
-/// Length of ` الأول` or ` الثاني` at the start of `s`, else 0: the second word of a Levantine month.
+/// Length of ` الأول`, ` الثاني` or the like at the start of `s`, else 0: the second word of a Levantine or Hijri month.
 #[must_use]
 pub fn folded_prefix(s: &[u8]) -> usize {
-    [" الأول", " الاول", " الثاني"]
-        .iter()
-        .find(|w| s.starts_with(w.as_bytes()))
-        .map_or(0, |w| w.len())
+    if !s.starts_with(" ال".as_bytes()) {
+        return 0;
+    }
+    [
+        " الأولى",
+        " الاولى",
+        " الأول",
+        " الاول",
+        " الثانية",
+        " الثاني",
+        " الآخرة",
+        " الاخرة",
+        " الآخر",
+        " الاخر",
+        " القعدة",
+        " القعده",
+        " الحجة",
+        " الحجه",
+    ]
+    .iter()
+    .find(|w| s.starts_with(w.as_bytes()))
+    .map_or(0, |w| w.len())
 }
 
 #[cfg(test)]
