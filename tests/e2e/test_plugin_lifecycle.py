@@ -124,6 +124,26 @@ def test_a_dropped_file_is_used_without_a_command(server: Server, folder, first_
     until(lambda: post(server, f"/my-api/{MODEL}", b"Hello")[0] == 404, what="the end of the route")
 
 
+@pytest.mark.timeout(BUILD_PATIENCE)
+def test_an_older_version_is_accepted_only_if_it_is_meant(env, first_plugin, tmp_path):
+    where = ["--plugins", tmp_path / "plugins"]
+    lock = tmp_path / "plugins.lock"
+    atoll("plugin", "add", first_plugin, *where, env=env)
+    assert 'version = "0.1.0"' in lock.read_text()
+    # As if a later one had been accepted before this one came.
+    lock.write_text(lock.read_text().replace('"0.1.0"', '"0.2.0"'))
+    for command in [["add", first_plugin], ["update", "my-api"]]:
+        done = atoll("plugin", *command, *where, env=env, ok=False)
+        assert done.returncode != 0 and "older than 0.2.0" in done.stderr and "--allow-downgrade" in done.stderr
+        assert '"0.2.0"' in lock.read_text()
+    atoll("plugin", "update", "my-api", "--allow-downgrade", *where, env=env)
+    assert 'version = "0.1.0"' in lock.read_text()
+    # What a server saw of signed plugins counts too.
+    (tmp_path / "plugins.versions").write_text('version = 1\n[highest]\nmy-api = "0.3.0"\n')
+    done = atoll("plugin", "add", first_plugin, *where, env=env, ok=False)
+    assert done.returncode != 0 and "older than 0.3.0" in done.stderr
+
+
 def test_a_recorded_request_shows_what_becomes_of_it(env, first_plugin, tmp_path):
     recorded = tmp_path / "hello.http"
     recorded.write_bytes(b"POST /my-api/atoll-demo\n\nHello")
@@ -227,3 +247,56 @@ def test_a_javascript_dialect_answers_and_streams(foreign: Server):
     assert status == 400 and json.loads(refusal)["message"] == "Not here."
     status, refusal = post(foreign, "/v2/chat", b'{"model": "m", "messages": [], "tools": []}')
     assert status == 400 and "tools" in json.loads(refusal)["message"]
+
+
+@pytest.mark.timeout(BUILD_PATIENCE)
+def test_what_a_removed_plugin_stored_is_kept_until_it_is_purged(tmp_path):
+    plugins, config = tmp_path / "plugins", tmp_path / "config.toml"
+    cache = {"XDG_CACHE_HOME": os.environ["ATOLL_E2E_CACHE"]}
+    env = {**os.environ, **cache, "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    where = ["--plugins", plugins]
+
+    def command(*args, server: Server | None = None, ok: bool = True) -> subprocess.CompletedProcess:
+        # Without a server nobody listens at port 1.
+        listen = {"ATOLL_LISTEN": f"127.0.0.1:{server.port if server else 1}"}
+        return atoll("plugin", *args, *where, env={**env, **listen}, ok=ok, timeout=BUILD_PATIENCE)
+
+    def add() -> None:
+        command("add", EXAMPLES / "topic-policy.wasm", "--yes")
+
+    def served(text: str) -> Server:
+        config.write_text(text)
+        return Server("--plugins", str(plugins), "--config", str(config), env=cache)
+
+    def refusals(server: Server) -> None:
+        body = {"model": MODEL, "messages": [{"role": "user", "content": "a grenade"}]}
+        assert post(server, "/v1/chat/completions", json.dumps(body).encode())[0] == 400
+
+    add()
+    first = served(CONFIG)
+    refusals(first)
+    first.stop()
+    said = command("remove", "topic-policy")
+    assert "topic-policy is removed" in said.stdout
+    assert "kept (1 key," in said.stderr and "atoll plugin remove topic-policy --purge" in said.stderr
+
+    # It comes back, as a new version would, and goes on where it was.
+    add()
+    second = served(CONFIG)
+    refusals(second)
+    assert "refused, topic weapons, 2 so far" in second.log()
+    second.stop()
+
+    # The server that has the file is asked; a place in the chain would keep the plugin in force.
+    third = served("")
+    try:
+        assert json.loads(third.get("/atoll/v1/plugins")[1])["stored"]["topic-policy"]["keys"] == 1
+        said = command("remove", "topic-policy", "--purge", server=third)
+        assert "what it stored is deleted: 1 key," in said.stdout
+        assert json.loads(third.get("/atoll/v1/plugins")[1])["stored"] == {}
+        again = command("remove", "topic-policy", "--purge", server=third, ok=False)
+        assert again.returncode != 0 and "there is no plugin" in again.stderr
+    finally:
+        third.stop()
+    again = command("remove", "topic-policy", "--purge", ok=False)
+    assert again.returncode != 0 and "there is no plugin" in again.stderr

@@ -1,13 +1,16 @@
 """Every template of `atoll plugin new`, built with its language's tools and run: what the tutorials say."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import pytest
 
-from conftest import MODEL, ROOT, Server
+from conftest import MODEL, ROOT, Server, free_port, until
 from test_plugin_lifecycle import BUILD_PATIENCE, EXAMPLES, atoll, post
 
 NODE = shutil.which("node") is not None
@@ -17,7 +20,16 @@ TEMPLATES = [
     ("rs-order", "scheduling", "rust"),
     ("py-api", "dialect", "python"),
     ("py-note", "filter", "python"),
-] + ([("js-api", "dialect", "javascript"), ("js-note", "filter", "javascript")] if NODE else [])
+    ("py-plan", "placement", "python"),
+    ("py-order", "scheduling", "python"),
+] + ([
+    ("js-api", "dialect", "javascript"),
+    ("js-note", "filter", "javascript"),
+    ("js-plan", "placement", "javascript"),
+    ("js-order", "scheduling", "javascript"),
+] if NODE else [])
+PLANS = [name for name, world, _ in TEMPLATES if world == "placement"]
+ORDERS = [name for name, world, _ in TEMPLATES if world == "scheduling"]
 NOTES = {"py-note": "Answer in the style of a very old sea captain.", "js-note": "Never mention the weather at all."}
 FILTERS = ["rs-filter", "py-note"] + (["js-note"] if NODE else [])
 
@@ -54,25 +66,45 @@ def env(home) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def built(home, env) -> dict[str, str]:
     """What `atoll plugin build` said of each template, all of which are in force."""
-    said = {}
-    for name, world, language in TEMPLATES:
+
+    def build(template: tuple[str, str, str]) -> tuple[str, str]:
+        name, world, language = template
         sdk = ["--sdk", ROOT / "sdk" / "rust"] if language == "rust" else []
         atoll("plugin", "new", name, "--world", world, "--lang", language, *sdk, cwd=home, env=env)
         share_tools(home / name, language)
-        said[name] = atoll("plugin", "build", cwd=home / name, env=env, timeout=BUILD_PATIENCE).stdout
+        said = atoll("plugin", "build", cwd=home / name, env=env, timeout=BUILD_PATIENCE).stdout
         atoll("plugin", "add", home / name / f"{name}.wasm", "--yes", env=env)
-    return said
+        return name, said
+
+    # The tools of Python and JavaScript use one processor each.
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(build, TEMPLATES))
 
 
 @pytest.fixture(scope="module")
-def served(home, env, built):
-    """A server with every template's plugin in force, and its filters in the chain."""
-    config = home / "config.toml"
+def config(home) -> pathlib.Path:
+    return home / "config.toml"
+
+
+def settings(placement: str = "", scheduling: str = "") -> str:
+    """Every filter in the chain, a cluster of one, and these strategies."""
     places = [f'[[filter]]\nplugin = "{name}"\n' for name in FILTERS]
     notes = [f'[plugin.{name}.settings]\nnote = "{NOTES[name]}"\n' for name in FILTERS if name in NOTES]
-    config.write_text("\n".join(places + notes))
+    cluster = "[cluster]\nmulticast = false\nprobe = false\n"
+    chosen = [f'[{kind}]\nstrategy = "{name}"\n' for kind, name in
+              [("placement", placement), ("scheduling", scheduling)] if name]
+    return "\n".join([*places, *notes, cluster, *chosen])
+
+
+@pytest.fixture(scope="module")
+def served(home, env, built, config):
+    """A server with every template's plugin in force, and its filters in the chain."""
+    config.write_text(settings())
     plugins = home / "data" / "atoll" / "plugins"
-    instance = Server("--config", str(config), "--plugins", str(plugins), env={"XDG_CACHE_HOME": env["XDG_CACHE_HOME"]})
+    instance = Server(
+        "--config", str(config), "--plugins", str(plugins), "--cluster-listen", f"tcp/127.0.0.1:{free_port()}",
+        env={"XDG_CACHE_HOME": env["XDG_CACHE_HOME"], "ATOLL_CLUSTER": f"e2e-{free_port()}"},
+    )
     yield instance
     instance.stop()
 
@@ -123,3 +155,73 @@ def test_a_filter_in_rust_counts_on_the_metrics_page(served: Server):
     assert before >= len(text.encode())
     status, text = post(served, f"/py-api/{MODEL}", b"Hello")
     assert counted() == before + len(text.encode())
+
+
+@pytest.mark.timeout(BUILD_PATIENCE)
+@pytest.mark.parametrize("name", [name for name, _, language in TEMPLATES if language != "rust"])
+def test_a_templates_own_tests_pass(built, home, name):
+    """As `atoll plugin new` says. The SDK's examples, which the templates in Rust are, are tested with the SDK."""
+    command = [sys.executable, "-m", "unittest", "-v"] if name.startswith("py-") else ["node", "--test"]
+    done = subprocess.run(command, cwd=home / name, capture_output=True, text=True, timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    ran = [line for line in said.splitlines() if line.endswith("... ok") or line.lstrip().startswith("ok ")]
+    assert ran, said
+
+
+@pytest.mark.timeout(BUILD_PATIENCE)
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_scheduling_strategy_is_tried_with_a_queue(built, home, env, name):
+    queue = {
+        "waiting": [
+            {"id": 1, "waited_ms": 10}, {"id": 2, "waited_ms": 30}, {"id": 3, "priority": 5}, {"id": 4, "waited_ms": 30},
+        ],
+        "load": {"running": 1, "max_running": 4},
+    }
+    (home / "queue.json").write_text(json.dumps(queue))
+    done = atoll("plugin", "test", name, "--request", home / "queue.json", env=env)
+    assert done.stdout.splitlines() == ["admit 3", "admit 2", "admit 4", "wait 1"]
+
+
+@pytest.mark.timeout(BUILD_PATIENCE)
+@pytest.mark.parametrize("name", PLANS)
+def test_a_placement_strategy_is_tried_with_machines(built, home, env, name):
+    """From its file and by its name; what it plans is what the template in Rust plans."""
+    machines = ROOT / "examples" / "plans" / "three-desktops.toml"
+
+    def planned(strategy) -> dict:
+        shown = atoll("plan", machines, "--strategy", strategy, "--json", env=env).stdout
+        [one] = json.loads(shown)["strategies"]
+        return {key: value for key, value in one.items() if key not in ("strategy", "seconds", "asked_ms")}
+
+    assert planned(home / name / f"{name}.wasm") == planned(name) == planned(PLANS[0])
+
+
+def standing(served: Server) -> dict:
+    return json.loads(served.get("/atoll/v1/plugins")[1])["strategies"]
+
+
+@pytest.mark.timeout(BUILD_PATIENCE)
+@pytest.mark.parametrize(("plan", "order"), list(zip(PLANS, ORDERS, strict=True)))
+def test_strategies_in_every_language_decide_in_a_running_host(served: Server, config, plan, order):
+    config.write_text(settings(plan, order))
+
+    def in_force() -> bool:
+        now = standing(served)
+        return (now["placement"]["in_force"], now["scheduling"]["in_force"]) == (f"{plan} 0.1.0", f"{order} 0.1.0")
+
+    until(in_force, 60, f"{plan} and {order} in force: {standing(served)}")
+    placed = json.loads(served.get(f"/atoll/v1/placements?model={MODEL}")[1])
+    assert (placed["strategy"], placed["fallback"]) == (plan, None), placed
+    assert placed["plan"]["explanation"].endswith("bytes free."), placed
+
+    # Whoever comes waits until the strategy is asked. A decision that a busy machine gave too little time is the host's
+    # own, so not every one has to be the strategy's.
+    before = standing(served)["scheduling"]["used"]
+
+    def used() -> bool:
+        status, text = post(served, f"/py-api/{MODEL}", b"Hello")
+        assert status == 200, text
+        return standing(served)["scheduling"]["used"] > before
+
+    until(used, 60, f"an order of {order} is used: {standing(served)}")

@@ -37,7 +37,21 @@ pub fn post(config: &Config, path: &str) -> Result<Value, CliError> {
     ask(config, "POST", path)
 }
 
+/// As [`post`]; nothing when the server says that something is in the way (status 409).
+pub fn post_unless_in_use(config: &Config, path: &str) -> Result<Option<Value>, CliError> {
+    match answered(config, "POST", path)? {
+        (status, _) if status == "409" => Ok(None),
+        (status, body) => read(&status, &body).map(Some),
+    }
+}
+
 fn ask(config: &Config, method: &str, path: &str) -> Result<Value, CliError> {
+    let (status, body) = answered(config, method, path)?;
+    read(&status, &body)
+}
+
+/// The status and the body of the server's answer.
+fn answered(config: &Config, method: &str, path: &str) -> Result<(String, String), CliError> {
     let address = config.listen.value.first().copied();
     let address = address.ok_or_else(|| CliError::Other("no address to ask".to_owned()))?;
     let address = reachable(address);
@@ -50,6 +64,11 @@ fn ask(config: &Config, method: &str, path: &str) -> Result<Value, CliError> {
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or_default();
+    Ok((status.to_owned(), body.to_owned()))
+}
+
+/// The JSON of a good answer, or what a person can do about another.
+fn read(status: &str, body: &str) -> Result<Value, CliError> {
     match status {
         "200" => serde_json::from_str(body)
             .map_err(|error| CliError::Other(format!("the server's answer is no JSON: {error}"))),

@@ -17,8 +17,8 @@ pub use self::cluster::{ClusterArgs, ClusterCommand, JoinArgs, LeaveArgs, Status
 pub use self::place::{PlaceArgs, Wished};
 pub use self::plan::PlanArgs;
 pub use self::plugin::{
-    AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NameArgs, NewArgs,
-    PluginCommand, PluginTestArgs, UpdateArgs, WorldArg,
+    AcceptArgs, AddArgs, BuildArgs, GrantArgs, InspectArgs, Language, NewArgs, PluginCommand,
+    PluginTestArgs, RemoveArgs, UpdateArgs, WorldArg,
 };
 use crate::executor::ExecutorChoice;
 use crate::units::{Bytes, Span};

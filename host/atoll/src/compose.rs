@@ -113,7 +113,7 @@ pub async fn gateway(config: &Config) -> Result<Parts, CliError> {
     let tokenizer = Arc::new(ModelTokenizer::new(Arc::clone(&shared)));
     let runtime = plugin_set::plugin_runtime(config, Some(tokenizer))?;
     plugin_set::keep_kv(config, &runtime);
-    let mut library = plugin_set::library(config, runtime.clone())?;
+    let mut library = plugin_set::library(config, runtime.clone())?.recording();
     library.refresh().await;
     let installed = plugin_set::installed(config, library.inventory())?;
     strategies.apply(&config.strategies, &installed.registry);

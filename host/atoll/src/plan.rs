@@ -12,7 +12,9 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use atoll_plugin_runtime::Placement;
+use atoll_plugin_runtime::{
+    Grant, LoadPolicy, LoadedPlugin, Placement, PluginRuntime, PluginSource,
+};
 use atoll_sdk::placement::{Link, Topology};
 
 use self::describe::{Description, ModelTable, Question, from_config};
@@ -134,11 +136,15 @@ fn config_of(path: &Path) -> PathBuf {
     }
 }
 
-/// The strategies of these names; the shipped ones and those of the plugins folder if none are named.
+/// The strategies of these names or in these files; the shipped ones and those of the plugins folder if none are named.
 async fn strategies(config: &Config, named: &[String]) -> Result<Vec<Arc<Placement>>, CliError> {
     let runtime = compose::plugin_runtime(config, None)?;
-    let mut library = compose::library(config, runtime)?;
-    library.refresh().await;
+    let is_file = |name: &String| Path::new(name).extension().is_some_and(|end| end == "wasm");
+    let mut library = compose::library(config, runtime.clone())?;
+    // For files alone nothing that is installed has to be loaded.
+    if named.is_empty() || !named.iter().all(is_file) {
+        library.refresh().await;
+    }
     let registry = library.inventory().registry;
     let find = |name: &str| {
         let mut all = registry.placements();
@@ -162,7 +168,30 @@ async fn strategies(config: &Config, named: &[String]) -> Result<Vec<Arc<Placeme
             ))
         })
     };
-    named.iter().map(found).collect()
+    let mut strategies = Vec::new();
+    for name in named {
+        strategies.push(match is_file(name) {
+            true => in_file(&runtime, name).await?,
+            false => found(name)?,
+        });
+    }
+    Ok(strategies)
+}
+
+/// A strategy that is not installed: what its author tries.
+async fn in_file(runtime: &PluginRuntime, file: &str) -> Result<Arc<Placement>, CliError> {
+    let policy = LoadPolicy {
+        grants: Grant::harmless(),
+        ..LoadPolicy::default()
+    };
+    let source = PluginSource::File(PathBuf::from(file));
+    match runtime.load(source, policy).await? {
+        LoadedPlugin::Placement(strategy) => Ok(strategy),
+        other => Err(CliError::Other(format!(
+            "{file} is a {}, not a placement strategy",
+            other.info().world
+        ))),
+    }
 }
 
 /// One published number beside what is predicted for it.

@@ -4,9 +4,11 @@ mod build;
 mod inspect;
 mod install;
 mod scaffold;
+mod stored;
 mod taken;
 mod test;
 mod test_dialect;
+mod test_scheduling;
 
 use atoll_plugin_runtime::Listed;
 use serde_json::{Value, json};

@@ -35,6 +35,8 @@ pub struct Standing {
     pub in_force: String,
     /// Why that is not who was asked for, or what its last answer lacked.
     pub problem: Option<String>,
+    /// Answers that were used, since it was asked for.
+    pub used: u64,
     /// Answers that could not be used, since it was asked for.
     pub faults: u64,
 }
@@ -78,9 +80,8 @@ impl Reports {
     /// An answer could be used.
     fn worked(&self) {
         let mut standing = self.lock();
-        if standing.problem.is_some() {
-            standing.problem = None;
-        }
+        standing.used += 1;
+        standing.problem = None;
     }
 }
 

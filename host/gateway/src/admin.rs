@@ -1,8 +1,10 @@
 //! What the host keeps for itself: health, metrics, and facts about plugins and models as JSON.
 
+use std::collections::BTreeMap;
+
 use atoll_plugin_runtime::PluginInfo;
 use atoll_plugin_runtime::types::ErrorKind;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -66,6 +68,11 @@ pub(crate) async fn plugins(State(gateway): State<Gateway>) -> Response {
     let infos = |plugins: Vec<&PluginInfo>| plugins.into_iter().map(value).collect::<Vec<_>>();
     let registry = &installed.registry;
     let strategies = gateway.inner.strategies.as_ref();
+    let stored = match gateway.inner.plugin_runtime.clone() {
+        // It reads a file.
+        Some(runtime) => tokio::task::spawn_blocking(move || runtime.stored()).await,
+        None => Ok(BTreeMap::new()),
+    };
     json(
         StatusCode::OK,
         &json!({
@@ -75,8 +82,36 @@ pub(crate) async fn plugins(State(gateway): State<Gateway>) -> Response {
             "scheduling": infos(registry.schedulings().map(|plugin| plugin.info()).collect()),
             "strategies": strategies.map(|strategies| strategies.standing()),
             "refused": value(&installed.refused),
+            "stored": stored.unwrap_or_default(),
         }),
     )
+}
+
+/// Deletes what a plugin that is not in force left in `kv`.
+pub(crate) async fn forget(State(gateway): State<Gateway>, Path(name): Path<String>) -> Response {
+    let Some(runtime) = gateway.inner.plugin_runtime.clone() else {
+        let message = "this host runs no plugins";
+        return response::host_error(&failure::error(ErrorKind::Unsupported, message));
+    };
+    let plugin = name.clone();
+    match tokio::task::spawn_blocking(move || runtime.forget(&plugin)).await {
+        Ok(Some(stored)) => {
+            tracing::info!(
+                plugin = name,
+                keys = stored.keys,
+                "what the plugin stored is deleted"
+            );
+            json(
+                StatusCode::OK,
+                &json!({ "plugin": name, "deleted": stored }),
+            )
+        }
+        Ok(None) => {
+            let message = format!("the plugin {name} is in force, or a request still uses it");
+            response::host_error(&failure::error(ErrorKind::Conflict, message))
+        }
+        Err(error) => response::host_error(&failure::error(ErrorKind::Internal, error.to_string())),
+    }
 }
 
 /// Where a model would run, and why there.
@@ -157,6 +192,7 @@ pub(crate) async fn unknown(request: Request) -> Response {
     let routes = [
         "GET /atoll/v1/version",
         "GET /atoll/v1/plugins",
+        "POST /atoll/v1/plugins/NAME/forget",
         "GET /atoll/v1/models",
         "GET /atoll/v1/cluster",
         "GET /atoll/v1/placements?model=NAME&objective=latency|throughput",

@@ -58,7 +58,7 @@ pub struct GatewayParts {
     pub cluster: Option<Arc<dyn ClusterView>>,
     /// Scheduling and placement strategies, for people who look.
     pub strategies: Option<Arc<dyn Strategies>>,
-    /// Where plugins run, for what they report on `/metrics`.
+    /// Where plugins run, for what they report on `/metrics` and what they store.
     pub plugin_runtime: Option<PluginRuntime>,
 }
 
@@ -111,6 +111,7 @@ pub(crate) struct Inner {
     pub(crate) strategies: Option<Arc<dyn Strategies>>,
     pub(crate) responses: Option<Responses>,
     pub(crate) metrics: Metrics,
+    pub(crate) plugin_runtime: Option<PluginRuntime>,
     /// Requests under way; drained on shutdown.
     pub(crate) requests: TaskTracker,
     /// Cancelled when shutdown begins: new requests are refused, and sockets nobody waits on close.
@@ -145,7 +146,8 @@ impl Gateway {
             keys,
             strategies,
             responses: responses.map(Responses::new),
-            metrics: Metrics::new(plugin_runtime),
+            metrics: Metrics::new(plugin_runtime.clone()),
+            plugin_runtime,
             requests: TaskTracker::new(),
             draining: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -161,6 +163,7 @@ impl Gateway {
             .route("/metrics", get(admin::metrics))
             .route("/atoll/v1/version", get(admin::version))
             .route("/atoll/v1/plugins", get(admin::plugins))
+            .route("/atoll/v1/plugins/{name}/forget", post(admin::forget))
             .route("/atoll/v1/models", get(admin::models))
             .route("/atoll/v1/cluster", get(admin::cluster))
             .route("/atoll/v1/cluster/leave", post(admin::leave_cluster))

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! For each file, a dialect that `atoll plugin new` made or one of `examples/`: it is sent a request of its
-//! own route. Medians on one thread; run it on an idle machine.
+//! own route. A scheduling strategy is asked about queues of several lengths; each call has an instance of its
+//! own, so that is in it. Medians on one thread; run it on an idle machine.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
 mod common;
@@ -17,7 +18,11 @@ use std::time::{Duration, Instant};
 
 use atoll_plugin_runtime::{
     Dialect, Filter, Grant, LoadPolicy, LoadedPlugin, PluginRuntime, PluginSource, RuntimeOptions,
-    types,
+    Scheduling,
+    types::{
+        self,
+        scheduling::{Load, WaitingRequest},
+    },
 };
 use common::{BenchError, context, item_started, resident, started, text};
 
@@ -69,10 +74,17 @@ async fn one(file: &Path) -> Result<(), BenchError> {
     };
     let info = plugin.info();
     let (name, size) = (info.name.clone(), info.size_bytes >> 10);
+    if let LoadedPlugin::Scheduling(strategy) = &plugin {
+        return of_scheduling(strategy).await;
+    }
     let costs = match &plugin {
         LoadedPlugin::Dialect(dialect) => of_dialect(dialect).await?,
         LoadedPlugin::Filter(filter) => of_filter(filter).await?,
-        _ => return Err(BenchError::Answer(format!("{name} is a strategy"))),
+        _ => {
+            return Err(BenchError::Answer(format!(
+                "{name} is a placement strategy"
+            )));
+        }
     };
     let compile = loads.first().copied().unwrap_or_default();
     let cached = median(loads.split_off(1));
@@ -194,6 +206,45 @@ async fn of_filter(filter: &Filter) -> Result<Costs, BenchError> {
         event,
         memory: resident().saturating_sub(before) / OPEN as u64,
     })
+}
+
+/// A call by the number of requests that wait, up to as many as an engine lets wait: instance included, median and slowest.
+async fn of_scheduling(strategy: &Scheduling) -> Result<(), BenchError> {
+    for waiting in [1_u64, 16, 256] {
+        let queue: Vec<WaitingRequest> = (0..waiting)
+            .map(|id| WaitingRequest {
+                id,
+                key_name: format!("key-{}", id % 7),
+                priority: 0,
+                prompt_tokens: 100,
+                cached_tokens: 0,
+                max_output_tokens: 100,
+                waited_ms: id * 31 % 1000,
+                ext: None,
+            })
+            .collect();
+        let load = Load {
+            running: 0,
+            max_running: 256,
+            free_blocks: 1000,
+            total_blocks: 1000,
+            recent: Vec::new(),
+        };
+        let mut times = Vec::new();
+        for _ in 0..FRESH {
+            let began = Instant::now();
+            strategy.order(&queue, &load).await??;
+            times.push(began.elapsed());
+        }
+        let slowest = times.iter().max().copied().unwrap_or_default();
+        println!(
+            "{:<16} {waiting:>5} waiting {:>9.0} us, slowest {:>9.0} us",
+            strategy.info().name,
+            median(times) * 1e6,
+            slowest.as_secs_f64() * 1e6
+        );
+    }
+    Ok(())
 }
 
 /// The median of so many rounds, in seconds.

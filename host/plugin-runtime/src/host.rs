@@ -30,6 +30,7 @@ pub(crate) use self::files::{Folder, folders};
 pub(crate) use self::http_out::{AllowList, HttpOut, SystemResolver};
 pub use self::http_out::{HttpOutSnapshot, Resolver};
 pub(crate) use self::kv::{KvDisk, KvStore};
+pub use self::kv::{Stored, StoredError, forget_in, kv_file_for, stored_in};
 pub(crate) use self::limiter::{Limiter, MemoryBudget};
 pub(crate) use self::log::{LogBudget, sanitize};
 pub(crate) use self::metrics::PluginMetrics;

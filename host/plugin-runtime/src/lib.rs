@@ -87,7 +87,8 @@ pub use self::filter::{Filter, Session};
 pub use self::folder::is_plugin_name;
 pub use self::grant::Grant;
 pub use self::host::{
-    HistogramSnapshot, HttpOutSnapshot, PluginMetricsSnapshot, Resolver, TokenizerHost,
+    HistogramSnapshot, HttpOutSnapshot, PluginMetricsSnapshot, Resolver, Stored, StoredError,
+    TokenizerHost, forget_in, kv_file_for, stored_in,
 };
 pub use self::info::{PluginInfo, RouteInfo, WantInfo, World};
 pub use self::library::{Inventory, Library, LibraryOptions, Listed, Place, Terms};
@@ -99,4 +100,4 @@ pub use self::router::RouteError;
 pub use self::runtime::{LoadPolicy, PluginRuntime};
 pub use self::source::PluginSource;
 pub use self::strategy::{Placement, Scheduling};
-pub use self::trust::{Pin, PluginsLock, Standing, TrustOptions};
+pub use self::trust::{Pin, PluginsLock, SeenVersions, Standing, TrustOptions};

@@ -10,12 +10,15 @@
 //!   configuration promises never goes away in silence, so the version in force stays and says so.
 //! - Revoking a pin or a grant is an order, not an accident: it retires the plugin at once, with
 //!   the same exception.
+//! - Where signatures are asked for, a file that nobody pinned is what its name says, and no older than what was in
+//!   force under it.
 //! - The newcomer loses every conflict over a name or a route; it is tried again when the set changes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -28,7 +31,7 @@ use crate::info::PluginInfo;
 use crate::registry::{LoadedPlugin, Registry};
 use crate::runtime::{LoadPolicy, PluginRuntime};
 use crate::source::PluginSource;
-use crate::trust::{self, Keys, Pin, PluginsLock, Standing, TrustOptions};
+use crate::trust::{self, Keys, Pin, PluginsLock, SeenVersions, Standing, TrustOptions};
 
 /// What a library is made of.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +106,10 @@ pub struct Library {
     last: Listing,
     /// Files with the name of a bundled plugin.
     namesakes: Vec<String>,
+    /// The highest version of each signed plugin that was in force.
+    versions: SeenVersions,
+    /// Whether they are written down.
+    records: bool,
     /// Why the folder or the lock file could not be read.
     trouble: Option<String>,
     started: bool,
@@ -156,9 +163,19 @@ impl Library {
             known: BTreeMap::new(),
             last: Listing::new(),
             namesakes: Vec::new(),
+            versions: SeenVersions::default(),
+            records: false,
             trouble: None,
             started: false,
         })
+    }
+
+    /// This library writes down which versions of signed plugins were in force. For the server only: who just looks
+    /// changes nothing.
+    #[must_use]
+    pub fn recording(mut self) -> Self {
+        self.records = true;
+        self
     }
 
     /// Looks at the folder and the lock file once and takes what is new. Returns whether the
@@ -170,7 +187,10 @@ impl Library {
             changed = true;
         }
         let (listing, lock) = match self.look().await {
-            Ok(seen) => seen,
+            Ok((listing, lock, versions)) => {
+                self.versions.merge(&versions);
+                (listing, lock)
+            }
             Err(trouble) => {
                 let new = self.trouble.as_ref() != Some(&trouble);
                 if new {
@@ -283,10 +303,12 @@ impl Library {
         }
     }
 
-    /// The folder's listing and the lock, read off the async threads.
-    async fn look(&self) -> Result<(Listing, PluginsLock), String> {
+    /// The folder's listing, the lock and the versions, read off the async threads.
+    async fn look(&self) -> Result<(Listing, PluginsLock, SeenVersions), String> {
         let folder = self.folder.clone();
         let lock = self.options.trust.lock.clone();
+        let versions = self.options.trust.versions.clone();
+        let versions = versions.filter(|_| self.keys.any());
         let work = tokio::task::spawn_blocking(move || {
             let shown = folder.path().display().to_string();
             let listing = folder
@@ -296,7 +318,11 @@ impl Library {
                 Some(path) => PluginsLock::read(&path).map_err(|error| error.to_string())?,
                 None => PluginsLock::default(),
             };
-            Ok((listing, lock))
+            let versions = match versions {
+                Some(path) => SeenVersions::read(&path).map_err(|error| error.to_string())?,
+                None => SeenVersions::default(),
+            };
+            Ok((listing, lock, versions))
         });
         work.await.unwrap_or_else(|join| Err(join.to_string()))
     }
@@ -395,7 +421,41 @@ impl Library {
         };
         match self.admit(name, source, standing, grants).await {
             Err(Failed::Refused(reason)) => Err(refused(reason)),
+            Ok(Some(installed)) => {
+                self.check_identity(name, &installed).map_err(refused)?;
+                Ok(Some(installed))
+            }
             other => other,
+        }
+    }
+
+    /// Whether a signed file may be what lies under this name: what was pinned was accepted under it as it is.
+    fn check_identity(&self, name: &str, installed: &Installed) -> Result<(), String> {
+        if !self.keys.any() || installed.standing == Standing::Pinned {
+            return Ok(());
+        }
+        let info = installed.plugin.info();
+        let version =
+            Version::parse(&info.version).map_err(|error| format!("its version: {error}"))?;
+        let highest = self.versions.highest(name);
+        trust::check_identity(name, &info.name, &version, highest)
+    }
+
+    /// Notes which version of a signed plugin is in force now.
+    fn record_version(&mut self, name: &str, version: &str) {
+        let Ok(version) = Version::parse(version) else {
+            return;
+        };
+        if !self.keys.any() || self.is_bundled(name) || !self.versions.raise(name, &version) {
+            return;
+        }
+        let path = self.options.trust.versions.as_deref();
+        let Some(path) = path.filter(|_| self.records) else {
+            return;
+        };
+        // Once for each new version of a plugin, and a few lines.
+        if let Err(error) = SeenVersions::record(path, name, &version) {
+            tracing::warn!(%error, plugin = name, %version, "an older version that is dropped will be refused until the next start only");
         }
     }
 
@@ -487,7 +547,9 @@ impl Library {
                         "it wants this too and is refused it; atoll plugin grant {name} {}", want.grant
                     );
                 }
+                let version = info.version.clone();
                 known.installed = Some(installed);
+                self.record_version(name, &version);
                 true
             }
             Err(Failed::Changing) => false,

@@ -5,7 +5,7 @@
 //! version, `describe` in a throw-away instance under a tight budget, the description itself, settings
 //! against the schema. Nothing is put in force here: the result goes into a [`crate::Registry`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -25,7 +25,7 @@ use crate::filter::Filter;
 use crate::grant::{Grant, GrantSet, ImportSummary};
 use crate::host::{
     self, AllowList, Folder, HostState, HttpOut, KvDisk, KvStore, MemoryBudget, PluginMetrics,
-    PluginMetricsSnapshot, PluginShared, Resolver, SystemResolver,
+    PluginMetricsSnapshot, PluginShared, Resolver, Stored, SystemResolver,
 };
 use crate::info::{PluginInfo, RouteInfo, WantInfo};
 use crate::options::RuntimeOptions;
@@ -148,6 +148,35 @@ impl PluginRuntime {
         match self.inner.kv_disk.get() {
             Some(disk) => disk.open_store(name),
             None => Arc::new(KvStore::new(self.inner.shared.options.kv)),
+        }
+    }
+
+    /// How much each plugin has stored in `kv`, by the name it gives itself, whether it is in force or was removed.
+    #[must_use]
+    pub fn stored(&self) -> BTreeMap<String, Stored> {
+        if let Some(disk) = self.inner.kv_disk.get() {
+            return disk.stored().unwrap_or_else(|error| {
+                tracing::error!(%error, "what plugins stored cannot be counted");
+                BTreeMap::new()
+            });
+        }
+        let belongings = lock(&self.inner.belongings);
+        let all = belongings
+            .iter()
+            .map(|(name, own)| (name.clone(), own.kv.amount()));
+        all.filter(|(_, stored)| !stored.is_empty()).collect()
+    }
+
+    /// Deletes what a plugin stored in `kv` and says how much that was. `None`, and nothing is deleted, while one of
+    /// that name is in force or a request still uses it.
+    #[must_use]
+    pub fn forget(&self, name: &str) -> Option<Stored> {
+        // Nobody is given a store meanwhile.
+        let belongings = lock(&self.inner.belongings);
+        match belongings.get(name) {
+            Some(own) if Arc::strong_count(&own.metrics) > 1 => None,
+            Some(own) => Some(own.kv.clear()),
+            None => Some(self.open_kv(name).clear()),
         }
     }
 

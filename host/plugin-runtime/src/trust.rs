@@ -9,15 +9,22 @@
 //!
 //! The lock file lies beside the plugin folder, not in it: who may drop files may not accept them.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use minisign_verify::{PublicKey, Signature};
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PluginError;
 use crate::grant::Grant;
+use crate::info::PluginInfo;
+
+pub use self::versions::SeenVersions;
+pub(crate) use self::versions::check_identity;
 
 /// The layout of the lock file; another number is another program's.
 const VERSION: u32 = 1;
@@ -36,9 +43,24 @@ const HEADER: &str = "\
 pub struct Pin {
     /// Of the component, in lower-case hex.
     pub sha256: String,
+    /// What it says its version is. None where an earlier Atoll wrote the entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
     /// Host interfaces it may import, beyond the harmless ones.
     #[serde(default)]
     pub grants: Vec<Grant>,
+}
+
+impl Pin {
+    /// Accepts this very component.
+    #[must_use]
+    pub fn of(info: &PluginInfo, grants: Vec<Grant>) -> Self {
+        Self {
+            sha256: info.sha256.clone(),
+            version: Version::parse(&info.version).ok(),
+            grants,
+        }
+    }
 }
 
 /// The lock file.
@@ -89,16 +111,10 @@ impl PluginsLock {
         path: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let folder = folder_of(path);
-        let failed = |error: io::Error| PluginError::Io {
-            path: folder.display().to_string(),
+        let _held = hold(path).map_err(|error| PluginError::Io {
+            path: folder_of(path).display().to_string(),
             reason: error.to_string(),
-        };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        // The folder and not the file, which is replaced each time. Where a folder cannot be locked (some
-        // network file systems), two commands at once are as they would be without.
-        let held = std::fs::File::open(folder).ok();
-        let _held = held.filter(|folder| folder.lock().is_ok());
+        })?;
         let mut lock = Self::read(path)?;
         let changed = change(&mut lock)?;
         lock.write(path)?;
@@ -114,8 +130,7 @@ impl PluginsLock {
         Ok(Self { pins: lock.plugin })
     }
 
-    /// Writes the lock file: beside its final name, synced, then renamed, so that a crash leaves the
-    /// old one or the new one.
+    /// Writes the lock file, whole or not at all.
     ///
     /// # Errors
     /// The system's.
@@ -132,23 +147,7 @@ impl PluginsLock {
             plugin: self.pins.clone(),
         };
         let text = toml::to_string(&lock).map_err(|error| error.to_string())?;
-        let io = |error: io::Error| error.to_string();
-        let folder = folder_of(path);
-        std::fs::create_dir_all(folder).map_err(io)?;
-        let mut builder = tempfile::Builder::new();
-        // Nothing in it is secret, and the server may be another user.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-        let mut file = builder
-            .prefix(".plugins-lock-")
-            .tempfile_in(folder)
-            .map_err(io)?;
-        file.write_all(HEADER.as_bytes()).map_err(io)?;
-        file.write_all(text.as_bytes()).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path)
-            .map_err(|error| error.error.to_string())?;
-        Ok(())
+        write_text(path, HEADER, &text).map_err(|error| error.to_string())
     }
 
     /// What was accepted of that plugin.
@@ -172,6 +171,32 @@ fn folder_of(path: &Path) -> &Path {
     let parent = path.parent();
     let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
+}
+
+/// Keeps others from changing what lies beside `path`, until what it gives is dropped. The folder is locked and not
+/// the file, which is replaced each time. Where a folder cannot be locked (some network file systems), two at once are
+/// as they would be without.
+fn hold(path: &Path) -> io::Result<Option<std::fs::File>> {
+    let folder = folder_of(path);
+    std::fs::create_dir_all(folder)?;
+    let held = std::fs::File::open(folder).ok();
+    Ok(held.filter(|folder| folder.lock().is_ok()))
+}
+
+/// Writes beside the final name, syncs, then renames, so that a crash leaves the old file or the new one.
+fn write_text(path: &Path, header: &str, text: &str) -> io::Result<()> {
+    let folder = folder_of(path);
+    std::fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // Nothing in it is secret, and the server may be another user.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.prefix(".plugins-lock-").tempfile_in(folder)?;
+    file.write_all(header.as_bytes())?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// The text of a lock file: a regular file, and never more of it than a lock file has, whatever it becomes
@@ -199,6 +224,9 @@ pub struct TrustOptions {
     /// Minisign public keys (the line that starts with `RW`). If there are any, every file needs a
     /// signature of one of them.
     pub keys: Vec<String>,
+    /// Where the highest versions of signed plugins are kept ([`SeenVersions`]); looked at where there are keys. Only a
+    /// library that [records](crate::Library::recording) writes it.
+    pub versions: Option<PathBuf>,
     /// Refuse files that are not pinned.
     pub pinned_only: bool,
 }
@@ -257,6 +285,11 @@ pub(crate) fn decide(
 pub(crate) struct Keys(Vec<PublicKey>);
 
 impl Keys {
+    /// Whether every file needs a signature.
+    pub fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Parses the configuration's keys.
     ///
     /// # Errors
@@ -307,6 +340,7 @@ mod tests {
             .collect();
         Pin {
             sha256: sha256.to_owned(),
+            version: Some(Version::new(1, 2, 3)),
             grants,
         }
     }
@@ -342,6 +376,16 @@ mod tests {
         let path = PluginsLock::path_for(&folder.path().join("plugins"));
         assert_eq!(path, folder.path().join("plugins.lock"));
         assert_eq!(PluginsLock::read(&path).unwrap(), PluginsLock::default());
+        // As an earlier Atoll wrote it.
+        let earlier = "version = 1\n[plugin.a]\nsha256 = '0'\ngrants = ['kv']";
+        assert_eq!(
+            PluginsLock::parse(earlier)
+                .unwrap()
+                .pin("a")
+                .unwrap()
+                .version,
+            None
+        );
         let mut lock = PluginsLock::default();
         lock.set("a.b", pin("00", &["kv", "http-out:a.example,b.example:1"]));
         lock.set("c", pin("01", &[]));

@@ -9,6 +9,8 @@
 
 import { settings } from "atoll:plugin/config@0.1.0";
 
+import { addNote } from "./note.js";
+
 // JSON Schema of the settings. The host checks them before the plugin sees them.
 const SETTINGS_SCHEMA = {
   type: "object",
@@ -40,13 +42,7 @@ class Session {
   }
 
   onRequest(request) {
-    const generates = request.tag === "generate" || request.tag === "count-tokens";
-    if (!generates || request.val.prompt.tag !== "conversation") {
-      return { tag: "pass" };
-    }
-    const part = { content: { tag: "text", val: this.note } };
-    request.val.prompt.val.unshift({ role: "system", parts: [part] });
-    return { tag: "replace", val: request };
+    return addNote(request, this.note);
   }
 
   onEvents(events) {

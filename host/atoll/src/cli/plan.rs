@@ -23,7 +23,7 @@ pub struct PlanArgs {
     #[arg(long, value_enum)]
     pub objective: Option<Wished>,
 
-    /// Ask only this strategy; may be repeated [default: all]
+    /// Ask only this strategy, or the one in this .wasm file; may be repeated [default: all]
     #[arg(long, value_name = "NAME")]
     pub strategy: Vec<String>,
 

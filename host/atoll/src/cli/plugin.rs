@@ -24,16 +24,21 @@ Rust needs cargo, Python needs python3, JavaScript needs node and npm; what else
 installed into the plugin's own folder, in the versions it names.")]
     Build(BuildArgs),
 
-    /// Run text through a filter, or a recorded request through a dialect
+    /// Run text through a filter, a recorded request through a dialect, a queue through a scheduling strategy
     #[command(after_help = "\
 Examples:
   atoll plugin test redact-pii \"My CIN is 09876543\"
   atoll plugin test ./my-filter.wasm --settings my-filter.toml < letter.txt
   atoll plugin test redact-pii --jsonl < corpus.jsonl > findings.jsonl
   atoll plugin test ./my-api.wasm --request hello.http
+  atoll plugin test ./my-order.wasm --request queue.json
+  atoll plan machines.toml --strategy ./my-plan.wasm        for a placement strategy
 
 A request is a file as it stands on the wire (POST /path, headers, an empty line, the body). It shows the
 operation that it becomes, and the answer in the API's own shape had the model said \"Hello there.\"
+
+A queue is {\"waiting\": [{\"id\": 1, \"key_name\": \"ops\", \"priority\": 5, \"prompt_tokens\": 80, \"waited_ms\": 900}, ...],
+\"load\": {\"running\": 3, \"max_running\": 4}}, with the names of wit/scheduling.wit; what it leaves out is 0 or empty.
 
 With --jsonl each line {\"id\": ..., \"text\": ...} becomes one user message, and a line
 {\"id\": ..., \"text\": ..., \"findings\": [{\"entity\", \"start\", \"end\", \"action\"}]} comes back in the same order.
@@ -57,7 +62,10 @@ time, random numbers and a few lines in the log. Everything else it wants is nam
     Add(AddArgs),
 
     /// Take a plugin out of the plugins folder, and forget what was accepted of it
-    Remove(NameArgs),
+    #[command(after_help = "\
+What it stored (the grant kv) is kept, so that it finds it when it comes back; with --purge it is deleted,
+also later, and by a running server too.")]
+    Remove(RemoveArgs),
 
     /// List plugins: those that ship with Atoll and those in the plugins folder
     List(PluginsArgs),
@@ -102,9 +110,9 @@ pub enum WorldArg {
 pub enum Language {
     /// Small and fast: some 100 KB, microseconds a call
     Rust,
-    /// Dialects and filters; some 18 MB, milliseconds a request
+    /// Some 18 MB, milliseconds a request
     Python,
-    /// Dialects and filters; some 12 MB, about a millisecond a request
+    /// Some 12 MB, about a millisecond a request
     Javascript,
 }
 
@@ -142,10 +150,10 @@ pub struct BuildArgs {
 /// Options of `plugin test`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PluginTestArgs {
-    /// The filter or dialect: its name, or a .wasm file
+    /// The plugin: its name, or a .wasm file
     pub plugin: String,
 
-    /// For a dialect: the HTTP request in this file
+    /// For a dialect: the HTTP request in this file; for a scheduling strategy: the queue in it, as JSON
     #[arg(long, value_name = "FILE", conflicts_with_all = ["jsonl", "text"])]
     pub request: Option<PathBuf>,
 
@@ -195,6 +203,10 @@ pub struct AcceptArgs {
     /// Let it use everything it wants
     #[arg(long)]
     pub yes: bool,
+
+    /// Take it although a higher version was used here before
+    #[arg(long)]
+    pub allow_downgrade: bool,
 }
 
 /// Options of `plugin add`.
@@ -218,9 +230,13 @@ pub struct AddArgs {
 
 /// Options of `plugin remove`.
 #[derive(Debug, Args)]
-pub struct NameArgs {
+pub struct RemoveArgs {
     /// The plugin
     pub name: String,
+
+    /// Delete what it stored, too
+    #[arg(long)]
+    pub purge: bool,
 
     /// Options shared with other commands.
     #[command(flatten)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use atoll_gateway::{FilterEntry, Installed, PluginSet, RefusedPlugin};
 use atoll_plugin_runtime::{
     CompileLimits, Compiler, Grant, Inventory, Library, LibraryOptions, Place, PluginRuntime,
-    PluginsLock, RuntimeOptions, Terms, TokenizerHost, TrustOptions,
+    PluginsLock, RuntimeOptions, SeenVersions, Terms, TokenizerHost, TrustOptions, kv_file_for,
 };
 use serde_json::Value;
 
@@ -42,6 +42,7 @@ pub fn library(config: &Config, runtime: PluginRuntime) -> Result<Library, CliEr
         trust: TrustOptions {
             lock: Some(PluginsLock::path_for(&config.plugins.value)),
             keys: config.plugin_keys.clone(),
+            versions: Some(SeenVersions::path_for(&config.plugins.value)),
             pinned_only: config.pinned_plugins_only,
         },
     };
@@ -85,10 +86,7 @@ pub fn plugin_runtime(
 /// Keeps what plugins store in a file beside their folder. For the server only: a file has one owner.
 /// Without it the server works, and forgets what plugins stored when it stops.
 pub fn keep_kv(config: &Config, runtime: &PluginRuntime) {
-    let folder = &config.plugins.value;
-    let mut name = folder.file_name().unwrap_or("plugins".as_ref()).to_owned();
-    name.push(".kv.redb");
-    if let Err(error) = runtime.keep_kv(&folder.with_file_name(name)) {
+    if let Err(error) = runtime.keep_kv(&kv_file_for(&config.plugins.value)) {
         tracing::warn!(%error, "what plugins store is kept in memory only; is another atoll serving with the same plugins folder?");
     }
 }

@@ -87,6 +87,19 @@ fn python(dir: &Path) -> Result<PathBuf, CliError> {
             .current_dir(dir);
         run(&mut pip, "")?;
     }
+    // The contract's types for editors and for the plugin's own tests. What is built makes its own.
+    let types = dir.join("bindings");
+    if types.is_dir() {
+        // The tool writes no file over another.
+        std::fs::remove_dir_all(&types)
+            .map_err(|error| fail(format!("{}: {error}", types.display())))?;
+    }
+    let mut bindings = Command::new(bin.join("componentize-py"));
+    bindings
+        .args(["-d", "wit", "-w", "plugin", "bindings"])
+        .arg(&types)
+        .current_dir(dir);
+    run(&mut bindings, "")?;
     let mut componentize = Command::new(bin.join("componentize-py"));
     // Without WASI the component imports what its world says and nothing else.
     componentize.args([

@@ -7,11 +7,13 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use atoll_plugin_runtime::{Grant, Pin, PluginInfo, PluginSource, PluginsLock, WantInfo, World};
+use atoll_plugin_runtime::{
+    Grant, Pin, PluginInfo, PluginSource, PluginsLock, SeenVersions, WantInfo, World,
+};
 
 use super::inspect::{self, needs};
-use super::taken;
-use crate::cli::{AcceptArgs, AddArgs, GrantArgs, NameArgs, UpdateArgs};
+use super::{stored, taken};
+use crate::cli::{AcceptArgs, AddArgs, GrantArgs, RemoveArgs, UpdateArgs};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::output;
@@ -39,6 +41,14 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
         &[],
         &format!("add {}", args.file.display()),
     )?;
+    let lock = PluginsLock::read(&PluginsLock::path_for(&config.plugins.value))?;
+    check_downgrade(
+        &config,
+        &name,
+        &info,
+        lock.pin(&name),
+        args.accept.allow_downgrade,
+    )?;
     let path = file(&config, &name);
     sign(&path, &signature_path(&args.file))?;
     write(&path, &bytes).map_err(|error| failed("be written", &path, &error))?;
@@ -55,10 +65,14 @@ pub fn add(args: &AddArgs) -> Result<(), CliError> {
 }
 
 /// Runs `remove`.
-pub fn remove(args: &NameArgs) -> Result<(), CliError> {
+pub fn remove(args: &RemoveArgs) -> Result<(), CliError> {
     let config = Config::load(&args.common)?;
     check_name(&args.name)?;
+    let lock_path = PluginsLock::path_for(&config.plugins.value);
+    let pin = PluginsLock::read(&lock_path)?.pin(&args.name).cloned();
     let path = file(&config, &args.name);
+    // While the file is there to be asked.
+    let stored_as = stored_as(&config, &args.name, pin.as_ref());
     let removed = match std::fs::remove_file(&path) {
         Ok(()) => true,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
@@ -66,16 +80,32 @@ pub fn remove(args: &NameArgs) -> Result<(), CliError> {
     };
     let signature = signature_path(&path);
     gone(&signature).map_err(|error| failed("be removed", &signature, &error))?;
-    let lock_path = PluginsLock::path_for(&config.plugins.value);
-    let pinned = PluginsLock::read(&lock_path)?.pin(&args.name).is_some();
-    if pinned {
+    if pin.is_some() {
         let forget = |lock: &mut PluginsLock| Ok::<_, CliError>(lock.remove(&args.name));
         PluginsLock::edit(&lock_path, forget)?;
     }
-    if !removed && !pinned {
-        return Err(no_such(&config, &args.name));
+    let found = removed || pin.is_some();
+    if found {
+        output::line(format_args!("{} is removed", args.name))?;
     }
-    output::line(format_args!("{} is removed", args.name))?;
+    if args.purge {
+        let deleted = stored::forget(&config, &stored_as)?;
+        if deleted.is_empty() && !found {
+            return Err(no_such(&config, &args.name));
+        }
+        let shown = stored::shown(deleted);
+        output::line(format_args!("what it stored is deleted: {shown}"))?;
+    } else if !found {
+        return Err(no_such(&config, &args.name));
+    } else {
+        let kept = stored::look(&config, &stored_as);
+        if !kept.is_empty() {
+            output::note(format_args!(
+                "What it stored is kept ({}), and is there when it comes back. To delete it: atoll plugin remove {stored_as} --purge",
+                stored::shown(kept)
+            ));
+        }
+    }
     if config
         .filters
         .iter()
@@ -87,6 +117,19 @@ pub fn remove(args: &NameArgs) -> Result<(), CliError> {
         );
     }
     Ok(())
+}
+
+/// The name under which a plugin of the folder stores things: the one it gives itself. It is asked only if it may store
+/// any: compiling it takes time.
+fn stored_as(config: &Config, name: &str, pin: Option<&Pin>) -> String {
+    let accepted = pin.is_some_and(|pin| pin.grants.contains(&Grant::Kv));
+    let configured = config.plugin.get(name);
+    let configured = configured.is_some_and(|entry| entry.grants.iter().any(|grant| grant == "kv"));
+    let described = (accepted || configured).then(|| installed(config, name).ok());
+    match described.flatten() {
+        Some(info) => info.name,
+        None => name.to_owned(),
+    }
 }
 
 /// Runs `grant`.
@@ -124,11 +167,32 @@ pub fn update(args: &UpdateArgs) -> Result<(), CliError> {
     check_name(&args.name)?;
     let info = installed(&config, &args.name)?;
     let grants = repin(&config, &args.name, &info, |before| {
+        let allowed = args.accept.allow_downgrade;
+        check_downgrade(&config, &args.name, &info, before, allowed)?;
         let before = before.map(|pin| pin.grants.clone()).unwrap_or_default();
         let command = format!("update {}", args.name);
         accepted(&info, &args.accept, &before, &command)
     })?;
     said(&info, &args.name, &grants, "accepted as it is now")
+}
+
+/// Refuses a version that is older than one that was accepted, or than a signed one that was in force: it may be one
+/// that was withdrawn, with all that its maker signed still true of it.
+fn check_downgrade(
+    config: &Config,
+    name: &str,
+    info: &PluginInfo,
+    before: Option<&Pin>,
+    allowed: bool,
+) -> Result<(), CliError> {
+    let seen = SeenVersions::read(&SeenVersions::path_for(&config.plugins.value))?;
+    match seen.downgraded_from(name, before, &info.version) {
+        Some(from) if !allowed => Err(CliError::Plugins(format!(
+            "version {} of {name} is older than {from}, which was used here before; if that is meant, say the same with --allow-downgrade",
+            info.version
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What is granted: what was before, what is said now, everything with `--yes`. Refuses when the
@@ -243,11 +307,7 @@ fn repin(
 ) -> Result<Vec<Grant>, CliError> {
     PluginsLock::edit(&PluginsLock::path_for(&config.plugins.value), |lock| {
         let grants = change(lock.pin(name))?;
-        let pin = Pin {
-            sha256: info.sha256.clone(),
-            grants: grants.clone(),
-        };
-        lock.set(name, pin);
+        lock.set(name, Pin::of(info, grants.clone()));
         Ok(grants)
     })
 }
@@ -414,7 +474,12 @@ mod tests {
 
     fn accept(grants: &[&str], yes: bool) -> Result<Vec<Grant>, CliError> {
         let grants = grants.iter().map(|&grant| grant.to_owned()).collect();
-        accepted(&info(), &AcceptArgs { grants, yes }, &[], "add my-api.wasm")
+        let accept = AcceptArgs {
+            grants,
+            yes,
+            allow_downgrade: false,
+        };
+        accepted(&info(), &accept, &[], "add my-api.wasm")
     }
 
     #[test]

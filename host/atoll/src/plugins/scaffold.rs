@@ -43,10 +43,18 @@ pub fn command(args: &NewArgs) -> Result<(), CliError> {
     };
     output::line(format_args!("{shown} is a plugin that builds. Next:"))?;
     output::line(format_args!("  cd {shown}"))?;
-    if args.lang == Language::Rust {
-        output::line("  cargo test                    its own tests, without a server")?;
+    let (test, after) = match args.lang {
+        Language::Rust => ("cargo test", false),
+        // The contract's types, which the tests use, come with the build.
+        Language::Python => ("python3 -m unittest", true),
+        Language::Javascript => ("node --test", false),
+    };
+    let test = format!("  {test:<29} its own tests, without a server");
+    let build = "  atoll plugin build".to_owned();
+    let steps = if after { [build, test] } else { [test, build] };
+    for step in steps {
+        output::line(step)?;
     }
-    output::line("  atoll plugin build")?;
     output::line(format_args!("  atoll plugin add {built}.wasm"))
 }
 
@@ -131,11 +139,9 @@ fn templates(language: &str, args: &NewArgs) -> Result<Vec<(String, String)>, Cl
         }
     }
     if !files.iter().any(|(name, _)| !name.starts_with("wit/deps/")) {
-        return Err(fail(format!(
-            "in this language there are templates for --world dialect and filter; for {world} use --lang rust"
-        )));
+        return Err(fail(format!("this build of atoll lacks {prefix}")));
     }
-    let ignored = "/.venv/\n/node_modules/\n__pycache__/\n*.wasm\n";
+    let ignored = "/.venv/\n/bindings/\n/node_modules/\n__pycache__/\n*.wasm\n";
     files.push((".gitignore".to_owned(), ignored.to_owned()));
     Ok(files)
 }
@@ -212,29 +218,34 @@ mod tests {
     #[test]
     fn other_languages_carry_the_contract_and_the_name() {
         let temp = tempfile::tempdir().unwrap();
-        for (world, lang, file) in [
-            (WorldArg::Dialect, Language::Python, "app.py"),
-            (WorldArg::Filter, Language::Python, "app.py"),
-            (WorldArg::Dialect, Language::Javascript, "plugin.js"),
-            (WorldArg::Filter, Language::Javascript, "plugin.js"),
-        ] {
-            let dir = temp.path().join(format!("{world:?}-{lang:?}"));
-            command(&args("my-plugin", world, lang, &dir)).unwrap();
-            let source = std::fs::read_to_string(dir.join(file)).unwrap();
-            assert!(
-                source.contains("my-plugin") && !source.contains("{{"),
-                "{source}"
-            );
-            assert!(dir.join("wit/deps/atoll-plugin/types.wit").is_file());
-            let own = std::fs::read_to_string(dir.join("wit/world.wit")).unwrap();
-            let exported = format!("{world:?}-guest").to_lowercase();
-            assert!(own.contains(&exported), "{own}");
-        }
-        for world in [WorldArg::Placement, WorldArg::Scheduling] {
-            let dir = temp.path().join("none");
-            let refused = command(&args("my-plugin", world, Language::Python, &dir)).unwrap_err();
-            assert!(refused.to_string().contains("--lang rust"), "{refused}");
-            assert!(!dir.exists());
+        let worlds = [
+            WorldArg::Dialect,
+            WorldArg::Filter,
+            WorldArg::Placement,
+            WorldArg::Scheduling,
+        ];
+        for world in worlds {
+            for (lang, file) in [
+                (Language::Python, "app.py"),
+                (Language::Javascript, "plugin.js"),
+            ] {
+                let dir = temp.path().join(format!("{world:?}-{lang:?}"));
+                command(&args("my-plugin", world, lang, &dir)).unwrap();
+                let source = std::fs::read_to_string(dir.join(file)).unwrap();
+                assert!(
+                    source.contains("my-plugin") && !source.contains("{{"),
+                    "{source}"
+                );
+                assert!(dir.join("wit/deps/atoll-plugin/types.wit").is_file());
+                let own = std::fs::read_to_string(dir.join("wit/world.wit")).unwrap();
+                let exported = format!("{world:?}-guest").to_lowercase();
+                assert!(own.contains(&exported), "{own}");
+                let mut names = std::fs::read_dir(&dir).unwrap().map(|entry| {
+                    let name = entry.unwrap().file_name();
+                    name.to_string_lossy().into_owned()
+                });
+                assert!(names.any(|name| name.starts_with("test_") || name.ends_with(".test.js")));
+            }
         }
     }
 

@@ -30,7 +30,10 @@ pub fn wait(config: &Config, info: &PluginInfo, used: bool) -> Result<(), CliErr
             return Ok(());
         };
         if in_force(&plugins, &info.sha256) {
-            return output::line("the running server uses it now");
+            return output::line(match info.world {
+                World::Placement | World::Scheduling => "the running server has it, to be chosen",
+                _ => "the running server uses it now",
+            });
         }
         if started.elapsed() > PATIENCE {
             output::note(

@@ -1,5 +1,6 @@
 //! `atoll plugin test`: text through a filter, as a request would go, or a recorded request through a
-//! dialect ([`super::test_dialect`]).
+//! dialect ([`super::test_dialect`]), or a recorded queue through a scheduling strategy
+//! ([`super::test_scheduling`]).
 //!
 //! Each text becomes the only user message of a request of its own: a fresh session, as the gateway makes
 //! one, over a plugin that is compiled once.
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{inspect, install, test_dialect};
+use super::{inspect, install, test_dialect, test_scheduling};
 use crate::cli::PluginTestArgs;
 use crate::compose;
 use crate::config::Config;
@@ -43,11 +44,15 @@ pub fn command(args: &PluginTestArgs) -> Result<(), CliError> {
             (plugin @ LoadedPlugin::Dialect(_), Some(file)) => {
                 return test_dialect::run(plugin, file).await;
             }
+            (LoadedPlugin::Scheduling(strategy), Some(file)) => {
+                return test_scheduling::run(&strategy, file).await;
+            }
             _ => {
                 let what = if world.is_pure() { " strategy" } else { "" };
                 return Err(CliError::Other(format!(
-                    "{} is a {world}{what}; a filter is tested with text, a dialect with --request FILE, \
-                     and a strategy by its own tests (cargo test)",
+                    "{} is a {world}{what}; a filter is tested with text, a dialect with --request FILE (an HTTP \
+                     request), a scheduling strategy with --request FILE (a queue), and a placement strategy with: \
+                     atoll plan MACHINES.toml --strategy PLUGIN.wasm",
                     args.plugin
                 )));
             }

@@ -79,6 +79,7 @@ impl SchedulingSlot {
                 wanted: config.strategy.clone(),
                 in_force: in_force.unwrap_or_else(|| OWN.to_owned()),
                 problem,
+                used: 0,
                 faults: 0,
             };
             self.reports.begin(WHAT, standing);

@@ -6,6 +6,7 @@
 //! by prefix is a range.
 
 mod disk;
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::disk::Bell;
 pub(crate) use self::disk::KvDisk;
+pub use self::stored::{Stored, StoredError, forget_in, kv_file_for, stored_in};
 use crate::options::KvLimits;
 use crate::types::{Error, ErrorKind};
 
@@ -71,6 +73,29 @@ impl KvStore {
     pub fn is_empty(&self) -> bool {
         let inner = self.lock();
         inner.entries.is_empty() && inner.unwritten.is_empty()
+    }
+
+    /// How much is in it.
+    pub fn amount(&self) -> Stored {
+        let inner = self.lock();
+        Stored {
+            keys: inner.entries.len() as u64,
+            bytes: inner.bytes as u64,
+        }
+    }
+
+    /// Deletes everything, and says how much that was.
+    pub fn clear(&self) -> Stored {
+        let amount = self.amount();
+        let mut inner = self.lock();
+        let entries = std::mem::take(&mut inner.entries);
+        inner.bytes = 0;
+        if let Some(bell) = &self.bell {
+            // Beyond what may wait to be written, but no further than the quota of keys.
+            inner.unwritten.extend(entries.into_keys());
+            bell.ring();
+        }
+        amount
     }
 
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {

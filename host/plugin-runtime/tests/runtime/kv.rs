@@ -86,6 +86,27 @@ async fn plugins_do_not_share_a_store() {
     }
 }
 
+/// With a file and without one.
+#[tokio::test]
+async fn what_a_plugin_left_is_forgotten_only_when_nobody_uses_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let in_memory = PluginRuntime::new(options()).unwrap();
+    for runtime in [runtime_with(&temp.path().join("kv.redb")), in_memory] {
+        let filter = counter(&runtime).await;
+        assert_eq!(errand(&filter, "count visits").await, "1");
+        let name = filter.info().name.clone();
+        assert_eq!(runtime.stored()[&name].keys, 1);
+        assert_eq!(runtime.forget(&name), None);
+        assert_eq!(errand(&filter, "count visits").await, "2");
+        drop(filter);
+        assert_eq!(runtime.forget(&name).unwrap().keys, 1);
+        assert!(runtime.stored().is_empty());
+        assert!(runtime.forget("nobody").unwrap().is_empty());
+        let filter = counter(&runtime).await;
+        assert_eq!(errand(&filter, "count visits").await, "1");
+    }
+}
+
 #[tokio::test]
 async fn the_quota_is_told() {
     let temp = tempfile::tempdir().unwrap();

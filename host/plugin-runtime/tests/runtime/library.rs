@@ -14,15 +14,15 @@ use crate::handmade::HandMade;
 use crate::support::runtime;
 
 /// A plugin folder with its library.
-struct Rig {
+pub struct Rig {
     _temp: tempfile::TempDir,
-    folder: PathBuf,
-    lock: PathBuf,
-    library: Library,
+    pub folder: PathBuf,
+    pub lock: PathBuf,
+    pub library: Library,
 }
 
 impl Rig {
-    fn new(change: impl FnOnce(&mut LibraryOptions)) -> Self {
+    pub fn new(change: impl FnOnce(&mut LibraryOptions)) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let folder = temp.path().join("plugins");
         std::fs::create_dir(&folder).unwrap();
@@ -51,26 +51,31 @@ impl Rig {
         rig
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.wasm"))
     }
 
     /// Puts a whole file in place, as `mv` does.
-    fn put(&self, name: &str, wasm: &[u8]) {
+    pub fn put(&self, name: &str, wasm: &[u8]) {
         replace(&self.path(name), wasm);
     }
 
     /// Looks as often as it takes for a settled file to be taken.
-    async fn look(&mut self) -> Inventory {
+    pub async fn look(&mut self) -> Inventory {
         self.library.refresh().await;
         self.library.refresh().await;
         self.library.inventory()
     }
 
-    fn pin(&self, name: &str, wasm: &[u8], grants: Vec<Grant>) {
+    pub fn pin(&self, name: &str, wasm: &[u8], grants: Vec<Grant>) {
         let mut lock = PluginsLock::read(&self.lock).unwrap();
         let sha256 = hex::encode(Sha256::digest(wasm));
-        lock.set(name, Pin { sha256, grants });
+        let pin = Pin {
+            sha256,
+            version: None,
+            grants,
+        };
+        lock.set(name, pin);
         lock.write(&self.lock).unwrap();
     }
 }
@@ -82,7 +87,7 @@ pub fn replace(path: &Path, contents: &[u8]) {
     std::fs::rename(&part, path).unwrap();
 }
 
-fn dialect(name: &str, version: &'static str, path: &'static str) -> Vec<u8> {
+pub fn dialect(name: &str, version: &'static str, path: &'static str) -> Vec<u8> {
     HandMade {
         name: name.as_bytes().to_vec(),
         version,
@@ -93,7 +98,7 @@ fn dialect(name: &str, version: &'static str, path: &'static str) -> Vec<u8> {
 }
 
 /// The version that answers `GET path`, if any does.
-fn serves(inventory: &Inventory, path: &str) -> Option<String> {
+pub fn serves(inventory: &Inventory, path: &str) -> Option<String> {
     match inventory
         .registry
         .route("GET", path, &http::HeaderMap::new())
@@ -104,12 +109,12 @@ fn serves(inventory: &Inventory, path: &str) -> Option<String> {
     }
 }
 
-fn listed<'a>(inventory: &'a Inventory, name: &str) -> &'a Listed {
+pub fn listed<'a>(inventory: &'a Inventory, name: &str) -> &'a Listed {
     let found = inventory.listed.iter().find(|plugin| plugin.name == name);
     found.unwrap_or_else(|| panic!("{name} is not listed: {:?}", inventory.listed))
 }
 
-fn problem<'a>(inventory: &'a Inventory, name: &str) -> &'a str {
+pub fn problem<'a>(inventory: &'a Inventory, name: &str) -> &'a str {
     listed(inventory, name).problem.as_deref().unwrap_or("none")
 }
 

@@ -20,6 +20,7 @@ mod load;
 mod manage;
 mod old_contract;
 mod outward;
+mod signatures;
 mod strategies;
 mod support;
 mod swaps;

@@ -12,13 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::KvStore;
+use super::{KvStore, Stored};
 use crate::options::KvLimits;
 
 /// Plugin and key to value.
-const ENTRIES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("kv");
+pub(super) const ENTRIES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("kv");
 /// How long changes are gathered: a tenth of a second of counting costs one write.
 const GATHER: Duration = Duration::from_millis(100);
 /// How long after a failed write the next is tried.
@@ -134,6 +134,33 @@ impl KvDisk {
         stores.insert(plugin.to_owned(), Arc::clone(&store));
         store
     }
+
+    /// How much each plugin has stored, by name; those that stored nothing are left out.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn stored(&self) -> Result<BTreeMap<String, Stored>, redb::Error> {
+        // What is open is newer than what is written.
+        let stores = self.shared.stores().clone();
+        let read = self.shared.database.begin_read()?;
+        let table = read.open_table(ENTRIES)?;
+        let mut all: BTreeMap<String, Stored> = BTreeMap::new();
+        for entry in table.iter()? {
+            let (at, value) = entry?;
+            let (owner, key) = at.value();
+            if !stores.contains_key(owner) {
+                let stored = all.entry(owner.to_owned()).or_default();
+                stored.add(key, value.value().len());
+            }
+        }
+        all.extend(
+            stores
+                .into_iter()
+                .map(|(plugin, store)| (plugin, store.amount())),
+        );
+        all.retain(|_, stored| !stored.is_empty());
+        Ok(all)
+    }
 }
 
 impl Drop for KvDisk {
@@ -238,6 +265,7 @@ fn private(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{StoredError, forget_in, stored_in};
     use super::*;
 
     const LIMITS: KvLimits = KvLimits {
@@ -296,6 +324,40 @@ mod tests {
             let store = disk.open_store(name);
             assert_eq!(store.keys("", 10), ["b".to_owned(), format!("of {name}")]);
         }
+    }
+
+    /// By a host that never loaded the plugin since it started, by one that did, and by a command when no host runs.
+    #[test]
+    fn what_a_plugin_left_is_counted_and_deleted_and_nothing_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("kv.redb");
+        let names = ["a", "ab", "b"];
+        assert!(stored_in(&path, "a").unwrap().is_empty());
+        {
+            let disk = open(&path);
+            for name in names {
+                disk.open_store(name).set("k".into(), vec![0; 9]).unwrap();
+            }
+            assert!(matches!(stored_in(&path, "a"), Err(StoredError::InUse(_))));
+            assert!(matches!(forget_in(&path, "a"), Err(StoredError::InUse(_))));
+        }
+        let one = Stored { keys: 1, bytes: 10 };
+        let all = |disk: &KvDisk| disk.stored().unwrap().into_iter().collect::<Vec<_>>();
+        {
+            let disk = open(&path);
+            disk.open_store("a").set("new".into(), vec![]).unwrap();
+            let two = Stored { keys: 2, bytes: 13 };
+            let expected = [("a", two), ("ab", one), ("b", one)];
+            assert_eq!(all(&disk), expected.map(|(name, s)| (name.to_owned(), s)));
+            assert_eq!(disk.open_store("a").clear(), two);
+            assert_eq!(disk.open_store("b").clear(), one);
+            assert_eq!(all(&disk), [("ab".to_owned(), one)]);
+        }
+        assert!(stored_in(&path, "a").unwrap().is_empty());
+        assert_eq!(forget_in(&path, "a").unwrap(), Stored::default());
+        assert_eq!(stored_in(&path, "ab").unwrap(), one);
+        assert_eq!(forget_in(&path, "ab").unwrap(), one);
+        assert!(all(&open(&path)).is_empty());
     }
 
     /// What is read back counts against the quota like what is set.
