@@ -93,7 +93,8 @@ impl Scanner<'_> {
             start = a;
         }
         if plus {
-            if self.at(start) == b'(' && self.at(end) == b')' {
+            let closed = self.s[a..end].contains(&b')');
+            if self.at(start) == b'(' && self.at(end) == b')' && !closed {
                 end += 1;
             }
             end = extension(self.s, end);
