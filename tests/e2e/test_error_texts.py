@@ -43,6 +43,10 @@ def test_responses_names_the_part_of_its_own_input(client):
     first = client.responses.create(model=MODEL, input="Hello", max_output_tokens=16)
     error = refused(lambda: client.responses.create(model=MODEL, previous_response_id=first.id, input=[look]))
     assert error.param == "input[0].content[1]"
+    lost = {"type": "item_reference", "id": f"msg_{'0' * 32}_0"}
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.responses.create(model=MODEL, input=[*BEFORE, lost])
+    assert caught.value.param == "input[2].id"
     schema = {"type": "json_schema", "name": "a", "schema": {"$ref": "#/nowhere"}}
     error = refused(lambda: client.responses.create(model=MODEL, input="x", text={"format": schema}))
     assert error.param == "text.format.schema" and error.body["message"].startswith("text.format.schema: ")

@@ -1,8 +1,11 @@
 """Tools and structured output with the official `openai` package."""
 
+import enum
 import json
 
+import anthropic
 import openai
+import pydantic
 import pytest
 
 from conftest import MODEL
@@ -123,3 +126,43 @@ def test_the_best_of_several_is_the_likeliest_of_them(client):
     assert [choice.text for choice in best.choices] == expected
     assert all(choice.logprobs is None for choice in best.choices)
     assert best.usage.completion_tokens == all_of_them.usage.completion_tokens
+
+
+class Colour(str, enum.Enum):
+    red = "red"
+    blue = "blue"
+
+
+class Paint(pydantic.BaseModel):
+    colour: Colour
+    second: Colour
+    shiny: bool
+
+
+class Order(pydantic.BaseModel):
+    paint: Paint
+    urgent: bool
+
+
+def test_tools_whose_schemas_refer_to_parts_of_themselves(server, client):
+    """What every schema generator writes for a model inside a model: the arguments are enforced all the same, alone and
+    beside another tool, in each API. The white space of arguments is bounded, and so are they."""
+    ask = [{"role": "user", "content": "Order some paint."}]
+    schema = Order.model_json_schema()
+    assert "$defs" in schema and "$ref" in json.dumps(schema)
+    order = openai.pydantic_function_tool(Order, name="order")
+    for tools in ([order], [WEATHER, order]):
+        reply = client.chat.completions.parse(
+            model=MODEL, messages=ask, tools=tools, temperature=0, max_tokens=2000,
+            tool_choice={"type": "function", "function": {"name": "order"}})
+        assert isinstance(reply.choices[0].message.tool_calls[0].function.parsed_arguments, Order)
+        # Nothing is demanded, and nothing refused.
+        client.chat.completions.create(model=MODEL, messages=ask, tools=tools, temperature=0, max_tokens=2)
+    told = {"type": "function", "name": "order", "parameters": order["function"]["parameters"], "strict": True}
+    answer = client.responses.create(model=MODEL, input=ask, tools=[told], tool_choice="required", temperature=0, max_output_tokens=2000)
+    Order.model_validate_json(answer.output[-1].arguments)
+    claude = anthropic.Anthropic(base_url=server.url, api_key="unused", max_retries=0, timeout=120)
+    message = claude.messages.create(
+        model=MODEL, messages=ask, max_tokens=2000, extra_body={"temperature": 0}, tool_choice={"type": "any"},
+        tools=[{"name": "order", "input_schema": schema}])
+    Order.model_validate(message.content[-1].input)

@@ -236,7 +236,7 @@ def test_items_are_named_instead_of_sent(client):
     assert second.output_text == chained.output_text
     with pytest.raises(openai.NotFoundError) as error:
         client.responses.create(input=[{"type": "item_reference", "id": "msg_none_0"}, question], **ARGUMENTS)
-    assert error.value.param == "input"
+    assert error.value.param == "input[0].id"
 
 
 def test_what_has_no_effect_is_named_and_what_would_matter_is_refused(client):

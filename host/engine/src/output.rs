@@ -15,6 +15,7 @@ mod families;
 mod harmony;
 mod pairs;
 mod python;
+mod references;
 mod scan;
 mod syntax;
 #[cfg(test)]
@@ -87,7 +88,7 @@ impl CallableTool {
             .and_then(serde_json::Value::as_object)
             .into_iter()
             .flatten()
-            .filter(|(_, schema)| is_text(schema))
+            .filter(|(_, schema)| is_text(references::target(schema, parameters)))
             .map(|(name, _)| name.clone())
             .collect();
         Self {

@@ -110,14 +110,19 @@ fn convert(index: usize, message: &Message, out: &mut Vec<Value>) -> Result<(), 
     Ok(())
 }
 
+/// Longest place that is named in an error.
+const MOST_PATH_BYTES: usize = 128;
+
 /// Where the client has the part, if its dialect said so.
-fn place(part: &Part) -> Option<String> {
+pub(crate) fn place(part: &Part) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Place {
         path: String,
     }
     let place: Place = serde_json::from_str(part.ext.as_deref()?).ok()?;
-    Some(place.path)
+    // A dialect that hands over what it does not know may hand over anything under this name.
+    let of_a_path = |char: char| char.is_ascii_alphanumeric() || "._-[]".contains(char);
+    (place.path.len() <= MOST_PATH_BYTES && place.path.chars().all(of_a_path)).then_some(place.path)
 }
 
 /// `developer` is what one API calls a system message; no template of an open model knows it.

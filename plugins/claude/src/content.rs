@@ -1,5 +1,7 @@
 //! Content blocks of messages, into canonical parts.
 
+use std::collections::BTreeSet;
+
 use atoll_sdk::json::{Field, Fields, Kind};
 use atoll_sdk::types::{
     Error, Media, MediaSource, Message, Opaque, Part, PartContent, Reasoning, ResultContent, Role,
@@ -66,8 +68,8 @@ fn without_billing_header(text: &str) -> &str {
 #[derive(Debug)]
 pub(crate) struct Conversation {
     pub messages: Vec<Message>,
-    /// Thinking that this host did not sign was left out.
-    pub dropped: bool,
+    /// What could not be honoured, by the names that are reported: thinking that this host did not sign, citations.
+    pub ignored: BTreeSet<&'static str>,
 }
 
 /// The messages, in canonical roles: tool results become messages of the tool, and neighbours of one
@@ -76,7 +78,7 @@ pub(crate) struct Conversation {
 /// # Errors
 /// Names the block at fault.
 pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversation, Error> {
-    let mut dropped = false;
+    let mut ignored = BTreeSet::new();
     let mut messages: Vec<Message> = Vec::new();
     for item in field.array()? {
         let mut message = item.object()?;
@@ -93,7 +95,7 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
             Kind::Array => content
                 .array()?
                 .iter()
-                .map(block)
+                .map(|field| block(field, &mut ignored))
                 .collect::<Result<_, _>>()?,
             _ => return Err(content.wrong("a string or an array of content blocks")),
         };
@@ -102,7 +104,7 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
                 match known(reasoning, signing)? {
                     Returned::Ours(text) => reasoning.text = text,
                     Returned::Unknown => {
-                        dropped = true;
+                        ignored.insert("messages.thinking");
                         continue;
                     }
                     Returned::Changed => {
@@ -135,7 +137,7 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
         }
     }
     if messages.is_empty() {
-        let message = if dropped || !field.array()?.is_empty() {
+        let message = if !ignored.is_empty() || !field.array()?.is_empty() {
             "at least one message must have content that is not empty"
         } else {
             "at least one message is required"
@@ -155,7 +157,7 @@ pub(crate) fn messages(field: &Field, signing: &mut Signing) -> Result<Conversat
             "final assistant content cannot end with trailing whitespace",
         ));
     }
-    Ok(Conversation { messages, dropped })
+    Ok(Conversation { messages, ignored })
 }
 
 /// What thinking that came back is worth.
@@ -167,9 +169,11 @@ fn known(reasoning: &Reasoning, signing: &mut Signing) -> Result<Returned, Error
     }
 }
 
-fn block(field: &Field) -> Result<Part, Error> {
+fn block(field: &Field, ignored: &mut BTreeSet<&'static str>) -> Result<Part, Error> {
     let mut block = field.object()?;
     let kind = block.require("type")?.string()?;
+    // Those of a text are of an answer from elsewhere, and say nothing to a model.
+    let may_be_cited = matches!(kind.as_str(), "document" | "search_result");
     let content = match kind.as_str() {
         "text" => PartContent::Text(block.require("text")?.string()?),
         "image" => PartContent::Image(media(&mut block)?),
@@ -213,6 +217,13 @@ fn block(field: &Field) -> Result<Part, Error> {
             value: field.json().to_owned(),
         }),
     };
+    // An answer that says where in a document it has something from is not to be had here.
+    if may_be_cited
+        && let Some(mut citations) = block.object("citations")?
+        && citations.bool("enabled")? == Some(true)
+    {
+        ignored.insert("messages.citations");
+    }
     let plain = matches!(content, PartContent::Text(_));
     let part = Part {
         cache_ttl: cache_ttl(&mut block)?,

@@ -37,13 +37,13 @@ pub(crate) fn decode(
     let field = body.require("messages")?;
     let content::Conversation {
         mut messages,
-        dropped,
+        ignored,
     } = content::messages(&field, signing)?;
-    if dropped {
+    for name in ignored {
         // Named among what was not honoured; the value is nobody's business.
         let note = RawValue::from_string("true".to_owned());
         let note = note.map_err(|_| Error::internal("true is JSON"))?;
-        body.put("messages.thinking", Field::new("messages.thinking", note));
+        body.put(name, Field::new(name, note));
     }
     if let Some(system) = body.take("system") {
         let parts = content::system(&system)?;

@@ -256,7 +256,10 @@ fn what_is_wrong_names_its_field() {
 
 #[test]
 fn what_is_text_already_is_given_as_text_and_the_rest_says_where_it_stands() {
-    let document = |source: Value| json!({"type": "document", "title": "T", "source": source});
+    let document = |source: Value| {
+        json!({"type": "document", "title": "T", "source": source,
+        "citations": {"enabled": true}})
+    };
     let found = json!({"type": "search_result", "source": "s", "title": "t",
         "content": [{"type": "text", "text": "found"}]});
     let picture =
@@ -272,6 +275,10 @@ fn what_is_text_already_is_given_as_text_and_the_rest_says_where_it_stands() {
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [found, picture]}]},
     ]}));
     let request = decode(&body).unwrap();
+    assert_eq!(
+        request.unconsumed.as_deref(),
+        Some(r#"{"messages.citations":true}"#)
+    );
     let messages = conversation(&request);
     let said: Vec<_> = messages[1]
         .parts

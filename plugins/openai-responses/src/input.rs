@@ -134,10 +134,11 @@ impl Input {
             let message = format!("There is no item {id:?} here; send the item itself.");
             return Err(Error::new(ErrorKind::NotFound, message).with_param(field.path()));
         };
-        self.assistant(Part::new(PartContent::Other(Opaque {
+        let stored = PartContent::Other(Opaque {
             kind: "stored-item".to_owned(),
             value: json!({ "response": response, "item": index }).to_string(),
-        })));
+        });
+        self.assistant(Part::new(stored).at(field.path()));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::families;
+use super::references;
 use super::syntax::{CallHeader, PairHeader, ToolSyntax};
 use crate::executor::TokenId;
 use crate::grammar::{GrammarSpec, compact};
@@ -302,12 +303,17 @@ impl<'a> Rules<'a> {
     fn object(&mut self, key: &str, tools: &[ToolSpec]) {
         let alternatives: Vec<Value> = tools
             .iter()
-            .map(|tool| {
+            .enumerate()
+            .map(|(at, tool)| {
+                let place = match tools.len() {
+                    1 => format!("/properties/{key}"),
+                    _ => format!("/anyOf/{at}/properties/{key}"),
+                };
                 json!({
                     "type": "object",
                     "properties": {
                         "name": { "const": tool.name },
-                        key: arguments_schema(&tool.parameters),
+                        key: references::moved(&arguments_schema(&tool.parameters), &place),
                     },
                     "required": ["name", key],
                     "additionalProperties": false,
@@ -334,7 +340,7 @@ impl<'a> Rules<'a> {
     fn pairs(&mut self, header: &PairHeader, tool: usize, parameters: &Value) -> String {
         let mut all = Vec::new();
         for (at, (key, schema, required)) in properties(parameters).into_iter().enumerate() {
-            let value = self.text_value(&format!("value_{tool}_{at}"), schema);
+            let value = self.text_value(&format!("value_{tool}_{at}"), (key, schema), parameters);
             let lines = if header.lines { "\"\\n\"" } else { "" };
             let parts = [
                 self.marker(header.key_open),
@@ -359,7 +365,8 @@ impl<'a> Rules<'a> {
     }
 
     /// A value outside of JSON: text without quotes, anything else as JSON.
-    fn text_value(&mut self, rule: &str, schema: &Value) -> String {
+    fn text_value(&mut self, rule: &str, (key, given): (&str, &Value), whole: &Value) -> String {
+        let schema = references::target(given, whole);
         if let Some(Value::Array(values)) = schema.get("enum")
             && values.iter().all(Value::is_string)
         {
@@ -373,7 +380,7 @@ impl<'a> Rules<'a> {
         if schema.get("type").and_then(Value::as_str) == Some("string") {
             return "TEXT".to_owned();
         }
-        self.json(rule, schema);
+        self.json(rule, &references::alone(given, key, whole));
         rule.to_owned()
     }
 
@@ -381,11 +388,12 @@ impl<'a> Rules<'a> {
     fn keywords(&mut self, tool: usize, parameters: &Value) -> String {
         let (mut required, mut optional) = (Vec::new(), Vec::new());
         for (at, (key, schema, is_required)) in properties(parameters).into_iter().enumerate() {
-            let value = if schema.get("type").and_then(Value::as_str) == Some("boolean") {
+            let target = references::target(schema, parameters);
+            let value = if target.get("type").and_then(Value::as_str) == Some("boolean") {
                 "(\"True\" | \"False\")".to_owned()
             } else {
                 let rule = format!("value_{tool}_{at}");
-                self.json(&rule, schema);
+                self.json(&rule, &references::alone(schema, key, parameters));
                 rule
             };
             let keyword = format!("{} {value}", quoted(&format!("{key}=")));

@@ -13,7 +13,7 @@ use atoll_plugin_runtime::types::{
 
 use super::local::LocalAnswers;
 use super::{Kept, Responses};
-use crate::failure;
+use crate::{failure, prompt};
 
 /// Where a request's own messages are after the chain was put in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,7 +84,7 @@ impl Responses {
             part.content = items
                 .get(place.item)
                 .cloned()
-                .ok_or_else(|| no_item(&place))?;
+                .ok_or_else(|| no_item(&place, part))?;
             last = Some((place.response, items));
         }
         Ok(())
@@ -115,14 +115,14 @@ fn place(value: &str) -> Result<Place, Error> {
     })
 }
 
-fn no_item(place: &Place) -> Error {
+fn no_item(place: &Place, part: &Part) -> Error {
     let message = format!(
         "item {} of the stored answer {:?} was not found: the answer was not stored, has expired or was deleted; \
          send the item itself",
         place.item, place.response
     );
     Error {
-        param: Some("input".to_owned()),
+        param: Some(prompt::place(part).unwrap_or_else(|| "input".to_owned())),
         ..failure::error(ErrorKind::NotFound, message)
     }
 }
