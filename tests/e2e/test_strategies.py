@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import MODEL, Server
+from conftest import MODEL, Server, until
 
 
 class Configured:
@@ -74,3 +74,19 @@ def test_a_strategy_that_is_not_there_is_reported_and_stops_nobody(configured):
     assert "`fare`" in standing["scheduling"]["problem"]
     assert "not a placement strategy" in standing["placement"]["problem"]
     assert ask(configured.server, "Hello")
+
+
+def test_a_configuration_that_comes_later_is_read():
+    """Where `atoll plugin add` says that it belongs; the server was started without one."""
+    server = Server()
+    try:
+        file = pathlib.Path(server.home.name) / "config" / "atoll" / "config.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('[scheduling]\nstrategy = "fair"\n')
+
+        def in_force() -> bool:
+            return json.loads(server.get("/atoll/v1/plugins")[1])["strategies"]["scheduling"]["in_force"].startswith("fair")
+
+        until(in_force, what="the strategy of the new file")
+    finally:
+        server.stop()

@@ -374,6 +374,12 @@ impl Config {
         })
     }
 
+    /// Where the configuration is, or would be looked for.
+    pub fn place(&self) -> PathBuf {
+        let usual = || self.paths.config_file.clone();
+        self.file.clone().unwrap_or_else(usual)
+    }
+
     /// Keys, browsers and names, for the gateway.
     pub fn access(&self) -> Access {
         Access {

@@ -1,10 +1,11 @@
 //! How fast MLX runs a model folder through the executor, and how much of a step is not MLX.
 //!
-//! `mlx_speed FOLDER --prompt 128 --generate 64 --batch 1 [--rounds 3] [--shortest 128] [--temperature 0.8] [--top-p 1]`
+//! `mlx_speed FOLDER --prompt 128 --generate 64 --batch 1 [--rounds 3] [--shortest 128] [--temperature 0.8] [--top-p 1]
+//! [--repetition-penalty 1]`
 //! prints one line of JSON for each round: tokens per second of prefill and decode, per decode step the
 //! milliseconds in all and those before MLX was asked to compute (rows checked, graph built), and how many of
 //! the steps had been begun ahead. Prompts have from `--shortest` to `--prompt` tokens, evenly; greedy unless a
-//! temperature is given.
+//! temperature is given. A repetition penalty looks at the last 64 tokens.
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::error::Error;
@@ -35,6 +36,7 @@ mod measure {
         pub shortest: usize,
         pub temperature: f32,
         pub top_p: f32,
+        pub repetition_penalty: f32,
     }
 
     impl Sizes {
@@ -108,6 +110,8 @@ mod measure {
                 sampling: Arc::new(SamplingParams {
                     temperature: sizes.temperature,
                     top_p: sizes.top_p,
+                    repetition_penalty: sizes.repetition_penalty,
+                    repeat_last_n: Some(64),
                     seed: sequence.0,
                     ..SamplingParams::default()
                 }),
@@ -179,6 +183,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         shortest: usize::MAX,
         temperature: 0.0,
         top_p: 1.0,
+        repetition_penalty: 1.0,
     };
     let mut folder = None;
     let mut arguments = std::env::args().skip(1);
@@ -191,6 +196,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--shortest" => &mut sizes.shortest,
             "--temperature" => {
                 sizes.temperature = arguments.next().unwrap_or_default().parse()?;
+                continue;
+            }
+            "--repetition-penalty" => {
+                sizes.repetition_penalty = arguments.next().unwrap_or_default().parse()?;
                 continue;
             }
             "--top-p" => {

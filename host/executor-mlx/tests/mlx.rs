@@ -36,6 +36,8 @@ impl Rig for MlxRig {
             Backend::Cpu => 1e-4,
             // A GPU computes in the checkpoint's own type, on CUDA f32 as TF32, of eleven significant bits.
             Backend::Cuda | Backend::Metal if model.contains("-f32") => 4e-3,
+            // A token close to two experts may take the other one: mlx_lm itself is off by 4e-2.
+            Backend::Cuda | Backend::Metal if model.contains("-moe") => 6e-2,
             Backend::Cuda | Backend::Metal => 3e-2,
         }
     }

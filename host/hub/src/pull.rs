@@ -10,8 +10,10 @@
 //! them, at which point what has arrived stays.
 
 use std::collections::HashMap;
+use std::fs::TryLockError;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -22,13 +24,15 @@ use tokio::sync::watch;
 use crate::client::Client;
 use crate::manifest::{Manifest, Receipt, WantedFile};
 use crate::progress::Reporter;
-use crate::transfer::{self, Staging, blocking, staged_bytes, staged_name};
+use crate::transfer::{self, Locked, Staging, blocking, staged_bytes, staged_name};
 use crate::{HubError, HubOptions, Progress, RepoId};
 
 /// Where models are gathered, below the models folder. The leading dot hides it from the model store.
 const STAGING: &str = ".pulling";
 /// Beside a model: what was fetched.
 const RECEIPT: &str = ".atoll.json";
+/// How long a folder's lock is waited for before it is called another process's.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Largest receipt read.
 const MAX_RECEIPT: u64 = 4 << 20;
 
@@ -239,8 +243,7 @@ struct Place {
     repo: RepoId,
     models: Arc<Dir>,
     staging_name: String,
-    staging: Arc<Dir>,
-    _lock: std::fs::File,
+    staging: Arc<Locked>,
 }
 
 impl Place {
@@ -261,21 +264,27 @@ impl Place {
                 .open_with(format!("{staging_name}.lock"), &lock_options)
                 .map_err(disk)?
                 .into_std();
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(std::fs::TryLockError::WouldBlock) => {
-                    let repo = repo.to_string();
-                    return Err(HubError::Busy { repo });
+            let asked = Instant::now();
+            loop {
+                match lock.try_lock() {
+                    Ok(()) => break,
+                    // It may be a download that was given up a moment ago and is writing its last.
+                    Err(TryLockError::WouldBlock) if asked.elapsed() < PATIENCE => {
+                        std::thread::sleep(PATIENCE / 200);
+                    }
+                    Err(TryLockError::WouldBlock) => {
+                        let repo = repo.to_string();
+                        return Err(HubError::Busy { repo });
+                    }
+                    Err(TryLockError::Error(error)) => return Err(disk(error)),
                 }
-                Err(std::fs::TryLockError::Error(error)) => return Err(disk(error)),
             }
-            let staging = models.open_dir(&staging_name).map_err(disk)?;
+            let dir = models.open_dir(&staging_name).map_err(disk)?;
             Ok(Self {
                 repo,
                 models: Arc::new(models),
                 staging_name,
-                staging: Arc::new(staging),
-                _lock: lock,
+                staging: Arc::new(Locked { dir, _lock: lock }),
             })
         })
         .await

@@ -21,10 +21,25 @@ const BLOCK: usize = 1 << 20;
 /// Longest pause between attempts, whatever the hub asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// A folder that is ours as long as this lives. All disk work has a share in it: work that goes on after its
+/// download was given up keeps the next one out until it is through.
+pub(crate) struct Locked {
+    pub dir: Dir,
+    pub _lock: std::fs::File,
+}
+
+impl std::ops::Deref for Locked {
+    type Target = Dir;
+
+    fn deref(&self) -> &Dir {
+        &self.dir
+    }
+}
+
 /// Where the files of one model are gathered.
 #[derive(Clone)]
 pub(crate) struct Staging {
-    pub dir: Arc<Dir>,
+    pub dir: Arc<Locked>,
     pub repo: RepoId,
     pub revision: String,
 }
@@ -87,6 +102,7 @@ struct Part {
     file: File,
     hasher: Hasher,
     have: u64,
+    _folder: Arc<Locked>,
 }
 
 /// Opens the part and hashes what it has.
@@ -117,6 +133,7 @@ async fn open(staging: &Staging, file: &WantedFile) -> Result<Part, HubError> {
             file: open,
             hasher,
             have,
+            _folder: dir,
         };
         if have > size {
             emptied(part, &digest, size).map_err(disk)
@@ -307,7 +324,7 @@ async fn publish(staging: &Staging, file: &WantedFile, part: Part) -> Result<(),
         let renamed = part
             .file
             .sync_all()
-            .and_then(|()| dir.rename(&from, &dir, &to));
+            .and_then(|()| dir.rename(&from, &dir.dir, &to));
         renamed.map_err(HubError::disk(to))
     })
     .await

@@ -130,7 +130,7 @@ pub async fn follow(
     set: Arc<PluginSet>,
     strategies: Arc<Strategies>,
 ) {
-    let mut watch = StrategiesWatch::new(config.file.clone(), config.strategies.clone());
+    let mut watch = StrategiesWatch::new(config.place(), config.strategies.clone());
     let mut wanted = config.strategies.clone();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;

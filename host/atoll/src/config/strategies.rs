@@ -65,15 +65,15 @@ pub struct StrategiesConfig {
 /// Sees when the file says something new about strategies.
 #[derive(Debug)]
 pub struct StrategiesWatch {
-    file: Option<PathBuf>,
+    file: PathBuf,
     seen: Option<(SystemTime, u64)>,
     current: StrategiesConfig,
 }
 
 impl StrategiesWatch {
-    /// From what was read at the start.
-    pub fn new(file: Option<PathBuf>, current: StrategiesConfig) -> Self {
-        let seen = file.as_deref().and_then(stamp);
+    /// From what was read at the start. The file need not be there yet.
+    pub fn new(file: PathBuf, current: StrategiesConfig) -> Self {
+        let seen = stamp(&file);
         Self {
             file,
             seen,
@@ -84,7 +84,7 @@ impl StrategiesWatch {
     /// Looks once: what is wanted now, if that is news. A file that cannot be read, or has a mistake,
     /// changes nothing and says so in the log.
     pub fn look(&mut self) -> Option<StrategiesConfig> {
-        let file = self.file.as_deref()?;
+        let file = self.file.as_path();
         let now = stamp(file);
         if now == self.seen {
             return None;
@@ -119,13 +119,27 @@ fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
 mod tests {
     use super::*;
 
+    /// Whoever starts without a configuration writes one later, as `atoll plugin add` says.
+    #[test]
+    fn a_file_that_comes_later_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let mut watch = StrategiesWatch::new(file.clone(), StrategiesConfig::default());
+        assert_eq!(watch.look(), None);
+        std::fs::write(&file, "[scheduling]\nstrategy = \"fair\"\n").unwrap();
+        let config = watch.look().unwrap();
+        assert_eq!(config.scheduling.strategy.as_deref(), Some("fair"));
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(watch.look(), None, "what is in force stays");
+    }
+
     #[test]
     fn a_change_is_seen_once_and_a_mistake_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let write = |text: &str| std::fs::write(&file, text).unwrap();
         write("threads = 2\n");
-        let mut watch = StrategiesWatch::new(Some(file.clone()), StrategiesConfig::default());
+        let mut watch = StrategiesWatch::new(file.clone(), StrategiesConfig::default());
         assert_eq!(watch.look(), None);
         write("threads = 2\n[scheduling]\nstrategy = \"fair\"\n");
         let config = watch.look().unwrap();

@@ -367,7 +367,8 @@ pub(super) fn refused(name: &str, want: &WantInfo) -> String {
 /// What is still to be done: a filter does nothing until it has a place in the chain, nor a strategy until it is
 /// chosen; a dialect has its routes at once.
 fn hint(config: &Config, name: &str, info: &PluginInfo) {
-    let file = config.paths.config_file.display();
+    let place = config.place();
+    let file = place.display();
     let used = config.filters.iter().any(|filter| filter.plugin == name);
     match info.world {
         World::Dialect => {

@@ -252,7 +252,7 @@ fn load(
     let needed = spec.weight_bytes(layers.clone()).saturating_add(kv_bytes);
     let budget = limit(&device, options, needed)?;
 
-    let mut source = Source::new(checkpoint, compute);
+    let mut source = Source::new(checkpoint, compute, device.backend);
     let model = Model::load(spec, layers, &mut source, compute)?;
     eval(model.arrays())?;
     let weight_bytes = model.arrays().map(|array| array.nbytes() as u64).sum();

@@ -52,22 +52,9 @@ impl Linear {
 
     /// The rows of `W` at `indices`, as an embedding.
     pub(super) fn rows(&self, indices: &Array) -> Result<Array, Exception> {
-        match &self.weights {
-            Weights::Dense(weight) => weight.take_axis(indices, 0),
-            Weights::Affine {
-                packed,
-                scales,
-                biases,
-                group_size,
-                bits,
-            } => dequantize(
-                packed.take_axis(indices, 0)?,
-                scales.take_axis(indices, 0)?,
-                &biases.take_axis(indices, 0)?,
-                *group_size,
-                *bits,
-            ),
-        }
+        self.weights
+            .map(|array| array.take_axis(indices, 0))?
+            .dense()
     }
 
     /// Every array it holds.
@@ -77,6 +64,40 @@ impl Linear {
 }
 
 impl Weights {
+    /// The same format, of other arrays.
+    fn map(&self, change: impl Fn(&Array) -> Result<Array, Exception>) -> Result<Self, Exception> {
+        Ok(match self {
+            Self::Dense(weight) => Self::Dense(change(weight)?),
+            Self::Affine {
+                packed,
+                scales,
+                biases,
+                group_size,
+                bits,
+            } => Self::Affine {
+                packed: change(packed)?,
+                scales: change(scales)?,
+                biases: change(biases)?,
+                group_size: *group_size,
+                bits: *bits,
+            },
+        })
+    }
+
+    /// As floats.
+    pub(super) fn dense(&self) -> Result<Array, Exception> {
+        match self {
+            Self::Dense(weight) => Ok(weight.clone()),
+            Self::Affine {
+                packed,
+                scales,
+                biases,
+                group_size,
+                bits,
+            } => dequantize(packed, scales, biases, *group_size, *bits),
+        }
+    }
+
     /// Every array it holds.
     pub(super) fn arrays(&self) -> impl Iterator<Item = &Array> {
         let arrays = match self {

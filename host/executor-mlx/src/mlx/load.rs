@@ -13,21 +13,23 @@ use mlx_rs::{Array, Dtype};
 
 use super::ffi::TensorBytes;
 use super::linear::{ComputeType, Linear, Weights};
-use crate::LoadError;
+use crate::{Backend, LoadError};
 
 /// Reads tensors of one checkpoint.
 pub(super) struct Source<'a> {
     checkpoint: &'a Checkpoint,
     files: Vec<Option<File>>,
     compute: ComputeType,
+    backend: Backend,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(checkpoint: &'a Checkpoint, compute: ComputeType) -> Self {
+    pub(super) fn new(checkpoint: &'a Checkpoint, compute: ComputeType, backend: Backend) -> Self {
         Self {
             checkpoint,
             files: checkpoint.files().iter().map(|_| None).collect(),
             compute,
+            backend,
         }
     }
 
@@ -75,6 +77,25 @@ impl<'a> Source<'a> {
 
     /// A matrix with its bias.
     pub(super) fn linear(&mut self, spec: &WeightSpec) -> Result<Linear, LoadError> {
+        let Linear { weights, bias } = self.stored_linear(spec)?;
+        let one_group = spec
+            .quantization
+            .is_some_and(|format| format.group_size >= spec.in_features);
+        // For rows of a single group MLX takes a kernel on CUDA (`qmm_sm90`, of 0.32) that no other matrix
+        // gets, and whose results were wrong. Such a matrix is small: it is kept as floats.
+        let weights = match self.backend {
+            Backend::Cuda if one_group => {
+                let dense = Weights::Dense(weights.dense()?);
+                dense.arrays().try_for_each(Array::eval)?;
+                dense
+            }
+            _ => weights,
+        };
+        Ok(Linear { weights, bias })
+    }
+
+    /// A matrix with its bias, as stored.
+    fn stored_linear(&mut self, spec: &WeightSpec) -> Result<Linear, LoadError> {
         let tensors = spec.tensors();
         let named = |suffix: &str| {
             let name = format!("{}.{suffix}", spec.name);
@@ -104,11 +125,11 @@ impl<'a> Source<'a> {
         let first =
             first.ok_or_else(|| LoadError::Unsupported("experts with biases".to_owned()))?;
         if first.stack.is_some_and(|stack| stack.count == specs.len()) {
-            return Ok(self.linear(first)?.weights);
+            return Ok(self.stored_linear(first)?.weights);
         }
         let mut members = Vec::with_capacity(specs.len());
         for spec in specs {
-            members.push(self.linear(spec)?.weights);
+            members.push(self.stored_linear(spec)?.weights);
         }
         let together = |part: &dyn Fn(&Weights) -> Option<&Array>| {
             let parts: Vec<&Array> = members.iter().filter_map(part).collect();

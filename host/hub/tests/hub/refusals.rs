@@ -1,5 +1,7 @@
 //! Pulls that cannot work, each with its own error and nothing left that looks like a model.
 
+use std::time::Duration;
+
 use atoll_hub::{Hub, HubError, HubOptions, RepoId};
 use serde_json::Value;
 use tempfile::tempdir;
@@ -149,6 +151,25 @@ async fn another_process_at_the_same_model_is_noticed() {
     assert!(matches!(error, HubError::Busy { .. }), "{error:?}");
     drop(first);
     server.pull(models.path()).await.unwrap();
+}
+
+/// What a download that was given up is still writing keeps the next one out, but not for long.
+#[tokio::test]
+async fn a_folder_that_is_free_in_a_moment_is_waited_for() {
+    let server = Server::start().await;
+    let models = tempdir().unwrap();
+    std::fs::create_dir(models.path().join(".pulling")).unwrap();
+    let lock = std::fs::File::create(models.path().join(".pulling/reef tiny.lock")).unwrap();
+    lock.lock().unwrap();
+    let given_back = async {
+        while server.script().listings == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(lock);
+    };
+    let (pulled, ()) = tokio::join!(server.pull(models.path()), given_back);
+    pulled.unwrap();
 }
 
 #[tokio::test]

@@ -19,6 +19,14 @@ impl Scanner<'_> {
         if !self.wants(Entity::DateOfBirth) || span.0 < self.dated.0 {
             return;
         }
+        // A time behind it makes it a log's stamp, unless its own name says otherwise: no other words are read.
+        if super::numeric::clock(self.s, span.1) {
+            let before = &self.s[span.0.saturating_sub(48)..span.0];
+            if label(before).is_some_and(names_birth) {
+                self.put(span.0, span.1, Entity::DateOfBirth, 85, true);
+            }
+            return;
+        }
         let c = self.context(span.0, span.1);
         let head = |scan: &Self| scan.column_head(span.0, span.1).map(context::words);
         let score = if (c.near | c.far) & BIRTH == 0 || self.stamps(span) {

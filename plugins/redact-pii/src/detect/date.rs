@@ -6,7 +6,8 @@ use super::context;
 use super::group::Group;
 use super::scan::Scanner;
 
-/// Month names in English, French, German, Spanish, Italian and Arabic (both calendars' usage), folded.
+/// Month names in English, French, German, Spanish, Italian, Portuguese and Arabic (of the East, the Maghreb and the
+/// Hijra), folded.
 const MONTHS: &[(&str, u8)] = &[
     ("jan", 1),
     ("january", 1),
@@ -117,6 +118,27 @@ const MONTHS: &[(&str, u8)] = &[
     ("diciembre", 12),
     ("dicembre", 12),
     ("ديسمبر", 12),
+    ("janeiro", 1),
+    ("fevereiro", 2),
+    ("março", 3),
+    ("maio", 5),
+    ("junho", 6),
+    ("julho", 7),
+    ("setembro", 9),
+    ("outubro", 10),
+    ("novembro", 11),
+    ("dezembro", 12),
+    ("محرم", 1),
+    ("صفر", 2),
+    ("ربيع", 3),
+    ("جمادى", 5),
+    ("جمادي", 5),
+    ("رجب", 7),
+    ("شعبان", 8),
+    ("رمضان", 9),
+    ("شوال", 10),
+    ("ذو", 11),
+    ("ذي", 11),
 ];
 
 fn month(word: &[u8]) -> Option<u64> {
@@ -143,6 +165,23 @@ fn year(n: u64, len: usize) -> bool {
         2 => true,
         _ => false,
     }
+}
+
+/// Whether there is such a day. Hijri months have at most 30 days; any calendar's day check is close enough there.
+fn real(y: u64, m: u64, d: u64) -> bool {
+    if (1290..=1460).contains(&y) {
+        (1..=12).contains(&m) && (1..=30).contains(&d)
+    } else {
+        checks::date(y, m, d)
+    }
+}
+
+/// Where the `de` of `3 de mayo de 1975` ends, if it stands at `i`.
+fn of(s: &[u8], i: usize) -> usize {
+    [&b"de "[..], b"del "]
+        .iter()
+        .find(|of| s[i..].starts_with(of))
+        .map_or(i, |of| i + of.len())
 }
 
 impl Scanner<'_> {
@@ -175,14 +214,6 @@ impl Scanner<'_> {
         {
             return None;
         }
-        // Hijri months have at most 30 days; any calendar's day check is close enough there.
-        let real = |y: u64, m: u64, d: u64| {
-            if (1290..=1460).contains(&y) {
-                (1..=12).contains(&m) && (1..=30).contains(&d)
-            } else {
-                checks::date(y, m, d)
-            }
-        };
         let full = |y: u64, l: usize| if l == 2 { 2000 - 4 + y % 4 + 4 } else { y };
         let ok = if la == 4 && lc <= 2 {
             year(a, 4) && (real(a, b, c) || real(a, c, b))
@@ -212,15 +243,16 @@ impl Scanner<'_> {
             while j - end < 4 && matches!(self.at(j), b' ' | b'-' | b'.' | b'/') {
                 j += 1;
             }
-            if let Some((m, after)) = month_at(s, j) {
+            if let Some((m, after)) = month_at(s, of(s, j)) {
                 let mut k = after;
                 while k - after < 4 && matches!(self.at(k), b' ' | b'-' | b'.' | b',' | b'/') {
                     k += 1;
                 }
+                k = of(s, k);
                 let y_end = self.word_end(k);
                 if matches!(y_end - k, 2 | 4) && s[k..y_end].iter().all(u8::is_ascii_digit) {
                     let y = checks::number(&s[k..y_end]);
-                    if year(y, y_end - k) && checks::date(if y < 100 { 2000 } else { y }, m, n) {
+                    if year(y, y_end - k) && real(if y < 100 { 2000 } else { y }, m, n) {
                         self.birth((start, y_end));
                         return Some(1);
                     }

@@ -360,6 +360,9 @@ pub(super) static GROUPS: &[(Bits, &str)] = &[
     (ID | NATIONAL | KSAID, "hawiya hawiyati"),
     (NATIONAL | ID | EG, "qawmi qawmy 9awmi"),
     (ACCOUNT, "hisab 7sab 7sabi"),
-    (BIRTH, "mouloud mawloud moulouda milad"),
+    (
+        BIRTH,
+        "mouloud mawloud moulouda milad nascimento nascido nascida nacida",
+    ),
     (PASSPORT, "jawaz"),
 ];

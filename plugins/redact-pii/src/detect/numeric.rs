@@ -33,6 +33,7 @@ impl Scanner<'_> {
             !s.get(i).is_some_and(u8::is_ascii_alphanumeric)
                 || view.gap_at(i)
                 || extension(s, i) > i
+                || clock(s, i)
         };
         let g = Group::parse(s, a, closes);
         let end = g.end();
@@ -308,6 +309,11 @@ fn years(st: &Stretch<'_>) -> bool {
     st.runs >= 2
         && st.lens[..st.runs].iter().all(|&l| l == 4)
         && st.d.chunks(4).all(|y| (1900..2100).contains(&number(y)))
+}
+
+/// Whether the time of ISO 8601 stands at `i`, behind a date: `1985-02-03T00:00:00Z`.
+pub(super) fn clock(s: &[u8], i: usize) -> bool {
+    matches!(s.get(i..i + 4), Some([b'T', h, m, b':']) if h.is_ascii_digit() && m.is_ascii_digit())
 }
 
 /// Where `x123` at `i`, the extension of a telephone number, ends; `i` if there is none.

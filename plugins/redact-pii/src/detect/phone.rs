@@ -10,7 +10,7 @@ use super::checks::number;
 use super::context::{ACCOUNT, KR, MINE, NATIONAL, NEG, NUMBER, PHONE, TAX};
 use super::entity::Entity;
 use super::group::{Group, Stretch};
-use super::numeric::extension;
+use super::numeric::{clock, extension};
 use super::scan::Scanner;
 use plan::{calling_code, nanp, plausible};
 
@@ -40,8 +40,14 @@ impl Scanner<'_> {
             let st = g.stretch(0, g.n.min(8) - 1)?;
             st.d.starts_with(b"00") && st.d.get(2).is_some_and(|&b| b != b'0') && st.d.len() >= 11
         };
-        if !plus && !zeros {
+        // A chat's address has the number without either.
+        let chat = self.before(a) == b'/' && self.s[..a].ends_with(b"wa.me/");
+        if !plus && !zeros && !chat {
             return None;
+        }
+        // A year of more than four digits: `+202024-06-14T17:30`.
+        if plus && clock(self.s, g.end()) {
+            return Some(g.end());
         }
         let mut best = None;
         for last in 0..g.n {
@@ -87,11 +93,14 @@ impl Scanner<'_> {
             start = a;
         }
         if plus {
-            if self.at(start) == b'(' && self.at(end) == b')' {
+            let closed = self.s[a..end].contains(&b')');
+            if self.at(start) == b'(' && self.at(end) == b')' && !closed {
                 end += 1;
             }
             end = extension(self.s, end);
             self.put(start, end, Entity::Phone, 92, true);
+        } else if chat {
+            self.put(start, end, Entity::Phone, 90, true);
         } else {
             let near = self.context(start, end).near;
             let own = if near & NUMBER != 0 && near & MINE != 0 {

@@ -359,7 +359,7 @@ pub(super) fn score(c: Context, base: u8, specific: Bits, general: Bits) -> u8 {
         45
     } else if c.far & specific != 0 && !neg {
         // Where the nearest word names another kind, those of another line named something else.
-        if c.first != 0 && c.same & specific == 0 && base < 50 {
+        if c.first != 0 && c.same & specific == 0 {
             15
         } else {
             // Never as much as a word right before says of another kind.

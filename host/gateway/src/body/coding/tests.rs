@@ -32,8 +32,10 @@ fn zstandard(bytes: &[u8]) -> Vec<u8> {
     compress_to_vec(bytes, CompressionLevel::Fastest)
 }
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// Every way to encode, with the coding that undoes it.
-fn encodings() -> [(Coding, fn(&[u8]) -> Vec<u8>); 4] {
+fn encodings() -> [(Coding, Encode); 4] {
     [
         (Coding::Gzip, gzipped),
         (Coding::Deflate, zlib),
