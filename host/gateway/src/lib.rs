@@ -11,7 +11,7 @@
 //! | `auth`, `keys` | who asks, whether he may, and how much is left |
 //! | `gateway` | route, dialect, from arrival to answer |
 //! | `refusal` | what has no route, in the words of the nearest dialect |
-//! | `body` | the request's body, within limits |
+//! | `body` | the request's body, decoded, within limits |
 //! | `exchange` | HTTP request to a dialect's exchange; credentials stay behind |
 //! | `plugins` | the plugins in force, swapped whole |
 //! | `filters`, `audit` | the filter chain around one request, and the record of what it did |
@@ -26,6 +26,7 @@
 //! | `feed`, `anywhere`, `loss` | answers wherever the model runs, begun again when a machine is lost before the first word |
 //! | `pull` | a download's progress, streamed |
 //! | `events`, `items` | engine events to canonical events |
+//! | `ranking` | the best of several candidates |
 //! | `stream` | events to filters to dialect to client, with back-pressure |
 //! | `response` | heads, bodies, the host's own errors |
 //!
