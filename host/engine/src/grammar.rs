@@ -16,7 +16,7 @@ use llguidance::{Matcher, ParserFactory};
 use crate::executor::TokenId;
 
 /// Longest schema, expression or grammar a client may send, in bytes.
-const MAX_SOURCE_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_SOURCE_BYTES: usize = 256 * 1024;
 
 /// Deepest nesting of a JSON Schema; deeper ones are refused before a recursive walk sees them.
 const MAX_SCHEMA_DEPTH: usize = 64;

@@ -178,8 +178,8 @@ pub(crate) fn sampling(
     })
 }
 
-/// APIs allow a `top_p` of 0 for the one most likely token. A nucleus without any mass would be empty; this one never
-/// has a second token, whose share is below it only where the first one's is too.
+/// APIs allow a `top_p` of 0 for the one most likely token. The smallest share keeps that one, and the nucleus from
+/// being empty.
 fn nucleus(top_p: f32) -> f32 {
     if top_p == 0.0 { f32::EPSILON } else { top_p }
 }

@@ -32,7 +32,7 @@ const STAGING: &str = ".pulling";
 /// Beside a model: what was fetched.
 const RECEIPT: &str = ".atoll.json";
 /// How long a folder's lock is waited for before it is called another process's.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Largest receipt read.
 const MAX_RECEIPT: u64 = 4 << 20;
 
@@ -257,7 +257,7 @@ impl Place {
             let models = Dir::open_ambient_dir(&folder, ambient_authority()).map_err(disk)?;
             // A space is in no name, so no two models share this one.
             let staging_name = format!("{STAGING}/{} {}", repo.org(), repo.name());
-            models.create_dir_all(&staging_name).map_err(disk)?;
+            models.create_dir_all(STAGING).map_err(disk)?;
             let mut lock_options = OpenOptions::new();
             lock_options.read(true).write(true).create(true);
             let lock = models
@@ -270,7 +270,7 @@ impl Place {
                     Ok(()) => break,
                     // It may be a download that was given up a moment ago and is writing its last.
                     Err(TryLockError::WouldBlock) if asked.elapsed() < PATIENCE => {
-                        std::thread::sleep(PATIENCE / 200);
+                        std::thread::sleep(Duration::from_millis(10));
                     }
                     Err(TryLockError::WouldBlock) => {
                         let repo = repo.to_string();
@@ -279,6 +279,8 @@ impl Place {
                     Err(TryLockError::Error(error)) => return Err(disk(error)),
                 }
             }
+            // Only now: who had the lock may have published, and taken the folder away.
+            models.create_dir_all(&staging_name).map_err(disk)?;
             let dir = models.open_dir(&staging_name).map_err(disk)?;
             Ok(Self {
                 repo,

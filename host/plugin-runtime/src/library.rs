@@ -547,9 +547,10 @@ impl Library {
                         "it wants this too and is refused it; atoll plugin grant {name} {}", want.grant
                     );
                 }
-                let version = info.version.clone();
+                let (own, version) = (info.name.clone(), info.version.clone());
                 known.installed = Some(installed);
-                self.record_version(name, &version);
+                // Of the name it gives itself, which a file that nobody pinned must have.
+                self.record_version(&own, &version);
                 true
             }
             Err(Failed::Changing) => false,

@@ -301,7 +301,7 @@ fn audio(part: &mut Fields) -> Result<Media, Error> {
     let mut audio = part.require("input_audio")?.object()?;
     let data = audio.require("data")?;
     let bytes = STANDARD
-        .decode(data.string()?)
+        .decode(data.string()?.trim())
         .map_err(|_| data.wrong("base64"))?;
     let format = audio.require("format")?;
     let media_type = match format.string()?.as_str() {

@@ -73,10 +73,10 @@ pub struct StrategiesWatch {
 impl StrategiesWatch {
     /// From what was read at the start. The file need not be there yet.
     pub fn new(file: PathBuf, current: StrategiesConfig) -> Self {
-        let seen = stamp(&file);
         Self {
             file,
-            seen,
+            // The first look reads it: it may have changed since `current` was read.
+            seen: None,
             current,
         }
     }

@@ -73,6 +73,12 @@ pub fn remove(args: &RemoveArgs) -> Result<(), CliError> {
     let path = file(&config, &args.name);
     // While the file is there to be asked.
     let stored_as = stored_as(&config, &args.name, pin.as_ref());
+    if args.purge && stored_as != args.name && is_known(&config, &stored_as)? {
+        return Err(CliError::Plugins(format!(
+            "{} calls itself {stored_as}, and there is another plugin of that name: what is stored may be that one's. Remove it without --purge",
+            args.name
+        )));
+    }
     let removed = match std::fs::remove_file(&path) {
         Ok(()) => true,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
@@ -130,6 +136,14 @@ fn stored_as(config: &Config, name: &str, pin: Option<&Pin>) -> String {
         Some(info) => info.name,
         None => name.to_owned(),
     }
+}
+
+/// Whether there is a plugin of this name, as far as the folder, its pins and the program know.
+fn is_known(config: &Config, name: &str) -> Result<bool, CliError> {
+    let pinned = PluginsLock::read(&PluginsLock::path_for(&config.plugins.value))?
+        .pin(name)
+        .is_some();
+    Ok(pinned || file(config, name).exists() || super::check_not_bundled(name).is_err())
 }
 
 /// Runs `grant`.

@@ -418,6 +418,35 @@ fn grammars_for_calls_compile_and_lead_back_to_the_parser() {
     }
 }
 
+/// A property that refers to something takes the schema along, so text could grow with the schema's square.
+#[test]
+fn many_references_make_no_more_text_than_a_grammar_may_have() {
+    let properties: serde_json::Map<String, serde_json::Value> = (0..2000)
+        .map(|i| (format!("p{i}"), serde_json::json!({"$ref": "#/$defs/A"})))
+        .collect();
+    let parameters = serde_json::json!({
+        "type": "object", "properties": properties, "$defs": {"A": {"type": "integer"}},
+    });
+    let schema = parameters.to_string().len();
+    let tools = [ToolSpec {
+        name: "many".into(),
+        parameters,
+    }];
+    for family in families::TOOLS {
+        let spec = demanded_call_grammar(&family.syntax, &tools, ToolDemand::One, None, |_| None);
+        let crate::grammar::GrammarSpec::Lark(text) = spec else {
+            panic!("{spec:?}")
+        };
+        // What is beyond the limit, one more copy and a line for each property.
+        assert!(
+            text.len() < crate::grammar::MAX_SOURCE_BYTES + 6 * schema,
+            "{}: {}",
+            family.syntax.name,
+            text.len()
+        );
+    }
+}
+
 /// Grammars of all families for these tools compile, and the shortest call of the first is understood.
 fn each_family_calls(
     compiler: &crate::grammar::GrammarCompiler,

@@ -9,7 +9,7 @@ use super::families;
 use super::references;
 use super::syntax::{CallHeader, PairHeader, ToolSyntax};
 use crate::executor::TokenId;
-use crate::grammar::{GrammarSpec, compact};
+use crate::grammar::{GrammarSpec, MAX_SOURCE_BYTES, compact};
 
 /// A tool as a grammar needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -364,6 +364,14 @@ impl<'a> Rules<'a> {
         all.join(" ")
     }
 
+    /// A rule for one property of `whole`. A property that refers to something takes a copy of the whole along, so
+    /// no more are written once the grammar is too large anyway.
+    fn property(&mut self, rule: &str, (key, schema): (&str, &Value), whole: &Value) {
+        if self.text.len() <= MAX_SOURCE_BYTES {
+            self.json(rule, &references::alone(schema, key, whole));
+        }
+    }
+
     /// A value outside of JSON: text without quotes, anything else as JSON.
     fn text_value(&mut self, rule: &str, (key, given): (&str, &Value), whole: &Value) -> String {
         let schema = references::target(given, whole);
@@ -380,7 +388,7 @@ impl<'a> Rules<'a> {
         if schema.get("type").and_then(Value::as_str) == Some("string") {
             return "TEXT".to_owned();
         }
-        self.json(rule, &references::alone(given, key, whole));
+        self.property(rule, (key, given), whole);
         rule.to_owned()
     }
 
@@ -393,7 +401,7 @@ impl<'a> Rules<'a> {
                 "(\"True\" | \"False\")".to_owned()
             } else {
                 let rule = format!("value_{tool}_{at}");
-                self.json(&rule, &references::alone(schema, key, parameters));
+                self.property(&rule, (key, schema), parameters);
                 rule
             };
             let keyword = format!("{} {value}", quoted(&format!("{key}=")));

@@ -165,7 +165,7 @@ async fn a_folder_that_is_free_in_a_moment_is_waited_for() {
         while server.script().listings == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         drop(lock);
     };
     let (pulled, ()) = tokio::join!(server.pull(models.path()), given_back);

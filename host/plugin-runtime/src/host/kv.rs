@@ -39,6 +39,15 @@ struct Inner {
     unwritten: BTreeSet<String>,
 }
 
+impl Inner {
+    fn amount(&self) -> Stored {
+        Stored {
+            keys: self.entries.len() as u64,
+            bytes: self.bytes as u64,
+        }
+    }
+}
+
 impl KvStore {
     /// A store that is gone with the process.
     pub fn new(limits: KvLimits) -> Self {
@@ -77,17 +86,13 @@ impl KvStore {
 
     /// How much is in it.
     pub fn amount(&self) -> Stored {
-        let inner = self.lock();
-        Stored {
-            keys: inner.entries.len() as u64,
-            bytes: inner.bytes as u64,
-        }
+        self.lock().amount()
     }
 
     /// Deletes everything, and says how much that was.
     pub fn clear(&self) -> Stored {
-        let amount = self.amount();
         let mut inner = self.lock();
+        let amount = inner.amount();
         let entries = std::mem::take(&mut inner.entries);
         inner.bytes = 0;
         if let Some(bell) = &self.bell {
