@@ -1,12 +1,11 @@
 //! Input items, into canonical messages.
 
+use atoll_plugin_openai_common::media::{audio, data_url};
 use atoll_sdk::json::{Field, Fields, Kind};
 use atoll_sdk::types::{
     Error, ErrorKind, Media, MediaSource, Message, Opaque, Part, PartContent, Reasoning,
     ResultContent, Role, ToolCall, ToolResult,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::sealed;
@@ -225,7 +224,7 @@ fn part(field: &Field) -> Result<Part, Error> {
         "refusal" => PartContent::Refusal(part.require("refusal")?.string()?),
         "input_image" => PartContent::Image(image(&mut part)?),
         "input_file" => PartContent::Document(file(&mut part)?),
-        "input_audio" => PartContent::Audio(audio(&mut part)?),
+        "input_audio" => PartContent::Audio(audio(part.require("input_audio")?.object()?)?),
         _ => {
             let known = "one of 'input_text', 'input_image', 'input_file', 'input_audio', 'output_text', 'refusal'";
             return Err(kind.wrong(known));
@@ -297,36 +296,12 @@ fn file(part: &mut Fields) -> Result<Media, Error> {
     })
 }
 
-fn audio(part: &mut Fields) -> Result<Media, Error> {
-    let mut audio = part.require("input_audio")?.object()?;
-    let data = audio.require("data")?;
-    let bytes = STANDARD
-        .decode(data.string()?.trim())
-        .map_err(|_| data.wrong("base64"))?;
-    let format = audio.require("format")?;
-    let media_type = match format.string()?.as_str() {
-        "wav" => "audio/wav",
-        "mp3" => "audio/mpeg",
-        _ => return Err(format.wrong("'wav' or 'mp3'")),
-    };
-    Ok(Media {
-        source: MediaSource::Bytes(bytes),
-        media_type: media_type.to_owned(),
-        detail: None,
-    })
-}
-
 /// A `data:` URL as its bytes, anything else as an address.
 fn url_source(field: &Field) -> Result<(MediaSource, String), Error> {
     let url = field.string()?;
-    let Some(data) = url.strip_prefix("data:") else {
+    if !url.starts_with("data:") {
         return Ok((MediaSource::Url(url), String::new()));
-    };
-    let (kind, encoded) = data
-        .split_once(";base64,")
-        .ok_or_else(|| field.wrong("a base64 data URL"))?;
-    let bytes = STANDARD
-        .decode(encoded)
-        .map_err(|_| field.wrong("a base64 data URL"))?;
-    Ok((MediaSource::Bytes(bytes), kind.to_owned()))
+    }
+    let (bytes, media_type) = data_url(field, &url)?;
+    Ok((MediaSource::Bytes(bytes), media_type))
 }

@@ -1,16 +1,8 @@
 //! `content` of a message: a string, or parts.
 
+use atoll_plugin_openai_common::media::{audio, data_url, decode};
 use atoll_sdk::json::{Field, Fields, Kind};
 use atoll_sdk::types::{Error, Media, MediaSource, Part, PartContent};
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
-/// Base64 with or without padding, as clients send it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The parts of a message.
 ///
@@ -90,40 +82,6 @@ fn url(field: &Field) -> Result<(MediaSource, String), Error> {
     Err(field.wrong("an http, https or base64 data URL"))
 }
 
-/// `data:image/png;base64,...`
-fn data_url(field: &Field, url: &str) -> Result<(Vec<u8>, String), Error> {
-    let wrong = || field.wrong("a base64 data URL such as 'data:image/png;base64,...'");
-    let (head, data) = url.split_once(',').ok_or_else(wrong)?;
-    let head = head
-        .strip_prefix("data:")
-        .and_then(|head| head.strip_suffix(";base64"));
-    let media_type = head
-        .ok_or_else(wrong)?
-        .split(';')
-        .next()
-        .unwrap_or_default();
-    let bytes = BASE64.decode(data.trim()).map_err(|_| wrong())?;
-    Ok((bytes, media_type.to_ascii_lowercase()))
-}
-
-fn audio(mut object: Fields) -> Result<Media, Error> {
-    let data = object.require("data")?;
-    let bytes = BASE64
-        .decode(data.string()?.trim())
-        .map_err(|_| data.wrong("base64"))?;
-    let format = object.require("format")?;
-    let media_type = match format.string()?.as_str() {
-        "wav" => "audio/wav",
-        "mp3" => "audio/mpeg",
-        _ => return Err(format.wrong("'wav' or 'mp3'")),
-    };
-    Ok(Media {
-        source: MediaSource::Bytes(bytes),
-        media_type: media_type.to_owned(),
-        detail: None,
-    })
-}
-
 fn file(mut object: Fields) -> Result<Media, Error> {
     let detail = object.string("filename")?;
     if let Some(id) = object.string("file_id")? {
@@ -139,9 +97,7 @@ fn file(mut object: Fields) -> Result<Media, Error> {
         data_url(&field, &data)?
     } else {
         (
-            BASE64
-                .decode(data.trim())
-                .map_err(|_| field.wrong("base64"))?,
+            decode(&data).ok_or_else(|| field.wrong("base64"))?,
             String::new(),
         )
     };
