@@ -77,13 +77,18 @@ struct LockText {
     plugin: BTreeMap<String, Pin>,
 }
 
+/// A file of a plugin folder, beside it: it has the folder's name, and `ending`.
+pub(crate) fn beside(folder: &Path, ending: &str) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or("plugins".as_ref()).to_owned();
+    name.push(ending);
+    folder.with_file_name(name)
+}
+
 impl PluginsLock {
     /// The lock file of a plugin folder: `plugins.lock` beside `plugins`.
     #[must_use]
     pub fn path_for(folder: &Path) -> PathBuf {
-        let mut name = folder.file_name().unwrap_or("plugins".as_ref()).to_owned();
-        name.push(".lock");
-        folder.with_file_name(name)
+        beside(folder, ".lock")
     }
 
     /// Reads a lock file; one that does not exist pins nothing.

@@ -41,9 +41,7 @@ impl SeenVersions {
     /// The file of a plugin folder: `plugins.versions` beside `plugins`.
     #[must_use]
     pub fn path_for(folder: &Path) -> PathBuf {
-        let mut name = folder.file_name().unwrap_or("plugins".as_ref()).to_owned();
-        name.push(".versions");
-        folder.with_file_name(name)
+        super::beside(folder, ".versions")
     }
 
     /// Reads the file; where there is none, nothing was in force.

@@ -52,9 +52,7 @@ pub enum StoredError {
 /// Where the plugins of a folder store things: `plugins.kv.redb` beside `plugins`.
 #[must_use]
 pub fn kv_file_for(folder: &Path) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or("plugins".as_ref()).to_owned();
-    name.push(".kv.redb");
-    folder.with_file_name(name)
+    crate::trust::beside(folder, ".kv.redb")
 }
 
 /// What a plugin stored in this file; nothing if there is no file.
